@@ -1,4 +1,4 @@
-"""The settings of one integration: AWS account, Region, role, external ID, and the parts to read."""
+"""The settings of one integration: AWS account, Region, role, external ID, and the scopes to read."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ RESOURCE_SCOPES = (
 )
 """One scope per service whose resources are listed."""
 
-SCOPE_NEEDS: dict[str, tuple[str, ...]] = {
+SCOPE_DEPENDENCIES: dict[str, tuple[str, ...]] = {
     "identity-center/users": (),
     "identity-center/groups": ("identity-center/users",),
     "identity-center/permission-sets": (),
@@ -50,18 +50,18 @@ SCOPE_NEEDS: dict[str, tuple[str, ...]] = {
     IAM: (),
     **dict.fromkeys(RESOURCE_SCOPES, ()),
 }
-"""Every scope of the settings, with the scopes that it needs."""
+"""Every scope of the settings, with the scopes that it depends on."""
 
 SCOPE_GROUPS: dict[str, tuple[str, ...]] = {
-    IDENTITY_CENTER: tuple(scope for scope in SCOPE_NEEDS if scope.startswith(f"{IDENTITY_CENTER}/")),
+    IDENTITY_CENTER: tuple(scope for scope in SCOPE_DEPENDENCIES if scope.startswith(f"{IDENTITY_CENTER}/")),
     RESOURCES: RESOURCE_SCOPES,
 }
-"""Names that stand for several scopes."""
+"""Names that stand for several scopes, which the setting `scopes` also accepts."""
 
 _DIRECTION = "(?:north|south|east|west|central|northeast|northwest|southeast|southwest)"
 
 # The shapes of botocore's partitions.json, but narrower in the middle to detect typing errors.
-_REGIONS_OF_PARTITION = {
+_REGION_PATTERNS = {
     "aws": re.compile(rf"(?:us|eu|ap|sa|ca|me|af|il|mx)-{_DIRECTION}-[1-9]"),
     "aws-cn": re.compile(rf"cn-{_DIRECTION}-[1-9]"),
     "aws-us-gov": re.compile(rf"us-gov-{_DIRECTION}-[1-9]"),
@@ -106,9 +106,9 @@ class AwsConfig(BaseModel):
         description="The AWS Region whose resources are read, e.g. eu-west-1. IAM Identity Center is always read "
         "in its own primary Region.",
         json_schema_extra={
-            "pattern": f"^{_REGIONS_OF_PARTITION[PLOY_PARTITION].pattern}$",
+            "pattern": f"^{_REGION_PATTERNS[PLOY_PARTITION].pattern}$",
             ERROR_MESSAGE: "must be the name of an AWS Region, e.g. eu-west-1; AWS China, AWS GovCloud and other "
-            "partitions of AWS are not supported",
+            "AWS partitions are not supported",
         },
     )
     role_arn: str = Field(
@@ -129,34 +129,34 @@ class AwsConfig(BaseModel):
         default=(*SCOPE_GROUPS, IAM),
         title="What to read",
         validate_default=True,
-        description="The parts to read. 'identity-center' includes all of its parts, 'resources' those of S3, "
+        description="The scopes to read. 'identity-center' includes all of its scopes, 'resources' those of S3, "
         "DynamoDB, SQS, Lambda, RDS, EC2 and ECS.",
         json_schema_extra={
-            "items": {"type": "string", "enum": [*SCOPE_GROUPS, *SCOPE_NEEDS]},
+            "items": {"type": "string", "enum": [*SCOPE_GROUPS, *SCOPE_DEPENDENCIES]},
             "minItems": 1,
             "uniqueItems": True,
         },
     )
     change_groups: bool = Field(
         default=True,
-        title="Grant and revoke",
+        title="Change group memberships",
         strict=True,
-        description="Allow adding people to groups of IAM Identity Center and removing them. The role needs three "
-        "permissions for it.",
+        description="Allow adding people to IAM Identity Center groups and removing them. This needs three more "
+        "permissions.",
     )
     change_externally_managed: bool = Field(
         default=False,
-        title="Change groups of the identity provider",
+        title="Change identity provider groups",
         strict=True,
-        description="Allow the same for groups that an identity provider manages. The provider may undo the change "
-        "at its next synchronization: revoked access may return.",
+        description="Allow changing memberships of groups that an identity provider manages. The provider may undo the "
+        "change at its next synchronization: revoked access may return.",
     )
     direct_assignments: bool = Field(
         default=False,
         title="Assign people directly",
         strict=True,
-        description="Allow assigning people to a permission set in an AWS account without a group. The role needs "
-        "four more permissions for it, which are not in Ploy's guide.",
+        description="Allow assigning a permission set in an AWS account directly to a person. This needs four more "
+        "permissions that Ploy's setup guide does not list.",
     )
 
     @classmethod
@@ -167,7 +167,8 @@ class AwsConfig(BaseModel):
             settings: Values by name, as in ``config_schema``.
 
         Raises:
-            ConfigurationError: One of them is invalid; ``field`` names it. The message never has the external ID.
+            ConfigurationError: One of them is invalid; ``field`` names it. The message never has the external ID,
+                unless it was entered as the name of a scope or setting; a host redacts it there.
         """
         try:
             return cls.model_validate(dict(settings))
@@ -176,7 +177,7 @@ class AwsConfig(BaseModel):
         raise _to_configuration_error(details)
 
     def includes(self, scope: str) -> bool:
-        """Whether a scope named in ``SCOPE_NEEDS`` is to be read."""
+        """Return whether to read a scope of ``SCOPE_DEPENDENCIES``."""
         return scope in self.scopes
 
     @field_validator("account_id")
@@ -191,7 +192,7 @@ class AwsConfig(BaseModel):
     @field_validator("region")
     @classmethod
     def _check_region(cls, value: str) -> str:
-        partition = next((name for name, shape in _REGIONS_OF_PARTITION.items() if shape.fullmatch(value)), None)
+        partition = next((name for name, shape in _REGION_PATTERNS.items() if shape.fullmatch(value)), None)
         if partition is None:
             _reject("The Region is not the name of an AWS Region; it must look like eu-west-1.")
         if partition != PLOY_PARTITION:
@@ -206,9 +207,9 @@ class AwsConfig(BaseModel):
             _reject("The role ARN must look like arn:aws:iam::111122223333:role/Ploy.")
         if arn["partition"] != PLOY_PARTITION:
             _reject(f"The role is in the AWS partition {arn['partition']}. {_OTHER_PARTITION}")
-        for beginning, what in _NOT_A_ROLE.items():
-            if arn["resource"].startswith(beginning):
-                _reject(f"The role ARN must be that of a role, but this one {what}.")
+        for prefix, problem in _NOT_A_ROLE.items():
+            if arn["resource"].startswith(prefix):
+                _reject(f"The role ARN must be that of a role, but this one {problem}.")
         if arn["service"] != "iam" or not _ROLE.fullmatch(arn["resource"]):
             _reject("The role ARN must look like arn:aws:iam::111122223333:role/Ploy.")
         if arn["account"] == PLOY_ACCOUNT_ID:
@@ -230,29 +231,32 @@ class AwsConfig(BaseModel):
                 "use the one that Ploy generated, a GUID of 36 characters."
             )
         if len(text) > 1224 or not _EXTERNAL_ID.fullmatch(text):
-            _reject("The external ID may have 1,224 characters: letters, digits and any of _+=,.@:/- (AWS's rule).")
+            _reject(
+                "The external ID may have at most 1,224 characters: letters, digits and any of _+=,.@:/- (AWS's rule)."
+            )
         return value
 
     @field_validator("scopes")
     @classmethod
     def _expand_scopes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        known = (*SCOPE_GROUPS, *SCOPE_NEEDS)
+        known = (*SCOPE_GROUPS, *SCOPE_DEPENDENCIES)
         if not value:
-            _reject("No scope is named, so nothing would be read; omit the setting to read everything.")
-        if not set(value) <= set(known):
-            _reject(f"A scope is not known; the scopes are {', '.join(known)}.")
+            _reject("The list of scopes is empty, so nothing would be read; omit the setting to read everything.")
+        for name in value:
+            if name not in known:
+                _reject(f"Unknown scope {name!r}; the scopes are {', '.join(known)}.")
         named = {scope for name in value for scope in SCOPE_GROUPS.get(name, (name,))}
-        wanted = [scope for scope in SCOPE_NEEDS if scope in named]
-        for scope in wanted:
-            missing = [needed for needed in SCOPE_NEEDS[scope] if needed not in wanted]
+        scopes = [scope for scope in SCOPE_DEPENDENCIES if scope in named]
+        for scope in scopes:
+            missing = [needed for needed in SCOPE_DEPENDENCIES[scope] if needed not in scopes]
             if missing:
                 _reject(f"The scope {scope} cannot be read without {', '.join(missing)}.")
-        return tuple(wanted)
+        return tuple(scopes)
 
 
 _OTHER_PARTITION = (
-    f"Ploy's AWS account {PLOY_ACCOUNT_ID} is in the partition {PLOY_PARTITION}, and AWS allows no account to assume a "
-    "role in another partition."
+    f"Ploy's AWS account {PLOY_ACCOUNT_ID} is in the partition {PLOY_PARTITION}, and AWS does not allow roles "
+    "to be assumed across partitions."
 )
 
 
@@ -279,7 +283,7 @@ def _to_configuration_error(details: ErrorDetails) -> ConfigurationError:
                 "endpoint, never the settings."
             )
         case "extra_forbidden":
-            message = f"The setting {field} is not known; the settings are {', '.join(AwsConfig.model_fields)}."
+            message = f"Unknown setting {field}; the settings are {', '.join(AwsConfig.model_fields)}."
         case "bool_type":
             message = f"The setting {field} must be true or false."
         case "tuple_type":

@@ -7,7 +7,7 @@ from typing import Any
 import botocore.session
 import pytest
 
-from ploy_connector_aws.config import SCOPE_GROUPS, SCOPE_NEEDS, AwsConfig, config_schema
+from ploy_connector_aws.config import SCOPE_DEPENDENCIES, SCOPE_GROUPS, AwsConfig, config_schema
 from ploy_connector_aws.host import parse_setting
 from ploy_connector_aws.spec import ConfigurationError
 
@@ -27,7 +27,7 @@ def test_correct_settings_are_taken_and_read_everything_by_default() -> None:
         "111122223333",
         "eu-west-1",
         "arn:aws:iam::111122223333:role/integrations/Ploy",
-        tuple(SCOPE_NEEDS),
+        tuple(SCOPE_DEPENDENCIES),
     )
     assert config.external_id.get_secret_value() == EXTERNAL_ID
 
@@ -62,14 +62,14 @@ def test_correct_settings_are_taken_and_read_everything_by_default() -> None:
         ("external_id", EXTERNAL_ID + "é", "letters, digits"),
         ("external_id", "x" * 1225, "1,224"),
         ("scopes", [], "nothing would be read"),
-        ("scopes", ["identity-centre"], "not known"),
+        ("scopes", ["identity-centre"], "Unknown scope 'identity-centre'; "),
         ("scopes", "identity-center", "must be a list"),
         ("direct_assignments", "false", "must be true or false"),
         ("change_externally_managed", 1, "must be true or false"),
         ("scopes", ["identity-center/groups"], "without identity-center/users"),
         ("scopes", ["identity-center/users", "identity-center/assignments"], "without identity-center/groups"),
         ("endpoint_url", "https://collector.example", "AWS_ENDPOINT_URL"),
-        ("colour", "red", "is not known"),
+        ("colour", "red", "Unknown setting colour; "),
     ],
 )
 def test_a_wrong_setting_is_named_and_explained_in_one_sentence(setting: str, value: Any, sentence: str) -> None:
@@ -128,7 +128,7 @@ def test_iam_and_identity_center_are_read_without_each_other() -> None:
     def read_with(*scopes: str) -> tuple[str, ...]:
         return AwsConfig.from_settings({**SETTINGS, "scopes": list(scopes)}).scopes
 
-    of_identity_center = tuple(scope for scope in SCOPE_NEEDS if scope.startswith("identity-center/"))
+    of_identity_center = tuple(scope for scope in SCOPE_DEPENDENCIES if scope.startswith("identity-center/"))
     assert read_with("iam") == ("iam",)
     assert read_with("identity-center") == of_identity_center
     assert read_with("iam", "identity-center") == (*of_identity_center, "iam")

@@ -5,7 +5,7 @@ This module imports no AWS library, as every host reads the manifest that is mad
 
 from __future__ import annotations
 
-from ploy_connector_aws.config import IAM, IDENTITY_CENTER, SCOPE_GROUPS, SCOPE_NEEDS
+from ploy_connector_aws.config import IAM, IDENTITY_CENTER, SCOPE_DEPENDENCIES, SCOPE_GROUPS
 from ploy_connector_aws.spec import Feature, Permission
 
 from .permissions import ACTIONS, DIRECT_ASSIGNMENTS, EXPLANATIONS, KMS_DECRYPT, Action
@@ -40,7 +40,7 @@ FEATURES: tuple[Feature, ...] = (
             needs=needs,
             setting="scopes",
         )
-        for scope, needs in SCOPE_NEEDS.items()
+        for scope, needs in SCOPE_DEPENDENCIES.items()
     ),
     Feature(
         name=GRANTING,

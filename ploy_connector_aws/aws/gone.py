@@ -1,4 +1,4 @@
-"""Confirms deletions: a call that reports a listed resource missing proves nothing alone."""
+"""Confirms deletions: one 'not found' response for a listed resource is not enough proof."""
 
 from __future__ import annotations
 
@@ -7,57 +7,57 @@ from collections.abc import Callable, Iterable
 
 from ploy_connector_aws.spec import TemporaryError
 
-MOST_READS = 3
-"""How often a run reads a list again. Where AWS reports every listed resource missing, more reads change nothing."""
+MAX_REREADS = 3
+"""How often one run rereads a list at most: otherwise each member reported missing would cost a whole read."""
 
 
-class ListedAgain:
-    """A list that is read again after a call reported one of its members missing. Safe across threads.
+class DeletionConfirmer:
+    """Confirms that a listed resource was deleted, by rereading its list. Thread-safe.
 
-    Its ids are kept in memory, as it is rarely read: the longest list, of 100,000 groups (AWS.md section 2.1), takes
-    about 15 MB.
+    The ids of the list stay in memory: the longest list, of 100,000 groups (AWS.md section 2.1), takes about 15 MB. A
+    reread is rare.
 
     Args:
-        what: The kind of resource, for the error.
+        resource_kind: The kind of resource, for the error.
     """
 
-    def __init__(self, what: str) -> None:
-        self._what = what
+    def __init__(self, resource_kind: str) -> None:
+        self._resource_kind = resource_kind
         self._lock = threading.Lock()
         self._ids: frozenset[str] | None = None
         self._reads = 0
 
     def confirm_gone(self, id_: str, read_ids: Callable[[], Iterable[str]]) -> None:
-        """Check that the list does not have a resource any more.
+        """Return if the list no longer has a resource.
 
         Args:
             id_: The resource.
             read_ids: Reads the list.
 
         Raises:
-            ConnectorError: The list could not be read again.
+            ConnectorError: The list could not be reread.
             TemporaryError: The list still has the resource, so AWS contradicts itself.
         """
         with self._lock:
-            # AWS never reuses an id, so a list that lacks it once lacks it for good.
+            # AWS never reuses ids, so once an id is missing from the list it stays missing.
             if self._ids is not None and id_ not in self._ids:
                 return
-            if self._reads < MOST_READS:
+            if self._reads < MAX_REREADS:
                 self._reads += 1
                 self._ids = frozenset(read_ids())
                 if id_ not in self._ids:
                     return
-        raise contradiction(self._what, id_)
+        raise contradiction_error(self._resource_kind, id_)
 
 
-def contradiction(what: str, id_: str) -> TemporaryError:
-    """Make the error of a resource that one call lists and another reports missing.
+def contradiction_error(resource_kind: str, id_: str) -> TemporaryError:
+    """Return the error for a resource that one call lists and another reports missing.
 
     Args:
-        what: The kind of resource.
+        resource_kind: The kind of resource.
         id_: The resource.
     """
     return TemporaryError(
-        f"AWS lists the {what} {id_}, but another call reports that it does not exist; the record is kept.",
+        f"AWS lists the {resource_kind} {id_}, but another call reports that it does not exist; the record is kept.",
         fix="None needed: the next sync reads it again.",
     )

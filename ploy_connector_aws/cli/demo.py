@@ -49,7 +49,7 @@ _HELPER = "aisha.bello"
 _TEAM = "Engineering"
 _CHECKS = ("assume-role", "external-id-required", "external-id-exact", "trust-policy")
 """The checks that the demo shows of a connection test that passed."""
-_ENTRANCES_SHOWN = 4
+_PATHS_SHOWN = 4
 _TASK_SECONDS = 60.0
 _LOOK_EVERY_SECONDS = 0.05
 
@@ -149,7 +149,7 @@ class Demonstration:
         self._begin_chapter(
             "A company, its AWS, and Ploy",
             "Halden Freight (which does not exist) keeps its people in AWS IAM Identity Center. It has enabled the AWS "
-            "integration at Ploy, which generated an external ID. A role in AWS trusts Ploy's account only with that "
+            "integration in Ploy, which generated an external ID. A role in AWS trusts Ploy's account only with that "
             "ID. Both AWS and Ploy run inside this command, on loopback.",
         )
         counts = {
@@ -201,12 +201,12 @@ class Demonstration:
         self._begin_chapter("Who can enter which AWS account, and by which path")
         names = {account.id: account.name for account in self._sandbox.seeded.organisation.accounts}
         with self._last_sync() as view:
-            found = demo_summary.find_entrances(view)
+            found = demo_summary.find_account_paths(view)
             leaver = _find(view, "account", "username", _LEAVER)
             paths = view.path_finder().paths_of(leaver.id)
             self._record(entrances=demo_summary.to_json(found, names), leaver=access.to_json(view, leaver, paths))
             ((busiest, _),) = Counter(each.aws_account_id for each in found).most_common(1)
-            shown = [each for each in found if each.aws_account_id == busiest][:_ENTRANCES_SHOWN]
+            shown = [each for each in found if each.aws_account_id == busiest][:_PATHS_SHOWN]
             for table in demo_summary.to_tables(shown, names):
                 self._out.print(table)
             self._out.print(f"… and {len(found) - len(shown)} more paths, into {len(names)} AWS accounts in all.")
@@ -222,13 +222,11 @@ class Demonstration:
             "[dim]$ ploy-connector list entitlements --privileged; ploy-connector list resources[/]",
         )
         with self._last_sync() as view:
-            found = {
-                "outsiders": demo_summary.find_outsiders(view),
-                "privileged": demo_summary.find_privileged(view),
-            }
+            external_trust = demo_summary.find_external_trust(view)
+            privileged = demo_summary.find_privileged(view)
             resources = demo_summary.find_resources(view)
-        self._record(**found, resources=resources)
-        demo_summary.print_inventory(self._out, **found, resources=resources)
+        self._record(outsiders=external_trust, privileged=privileged, resources=resources)
+        demo_summary.print_inventory(self._out, external_trust, privileged, resources)
 
     def _change_a_membership(self) -> None:
         seeded, ploy, integration = self._sandbox.seeded, self._sandbox.ploy, self._sandbox.integration.id

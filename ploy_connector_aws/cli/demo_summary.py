@@ -1,4 +1,4 @@
-"""Summaries for the demo: paths into AWS accounts, principals from outside, privileged entitlements, resources."""
+"""Summaries for the demo: paths into AWS accounts, external principals, privileged entitlements, resources."""
 
 from __future__ import annotations
 
@@ -22,89 +22,90 @@ _NAMES_SHOWN = 3
 
 
 @dataclass(frozen=True)
-class Entrance:
+class AccountPath:
     """One path into one AWS account, and the people who can take it."""
 
     aws_account_id: str
     role: str
-    steps: tuple[str, ...]
-    """The names of the entitlements on the path; empty where the role was assigned directly."""
+    via_entitlements: tuple[str, ...]
+    """The names of the entitlements on the path; empty if the role was assigned directly."""
     people: tuple[StoredRecord, ...]
 
     @property
     def path(self) -> str:
-        """The steps as text."""
-        return " → ".join(self.steps) or "assigned directly"
+        """The names of the entitlements as text."""
+        return " → ".join(self.via_entitlements) or "assigned directly"
 
 
-def find_entrances(view: Overlay) -> list[Entrance]:
-    """Find every entrance, in the order of AWS account, role and path."""
+def find_account_paths(view: Overlay) -> list[AccountPath]:
+    """Find every path into an AWS account, sorted by AWS account, role and path."""
     entitlements = {record.id: record.content for record in view.records("entitlement")}
     people: dict[tuple[str, str, tuple[str, ...]], list[StoredRecord]] = defaultdict(list)
     finder = view.path_finder()
-    for account in view.records("account"):
-        for path in finder.paths_of(account.id):
-            opened = entitlements[path.entitlement_ids[-1]]
-            if opened["kind"] == "account_role":
-                steps = tuple(entitlements[step]["name"] for step in path.entitlement_ids[:-1])
-                role = opened["name"].removesuffix(f" in {opened['resource_id']}")
-                people[opened["resource_id"], role, steps].append(account)
-    return [Entrance(*key, tuple(holders)) for key, holders in sorted(people.items())]
+    for identity in view.records("account"):
+        for path in finder.paths_of(identity.id):
+            target_entitlement = entitlements[path.entitlement_ids[-1]]
+            if target_entitlement["kind"] == "account_role":
+                via_entitlements = tuple(entitlements[id_]["name"] for id_ in path.entitlement_ids[:-1])
+                aws_account_id = target_entitlement["resource_id"]
+                role = target_entitlement["name"].removesuffix(f" in {aws_account_id}")
+                people[aws_account_id, role, via_entitlements].append(identity)
+    return [AccountPath(*key, tuple(holders)) for key, holders in sorted(people.items())]
 
 
-def to_tables(entrances: Sequence[Entrance], account_names: Mapping[str, str]) -> Iterator[Table]:
+def to_tables(account_paths: Sequence[AccountPath], account_names: Mapping[str, str]) -> Iterator[Table]:
     """Yield one table for each AWS account, all of them with the same columns.
 
     A column for the AWS account would leave no room for the people on a terminal of 80 columns.
     """
-    role_width = max((len(each.role) for each in entrances), default=0)
-    path_width = max((len(each.path) for each in entrances), default=0)
-    by_account: dict[str, list[Entrance]] = defaultdict(list)
-    for entrance in entrances:
-        by_account[entrance.aws_account_id].append(entrance)
-    for place, id_ in enumerate(sorted(by_account, key=lambda id_: (account_names.get(id_, ""), id_))):
+    role_width = max((len(each.role) for each in account_paths), default=0)
+    path_width = max((len(each.path) for each in account_paths), default=0)
+    by_account: dict[str, list[AccountPath]] = defaultdict(list)
+    for account_path in account_paths:
+        by_account[account_path.aws_account_id].append(account_path)
+    for index, id_ in enumerate(sorted(by_account, key=lambda id_: (account_names.get(id_, ""), id_))):
         shown = table(title=f"{text(account_names.get(id_, 'AWS account'))}  [not bold dim]{text(id_)}[/]")
-        shown.show_header, shown.pad_edge = place == 0, True
-        shown.add_column("as", width=role_width, overflow="fold")
-        shown.add_column("by", width=path_width, overflow="fold")
-        shown.add_column("people")
-        for entrance in by_account[id_]:
-            shown.add_row(text(entrance.role), text(entrance.path), _names(entrance.people))
+        shown.show_header, shown.pad_edge = index == 0, True
+        shown.add_column("Role", width=role_width, overflow="fold")
+        shown.add_column("Via", width=path_width, overflow="fold")
+        shown.add_column("People")
+        for account_path in by_account[id_]:
+            shown.add_row(text(account_path.role), text(account_path.path), _names(account_path.people))
         yield shown
 
 
-def to_json(entrances: Sequence[Entrance], account_names: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The entrances as JSON values."""
+def to_json(account_paths: Sequence[AccountPath], account_names: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the access paths as JSON values."""
     return [
         {
-            "aws_account_id": entrance.aws_account_id,
-            "aws_account_name": account_names.get(entrance.aws_account_id),
-            "role": entrance.role,
-            "steps": list(entrance.steps),
+            "aws_account_id": account_path.aws_account_id,
+            "aws_account_name": account_names.get(account_path.aws_account_id),
+            "role": account_path.role,
+            "steps": list(account_path.via_entitlements),
             "people": [
                 {"id": each.id, "name": display_name(each, each.id), "status": each.content.get("status", "unknown")}
-                for each in entrance.people
+                for each in account_path.people
             ],
         }
-        for entrance in entrances
+        for account_path in account_paths
     ]
 
 
 def _names(holders: Sequence[StoredRecord]) -> str:
-    """All disabled people, and some of the others."""
+    """Return the names of all disabled people, and of some others."""
     disabled = [each for each in holders if each.content.get("status") == "disabled"]
     others = sorted(text(display_name(each, each.id)) for each in holders if each not in disabled)
     names = [f"[red]{text(display_name(each, each.id))} (disabled)[/]" for each in disabled]
     return join_names([*names, *others], len(names) + _NAMES_SHOWN)
 
 
-def find_outsiders(view: Overlay) -> list[dict[str, Any]]:
-    """Find who outside of the AWS account, and outside of IAM Identity Center, can assume which role."""
+def find_external_trust(view: Overlay) -> list[dict[str, Any]]:
+    """Find the roles that external principals can assume, without IAM Identity Center's own path into the account."""
     found = []
     for grant in view.records("grant"):
         content = grant.content
-        holder = view.record(RecordKey(type=content["principal_kind"], id=content["principal_id"]))
-        if holder is None or holder.content.get("kind") != "external":
+        external_principal = view.record(RecordKey(type=content["principal_kind"], id=content["principal_id"]))
+        if external_principal is None or external_principal.content.get("kind") != "external":
             continue
         attributes = content.get("attributes", {})
         if attributes.get("principal_kind") == "saml_provider" and attributes.get("is_own_account"):
@@ -121,7 +122,7 @@ def find_outsiders(view: Overlay) -> list[dict[str, Any]]:
 
 
 def find_privileged(view: Overlay) -> list[dict[str, Any]]:
-    """Find the privileged groups, roles and policies of IAM, without the roles of IAM Identity Center."""
+    """Find the privileged IAM groups, roles and policies, without the IAM Identity Center roles."""
     return [
         {"kind": content["kind"], "name": content["name"], "why": content["privileged_reasons"][0]}
         for record in view.records("entitlement")
@@ -143,19 +144,19 @@ def find_resources(view: Overlay) -> dict[str, list[dict[str, Any]]]:
 
 def print_inventory(
     out: Console,
-    outsiders: Sequence[Mapping[str, Any]],
+    external_trust: Sequence[Mapping[str, Any]],
     privileged: Sequence[Mapping[str, Any]],
     resources: Mapping[str, Sequence[object]],
 ) -> None:
-    """Print the outsiders with issues, some privileged entitlements, and the number of resources by kind."""
-    flagged = [row for row in outsiders if row["issues"]]
-    out.print(
-        f"{len(outsiders)} principals from outside can assume a role; {len(flagged)} of them by a weak trust policy:"
-    )
+    """Print the external trust grants with issues, some privileged entitlements, and the resources counted by kind."""
+    flagged = [row for row in external_trust if row["issues"]]
+    end = ":" if flagged else "."
+    out.print(f"{len(external_trust)} external trust grants; {len(flagged)} through a weak trust policy{end}")
     for row in flagged:
         line = f"  [red]![/] {', '.join(row['issues'])}: {text(row['outsider'])} can assume {text(row['role'])}"
         out.print(line, no_wrap=True, overflow="ellipsis")
-    out.print(f"{len(privileged)} groups, roles and policies of IAM are privileged, e.g.:")
+    end = ", e.g.:" if privileged else "."
+    out.print(f"{len(privileged)} IAM groups, roles and policies are privileged{end}")
     for row in privileged[:_NAMES_SHOWN]:
         line = f"  [red]![/] {row['kind']} {text(row['name'])}: {text(row['why'])}"
         out.print(line, no_wrap=True, overflow="ellipsis")

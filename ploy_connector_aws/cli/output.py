@@ -201,7 +201,7 @@ def shown_progress(*, quiet: bool) -> Iterator[OnProgress]:
         task = bar.add_task("Reading", total=None)
 
         def show(progress: ReadProgress) -> None:
-            bar.update(task, total=progress.announced, completed=progress.ended)
+            bar.update(task, total=progress.announced, completed=progress.finished)
 
         yield show
 

@@ -200,7 +200,7 @@ class WizardPrompts:
 
 @dataclass(frozen=True)
 class ChosenIntegration:
-    """An integration at Ploy, and how to reach it."""
+    """An integration in Ploy, and how to reach it."""
 
     platform: PlatformSettings
     integration: wire.Integration

@@ -1,4 +1,4 @@
-"""``ploy-connector setup``: the wizard in the terminal, one of its documents for a script, the configuration file."""
+"""``ploy-connector setup``: runs the wizard in the terminal, prints one document, and writes the configuration file."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from .options import DEFAULT_FILE, AsJson, ConfigFile, ConnectorName, Debug, pro
 from .output import console, print_json, text, write
 from .prompts import Prompt, WizardPrompts, choose_integration
 
-Source: TypeAlias = Literal["file", "platform", "nowhere"]
-"""Where the settings of the integration are stored."""
+Source: TypeAlias = Literal["file", "platform", "new"]
+"""Where the settings of the integration are stored; 'new': nowhere yet."""
 
 Names = list[str] | None
 
@@ -42,7 +42,7 @@ Names = list[str] | None
 def setup(
     config: ConfigFile = None,
     connector: ConnectorName = None,
-    only: Annotated[
+    print_id: Annotated[
         str | None,
         typer.Option(
             "--print",
@@ -50,15 +50,17 @@ def setup(
             help="Print one document or link and nothing else: trust-policy, policy, cloudformation, terraform, link.",
         ),
     ] = None,
-    given: Annotated[Names, typer.Option("--set", metavar="NAME=VALUE", help="Enter a setting. Repeatable.")] = None,
-    more: Annotated[
+    set_values: Annotated[
+        Names, typer.Option("--set", metavar="NAME=VALUE", help="Set a value in advance. Repeatable.")
+    ] = None,
+    with_features: Annotated[
         Names, typer.Option("--with", metavar="NAME", help="Add a feature that is off by default. Repeatable.")
     ] = None,
-    without: Annotated[
+    without_features: Annotated[
         Names, typer.Option("--without", metavar="NAME", help="Leave out a feature, or a group of them. Repeatable.")
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the configuration file by one of a new integration.")
+        bool, typer.Option("--overwrite", help="Overwrite an existing configuration file and start a new integration.")
     ] = False,
     without_ploy: Annotated[
         bool,
@@ -69,26 +71,26 @@ def setup(
     json: AsJson = False,
     debug: Debug = False,
 ) -> Exit:
-    """Set up an integration at Ploy step by step, write its configuration file, and test the connection."""
+    """Set up an integration in Ploy step by step, write its configuration file, and test the connection."""
     logs.configure(debug=debug, for_people=True)
-    if json and not only:
-        raise typer.BadParameter("can be used with --print only", param_hint="--json")
+    if json and not print_id:
+        raise typer.BadParameter("--json requires --print")
     path = config or DEFAULT_FILE
-    start = _read_start(path, connector, is_new=(overwrite or without_ploy) and not only)
+    start = _read_start(path, connector, is_new=(overwrite or without_ploy) and not print_id)
     session, installed = start.session, start.installed
-    if start.source != "platform" and not only:
+    if start.source != "platform" and not print_id:
         reject_existing(path, overwrite=overwrite)
-        # The integration of a replaced file ends with it, and so does its external ID.
+        # A new file means a new integration: discard the old settings, including the external ID.
         session.values.clear()
     session.reject_invalid_features()
     try:
-        for each in given or ():
+        for each in set_values or ():
             session.enter(*_name_and_value(each), is_visible=True)
-        session.choose(more or (), without or ())
+        session.choose(with_features or (), without_features or ())
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    if only:
-        return _print(session, only, as_json=json)
+    if print_id:
+        return _print(session, print_id, as_json=json)
     out = console()
     if start.source == "platform":
         out.print(f"Ploy stores the settings of this integration, {text(start.settings.integration.id)}.")
@@ -107,7 +109,7 @@ def setup(
 
 
 _WITH_PLOY = (
-    "This set-up creates an integration at Ploy, or uses an existing one; Ploy generates its external ID. "
+    "This set-up creates an integration in Ploy, or uses an existing one; Ploy generates its external ID. "
     "--without-ploy creates it on this machine only."
 )
 _WITHOUT_PLOY = (
@@ -117,7 +119,7 @@ _WITHOUT_PLOY = (
 
 
 def _set_up_at_ploy(out: Console, path: Path, start: Start, *, overwrite: bool) -> None:
-    """Create or choose the integration at Ploy, run the wizard with its external ID, and store the settings there."""
+    """Create or choose the integration in Ploy, run the wizard with its external ID, and store the settings there."""
     session, installed = start.session, start.installed
     chosen = choose_integration(out, Prompt(out), start.settings, installed)
     integration = chosen.integration
@@ -155,18 +157,18 @@ class Start:
 def _read_start(path: Path, connector: str | None, *, is_new: bool) -> Start:
     """Read the integration from the file or, if the file has no settings, from Ploy.
 
-    An external ID comes from there only: a set-up wrote it into the file, or Ploy stored it.
+    The external ID comes only from the file or from Ploy.
 
     Args:
         path: The file; it need not exist.
         connector: The connector that the command line names.
-        is_new: Whether to set up a new integration, whatever the file has.
+        is_new: Whether to set up a new integration even if the file has one.
     """
     settings = read_settings(path if path.exists() else None)
     source: Source = "file" if settings.config is not None else "platform"
     name, known = connector or settings.integration.connector, dict[str, Any]()
     if is_new or (source == "platform" and settings.integration.id == IntegrationSettings().id):
-        source = "nowhere"
+        source = "new"
     else:
         name, known = read_config(settings)
     if connector not in (None, name):
@@ -181,8 +183,8 @@ def _read_start(path: Path, connector: str | None, *, is_new: bool) -> Start:
     return Start(session, installed, source, settings)
 
 
-def _name_and_value(given: str) -> tuple[str, str]:
-    name, equals, value = given.partition("=")
+def _name_and_value(assignment: str) -> tuple[str, str]:
+    name, equals, value = assignment.partition("=")
     if not equals:
         raise ValueError("--set takes NAME=VALUE.")
     return name, value
@@ -211,8 +213,8 @@ def _print(session: SetupSession, id_: str, *, as_json: bool) -> Exit:
     for name in sorted(session.generated):
         Console(stderr=True).print(
             f"{text(session.title_of(name))}: generated for this output only, because no configuration has one. The "
-            "next call generates another, so the outputs of two calls do not match. Run ploy-connector setup first, "
-            f"or put this one into the configuration as {text(name)}.",
+            "next run generates a different value, so the outputs of two runs do not match. Run ploy-connector setup "
+            f"first, or add this value to the configuration as {text(name)}.",
             soft_wrap=True,
             highlight=False,
         )
@@ -239,10 +241,10 @@ _HEADER = """\
 
 
 def reject_existing(path: Path, *, overwrite: bool) -> None:
-    """Stop before any question if the file could not be written at the end.
+    """Raise before the first question if the file cannot be written at the end.
 
     Raises:
-        ConfigurationError: It exists already, or its folder does not.
+        ConfigurationError: It exists already, or its folder does not exist.
     """
     if not path.parent.is_dir():
         raise ConfigurationError(f"The folder {path.parent} of the configuration file does not exist.")
@@ -268,9 +270,9 @@ def write_config(
     Args:
         path: The file.
         connector: The connector's name.
-        settings: The connector's settings; None where Ploy keeps them.
-        overwrite: Whether an existing file is replaced.
-        integration_id: The integration's id at Ploy.
+        settings: The connector's settings; None if Ploy stores them.
+        overwrite: Whether to replace an existing file.
+        integration_id: The integration's id in Ploy.
         platform: Ploy's address and token.
 
     Raises:
@@ -285,8 +287,8 @@ def write_config(
     reject_existing(path, overwrite=overwrite)
     try:
         # mkstemp makes files of mode 0600.
-        number, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        with os.fdopen(number, "w", encoding="utf-8") as file:
+        file_descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+        with os.fdopen(file_descriptor, "w", encoding="utf-8") as file:
             file.write("\n".join(lines))
         Path(temporary).replace(path)
     except OSError as error:

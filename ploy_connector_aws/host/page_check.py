@@ -51,18 +51,18 @@ class PageCheck:
 
     Args:
         redactor: Finds the secrets of the integration.
-        largest_line_bytes: A record that is larger, with its id and its scope, fails its scope: no batch can hold it.
+        max_line_bytes: A record that is larger, with its id and its scope, fails its scope: no batch can hold it.
         now: The clock.
     """
 
     def __init__(
         self,
         redactor: Redactor,
-        largest_line_bytes: int = LARGEST_LINE_BYTES,
+        max_line_bytes: int = LARGEST_LINE_BYTES,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._redactor = redactor
-        self._largest = largest_line_bytes
+        self._max_line_bytes = max_line_bytes
         self._now = now
         self._parents: dict[str, str | None] = {}
         """The parents of scopes that cannot be stored, as their names contain a secret."""
@@ -143,10 +143,13 @@ class PageCheck:
             return b"", f"{_named(record)} cannot be written as JSON: {what}"
         except Exception as error:  # noqa: BLE001 - a connector's own class may do anything
             return b"", f"{_named(record)} cannot be read ({type(error).__name__})"
-        if 2 * len(body) > self._largest - _FRAME_BYTES - 8 * len(scope):  # the body contains the id as well
+        if 2 * len(body) > self._max_line_bytes - _FRAME_BYTES - 8 * len(scope):  # the body contains the id as well
             size = len(body) + sum(len(json.dumps(each, ensure_ascii=False).encode()) for each in (record.id, scope))
-            if size + _FRAME_BYTES > self._largest:
-                return b"", f"{_named(record)} has {size} bytes as JSON, more than a batch of {self._largest} can hold"
+            if size + _FRAME_BYTES > self._max_line_bytes:
+                return (
+                    b"",
+                    f"{_named(record)} has {size} bytes as JSON, more than a batch of {self._max_line_bytes} can hold",
+                )
         if self._redactor.is_in_body(body):
             return b"", f"{_named(record)} contains the value of a secret setting"
         return body, None

@@ -1,23 +1,25 @@
-"""Templates of a wizard, and how a host renders them as documents and links.
+"""The template language of the set-up wizard, and its renderer.
 
-The complete language, so that a host in any programming language can render them:
+These rules are the complete language, so that a host can implement it in any programming language:
 
-1. ``{{ name }}`` is replaced by the value of that name. One space on each side; a name is ``[a-z][a-z0-9_]*``. A
-   setting that is no text becomes ``yes`` or ``no``, a number, or its items separated by ``, ``.
-2. A line that holds nothing but ``{{ if a b }}`` begins a block that is kept when at least one of the named features is
-   chosen; a line that holds nothing but ``{{ end }}`` ends it. Blocks may be nested. Both lines are removed; a block
+1. ``{{ name }}`` is replaced by the value of that name. One space on each side; a name is ``[a-z][a-z0-9_]*``. Values
+   are texts. Callers convert settings to text first: booleans to ``yes`` or ``no``, numbers to digits, lists to their
+   items separated by ``, ``.
+2. A line that contains only ``{{ if a b }}`` begins a block that is kept when at least one of the named features is
+   chosen; a line that contains only ``{{ end }}`` ends it. Blocks may be nested. Both lines are removed; a block
    that is not kept is removed with all its lines.
-3. A line that holds nothing but ``{{ include id }}`` includes another document of the same wizard, indenting every line
-   like the directive. An included document includes none itself.
+3. A line that contains only ``{{ include id }}`` includes another document of the same wizard. Each non-empty line gets
+   the same indentation as the include line. An included document must not include another.
 4. Then, except in ``text`` and ``url``, a comma at the end of a line is removed if the next line that is not empty
-   begins, after white space, with ``]`` or ``}``, so that no list ends with a comma.
-5. Last, values are inserted, escaped for the language of the rendered document (not of one that it includes):
+   begins, after white space, with ``]`` or ``}``, so that no list or object has a trailing comma.
+5. Last, values are inserted, escaped for the language of the rendered document (the outer document's
+   language, even inside an included one):
 
    - ``text``: as they are.
-   - ``url``: as UTF-8, each byte that is no ASCII letter or digit and none of ``-._~`` as ``%XX``.
-   - ``json``, ``yaml``, ``hcl``, ``toml``: the placeholder stands between double quotes. What is not between space and
-     tilde is written as ``\\uXXXX``, and so are ``"`` and ``\\``, and in ``hcl`` also ``$`` and ``%``. What is above
-     U+FFFF becomes a pair of surrogates in ``json``, and ``\\UXXXXXXXX`` in the others.
+   - ``url``: percent-encoded as UTF-8 (``%XX``), except ASCII letters, digits and ``-._~``.
+   - ``json``, ``yaml``, ``hcl``, ``toml``: the placeholder stands between double quotes. Characters outside
+     printable ASCII (space to ``~``) are written as ``\\uXXXX``, and so are ``"`` and ``\\``, and in ``hcl`` also
+     ``$`` and ``%``. Characters above U+FFFF become a surrogate pair in ``json``, and ``\\UXXXXXXXX`` in the others.
 
 Anything else that begins with ``{{`` is an error, and so is a name without a value.
 """
@@ -34,7 +36,7 @@ Language: TypeAlias = Literal["text", "url", "json", "yaml", "hcl", "toml"]
 
 _LINE = re.compile(r"(\s*)\{\{ (if|include|end)(?: ([a-z0-9/_ -]+))? \}\}")
 _PLACEHOLDER = re.compile(r"\{\{ ([a-z][a-z0-9_]*) \}\}")
-_COMMA_AT_THE_END = re.compile(r",(\n\s*[\]}])")
+_TRAILING_COMMA = re.compile(r",(\n\s*[\]}])")
 
 
 class TemplateError(ValueError):
@@ -53,9 +55,9 @@ def render(
 
     Args:
         template: The text with placeholders.
-        language: What the result is.
-        values: By name.
-        features: The names of those that were chosen.
+        language: The language of the result.
+        values: Texts by name.
+        features: The names of the chosen features.
         documents: Templates that it may include, by id.
 
     Raises:
@@ -65,9 +67,9 @@ def render(
         >>> render("https://example.com/?q={{ question }}", "url", values={"question": "a&b"})
         'https://example.com/?q=a%26b'
     """
-    text = "\n".join(_kept(_included(template, documents or {}), features))
+    text = "\n".join(_apply_conditions(_expand_includes(template, documents or {}), features))
     if language not in ("text", "url"):
-        text = _COMMA_AT_THE_END.sub(r"\1", text)
+        text = _TRAILING_COMMA.sub(r"\1", text)
     _reject_other_placeholders(text)
     return _PLACEHOLDER.sub(lambda found: escape(_value(found[1], values), language), text)
 
@@ -85,10 +87,10 @@ def find_references(template: str) -> tuple[set[str], set[str]]:
 
 
 def escape(value: str, language: Language) -> str:
-    """Escape a value for a place in a text of that language.
+    """Escape a value for a text of that language.
 
     Raises:
-        TemplateError: The value is no Unicode text.
+        TemplateError: The value is not valid Unicode.
     """
     try:
         encoded = value.encode()
@@ -100,12 +102,12 @@ def escape(value: str, language: Language) -> str:
         return quote(encoded, safe="")
     special = '"\\$%' if language == "hcl" else '"\\'
     return "".join(
-        character if " " <= character <= "~" and character not in special else _escaped(character, language)
+        character if " " <= character <= "~" and character not in special else _escape_character(character, language)
         for character in value
     )
 
 
-def _escaped(character: str, language: Language) -> str:
+def _escape_character(character: str, language: Language) -> str:
     number = ord(character)
     if number <= 0xFFFF:
         return f"\\u{number:04x}"
@@ -115,7 +117,7 @@ def _escaped(character: str, language: Language) -> str:
     return f"\\U{number:08x}"
 
 
-def _included(template: str, documents: Mapping[str, str]) -> Iterator[str]:
+def _expand_includes(template: str, documents: Mapping[str, str]) -> Iterator[str]:
     for line in template.split("\n"):
         match = _LINE.fullmatch(line)
         if match is None or match[2] != "include":
@@ -125,11 +127,11 @@ def _included(template: str, documents: Mapping[str, str]) -> Iterator[str]:
         if included is None:
             raise TemplateError(f"There is no document {match[3]!r} to include.")
         if find_references(included)[1]:
-            raise TemplateError(f"The document {match[3]!r} is included and includes another document itself.")
+            raise TemplateError(f"The document {match[3]!r} is included, so it must not include another document.")
         yield from (f"{match[1]}{each}" if each else each for each in included.rstrip("\n").split("\n"))
 
 
-def _kept(lines: Iterator[str], features: Collection[str]) -> Iterator[str]:
+def _apply_conditions(lines: Iterator[str], features: Collection[str]) -> Iterator[str]:
     is_kept: list[bool] = []
     for line in lines:
         match = _LINE.fullmatch(line)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.aws.gone import MOST_READS, ListedAgain
+from ploy_connector_aws.aws.gone import MAX_REREADS, DeletionConfirmer
 from ploy_connector_aws.sandbox.aws import about
 from ploy_connector_aws.spec import TemporaryError
 from tests.aws.host import Host
@@ -43,7 +43,7 @@ def test_another_instance_in_the_place_of_the_known_one_takes_no_link_with_it(ho
 
     assert links
     assert links <= host.records().keys()
-    assert "another is in its place" in host.failures()["iam/permission-set-roles"]
+    assert "is missing or was replaced" in host.failures()["iam/permission-set-roles"]
 
 
 def deny_user(host: Host) -> None:
@@ -161,13 +161,13 @@ def test_where_aws_denies_everything_that_it_lists_the_list_is_not_read_for_each
     host.customer.aws.calls.clear()
     host.check_unchanged()
 
-    assert len(host.seeded.groups) > MOST_READS
-    assert len(host.customer.aws.calls.to("identitystore:ListGroups", "ListGroups")) <= 2 * (1 + MOST_READS)
+    assert len(host.seeded.groups) > MAX_REREADS
+    assert len(host.customer.aws.calls.to("identitystore:ListGroups", "ListGroups")) <= 2 * (1 + MAX_REREADS)
 
 
 def test_a_list_is_read_again_only_while_it_still_has_the_thing() -> None:
     lists = [["a", "b"], ["b"], ["b", "c"], ["never"]]
-    listed = ListedAgain("group")
+    listed = DeletionConfirmer("group")
 
     def ask(id_: str) -> bool:
         try:

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from ploy_connector_aws.aws.features import CUSTOMER_MANAGED_KEY, FEATURES, GRANTING
 from ploy_connector_aws.aws.setup import make_wizard
-from ploy_connector_aws.config import PLOY_ACCOUNT_ID, SCOPE_NEEDS, AwsConfig, config_schema
+from ploy_connector_aws.config import PLOY_ACCOUNT_ID, SCOPE_DEPENDENCIES, AwsConfig, config_schema
 from ploy_connector_aws.plugin import AwsConnector
 from ploy_connector_aws.sandbox.aws import SandboxAws
 from ploy_connector_aws.sandbox.aws.accounts import ploy_trust_policy
@@ -118,19 +118,21 @@ def test_everything_that_the_settings_switch_beside_scopes_is_a_feature_with_the
 def test_every_scope_of_the_settings_is_a_feature_that_needs_the_same() -> None:
     scopes = {feature.name: feature.needs for feature in FEATURES if feature.setting == "scopes"}
 
-    assert scopes == SCOPE_NEEDS
-    for scope in SCOPE_NEEDS:
+    assert scopes == SCOPE_DEPENDENCIES
+    for scope in SCOPE_DEPENDENCIES:
         settings = to_settings(FEATURES, only(scope), config_schema())
-        assert settings["scopes"] == [name for name in SCOPE_NEEDS if name in only(scope)]
+        assert settings["scopes"] == [name for name in SCOPE_DEPENDENCIES if name in only(scope)]
     assert to_settings(FEATURES, EVERYTHING, config_schema()) == {}
 
 
-@pytest.mark.parametrize("chosen", [*((scope,) for scope in SCOPE_NEEDS), ("identity-center", "iam"), ("resources",)])
+@pytest.mark.parametrize(
+    "chosen", [*((scope,) for scope in SCOPE_DEPENDENCIES), ("identity-center", "iam"), ("resources",)]
+)
 def test_a_sync_of_what_was_chosen_is_denied_nothing_by_the_smaller_policy(
     aws: SandboxAws, chosen: tuple[str, ...]
 ) -> None:
     features = only(*chosen)
-    customer = make_customer(aws, scopes=[name for name in features if name in SCOPE_NEEDS])
+    customer = make_customer(aws, scopes=[name for name in features if name in SCOPE_DEPENDENCIES])
     policy = json.loads(rendered("policy", features))
     aws.accounts.set_role_policy(customer.settings["role_arn"], policy)
     aws.add_resources(customer.settings["account_id"], REGION, DEMO_RESOURCES)
@@ -145,7 +147,7 @@ def test_a_sync_of_what_was_chosen_is_denied_nothing_by_the_smaller_policy(
     assert [call.action for call in aws.calls if "Denied" in (call.error_code or "") and not is_proof(call)] == []
     assert {page.ending for page in pages} <= {None, "complete", "excluded", "gone"}
     read = {page.scope for page in pages if page.ending == "complete"}
-    assert {name for name in features if name in SCOPE_NEEDS} <= read
+    assert {name for name in features if name in SCOPE_DEPENDENCIES} <= read
 
 
 def read_everything(connector: AwsConnector) -> Iterator[Page]:

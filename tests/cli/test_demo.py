@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from ploy_connector_aws.cli.demo import Demonstration
-from ploy_connector_aws.cli.demo_summary import Entrance, find_entrances, to_tables
+from ploy_connector_aws.cli.demo_summary import AccountPath, find_account_paths, to_tables
 from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.runtime.settings import read_settings
 from ploy_connector_aws.runtime.snapshot.store import Store
@@ -82,17 +82,17 @@ def test_unproven_sync_ends_the_demo_with_its_exit_status(sandbox: Sandbox) -> N
     assert [failure["missing_permissions"] for failure in unproven.values()] == [["sso:ListPermissionSets"]] * 2
 
 
-def test_entrances_are_readable_at_every_width(sandbox: Sandbox) -> None:
+def test_account_paths_are_readable_at_every_width(sandbox: Sandbox) -> None:
     assert run(sandbox, as_json=True)[1] is Exit.OK
     names = {account.id: account.name for account in sandbox.seeded.organisation.accounts}
     with Store(read_settings(sandbox.config_file, {}).snapshot_path) as store:
         assert store.baseline is not None
-        found = find_entrances(Overlay(store.baseline))
+        found = find_account_paths(Overlay(store.baseline))
     for width in (80, 100, 120):
-        check_entrances(found, names, width)
+        check_account_paths(found, names, width)
 
 
-def check_entrances(found: Sequence[Entrance], names: Mapping[str, str], width: int) -> None:
+def check_account_paths(found: Sequence[AccountPath], names: Mapping[str, str], width: int) -> None:
     out = Console(file=io.StringIO(), width=width)
     for table in to_tables(found, names):
         out.print(table)
@@ -102,7 +102,7 @@ def check_entrances(found: Sequence[Entrance], names: Mapping[str, str], width: 
 
     assert max(len(line) for line in lines) <= width
     assert len(lines) <= 3 * len(found)
-    for entrance in found:
-        assert {names[entrance.aws_account_id], entrance.role, *entrance.path.split()} <= shown
-        assert any(f" {entrance.role} " in line and f" {entrance.path} " in line for line in lines)
+    for account_path in found:
+        assert {names[account_path.aws_account_id], account_path.role, *account_path.path.split()} <= shown
+        assert any(f" {account_path.role} " in line and f" {account_path.path} " in line for line in lines)
     assert {"(disabled)", "Kovac", "Okafor"} <= shown

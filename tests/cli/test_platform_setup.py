@@ -1,4 +1,4 @@
-"""The integration at Ploy that a set-up uses: one that a person chose, or a new one."""
+"""The integration in Ploy that a set-up uses: one that a person chose, or a new one."""
 
 from __future__ import annotations
 

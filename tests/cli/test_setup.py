@@ -104,7 +104,7 @@ def test_each_print_generates_an_external_id_and_warns(id_: str) -> None:
     assert [len(found) for found in ids] == [1, 1]
     assert ids[0] != ids[1]
     assert "External ID: generated for this output only" in first.stderr
-    assert "the outputs of two calls do not match. Run ploy-connector setup first" in first.stderr
+    assert "the outputs of two runs do not match. Run ploy-connector setup first" in first.stderr
     assert GUID.findall(first.stderr) == []
     as_json = run("--print", id_, "--json")
     assert (json.loads(as_json.stdout)["generated"], as_json.stderr) == (["external_id"], first.stderr)
@@ -197,7 +197,7 @@ def test_replaced_configuration_gets_a_new_external_id(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "first"), [("--overwrite", "This set-up creates an integration at Ploy"), ("--without-ploy", "")]
+    ("option", "first"), [("--overwrite", "This set-up creates an integration in Ploy"), ("--without-ploy", "")]
 )
 def test_file_of_an_integration_at_ploy_is_replaced_with_overwrite_only(folder: Path, option: str, first: str) -> None:
     file = folder / "ploy.toml"

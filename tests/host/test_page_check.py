@@ -31,9 +31,9 @@ class OwnAccount(Account):
     shoe_size: int = 41
 
 
-def check(page: Page, largest_line_bytes: int = 2_000) -> CheckedPage:
+def check(page: Page, max_line_bytes: int = 2_000) -> CheckedPage:
     remember_secrets([SECRET])
-    return PageCheck(Redactor([SECRET]), largest_line_bytes, lambda: NOW).check(page)
+    return PageCheck(Redactor([SECRET]), max_line_bytes, lambda: NOW).check(page)
 
 
 BROKEN: dict[str, tuple[Any, str]] = {

@@ -50,7 +50,7 @@ WRONG: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
     "an unknown setting of a connector": (
         {"config": {**CONFIG, "colour": "red"}},
         {},
-        "{file}: config.colour: The setting colour is not known; ",
+        "{file}: config.colour: Unknown setting colour; ",
     ),
     "a missing setting of a connector": (
         {"config": without("role_arn")},

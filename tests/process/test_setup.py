@@ -160,7 +160,7 @@ def made_at_ploy(site: Site) -> wire.Integration:
 def test_set_up_at_ploy_uses_its_external_id_and_writes_a_working_file(site: Site, tmp_path: Path) -> None:
     ploy, account_id = site.world.ploy, site.seeded.organisation.owner_account_id
     with terminal(site, tmp_path) as (person, process):
-        assert begin_at_ploy(site, person).startswith("This set-up creates an integration at Ploy")
+        assert begin_at_ploy(site, person).startswith("This set-up creates an integration in Ploy")
         assert "Created the integration int-" in person.answer("AWS account ID: ", account_id)
         issued = str(made_at_ploy(site).settings["external_id"])
         person.answer("Region: ", "eu-west-1")

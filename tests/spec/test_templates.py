@@ -118,7 +118,7 @@ def test_included_document_is_indented_and_escaped_like_the_including_one() -> N
         ("{{ end }}", "Unknown directive in the template: {{ end }}"),
         ("{{ if a }}\n{{ end a }}", "Unknown directive in the template: {{ end a }}"),
         ("{{ include other }}", "There is no document 'other' to include."),
-        ("{{ include nested }}", "The document 'nested' is included and includes another document itself."),
+        ("{{ include nested }}", "The document 'nested' is included, so it must not include another document."),
     ],
 )
 def test_invalid_template_is_an_error(template: str, complaint: str) -> None:

@@ -29,7 +29,7 @@ from ploy_connector_aws.aws.permissions import get_action, render_write_session_
 from ploy_connector_aws.aws.policy.documents import Policy, to_policy
 from ploy_connector_aws.spec import ConnectorError, NotFoundError, RejectedError, TemporaryError
 
-from .evaluation import AttachedPolicy, OwnRole
+from .evaluation import OwnRole, RolePolicy
 from .required import CREATE, LIST_INSTANCES, OF_ADMINISTRATORS
 
 ANSWERED = "AWS answered the call."
@@ -264,15 +264,13 @@ def read_own_role(session: RoleSession) -> OwnRole:
     boundary = role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
     documents = _read_documents(client, {*attached, *([boundary] if boundary else [])})
     inline = [
-        AttachedPolicy(each["PolicyName"], to_policy(each["PolicyDocument"])) for each in role.get("RolePolicyList", ())
+        RolePolicy(each["PolicyName"], to_policy(each["PolicyDocument"])) for each in role.get("RolePolicyList", ())
     ]
-    managed = [AttachedPolicy(name, documents[arn], _is_aws(arn)) for arn, name in attached.items()]
+    managed = [RolePolicy(name, documents[arn], _is_aws(arn)) for arn, name in attached.items()]
     return OwnRole(
         trust_document=role.get("AssumeRolePolicyDocument"),
         policies=(*inline, *managed),
-        boundary=AttachedPolicy(boundary.rpartition("/")[2], documents[boundary], _is_aws(boundary))
-        if boundary
-        else None,
+        boundary=RolePolicy(boundary.rpartition("/")[2], documents[boundary], _is_aws(boundary)) if boundary else None,
     )
 
 

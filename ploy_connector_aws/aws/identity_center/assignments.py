@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.aws.client.calls import read_pages
-from ploy_connector_aws.aws.gone import contradiction
+from ploy_connector_aws.aws.gone import contradiction_error
 from ploy_connector_aws.aws.policy.privileges import Verdict
 from ploy_connector_aws.aws.scopes import RecordBuffer, take, to_aws_account
 from ploy_connector_aws.aws.spool import Kind, SpoolEntry
@@ -25,7 +25,7 @@ from ploy_connector_aws.spec import (
     TemporaryError,
 )
 
-from .permission_sets import describe_permission_set, to_undescribed_role
+from .permission_sets import describe_permission_set, to_partial_entitlement
 from .read_context import ReadContext, is_about
 
 ASSIGNMENTS = "identity-center/assignments"
@@ -182,7 +182,7 @@ def _add_row(
     permission_set = _find_permission_set(context, page, arn)
     if permission_set.state == "gone":
         # AWS deletes no assigned permission set. Without the row the access would look as if it had ended.
-        raise contradiction("permission set", arn)
+        raise contradiction_error("permission set", arn)
     account_role = to_account_role(
         account_id,
         arn,
@@ -191,7 +191,7 @@ def _add_row(
         is_grantable=context.session.config.direct_assignments,
     )
     page.add(to_aws_account(account_id))
-    page.add(account_role, is_partial=permission_set.state != "read" or context.is_judged_in_part(arn))
+    page.add(account_role, is_partial=permission_set.state != "read" or context.has_partial_verdict(arn))
     page.add(to_assignment(kind, principal_id, account_role.id))
 
 
@@ -206,13 +206,13 @@ def _find_permission_set(context: ReadContext, page: RecordBuffer, arn: str) -> 
 
 def _describe_unlisted(context: ReadContext, page: RecordBuffer, arn: str) -> SpoolEntry:
     try:
-        role = describe_permission_set(context, arn)
+        entitlement = describe_permission_set(context, arn)
     except AuthenticationError:
         raise
     except ConnectorError:
         # The assignment is known to exist all the same.
-        page.add(to_undescribed_role(arn), is_partial=True)
+        page.add(to_partial_entitlement(arn), is_partial=True)
     else:
-        if role is not None:
-            page.add(role, is_partial=context.is_judged_in_part(arn))
+        if entitlement is not None:
+            page.add(entitlement, is_partial=context.has_partial_verdict(arn))
     return context.spool.find("permission_set", [arn])[arn]

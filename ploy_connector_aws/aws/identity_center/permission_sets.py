@@ -1,4 +1,4 @@
-"""Reads permission sets: the list, and each one's description with its policies."""
+"""Reads permission sets: the list, and each one's details with its policies."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _POLICY = "a policy of a permission set"
 
 
 def permission_set_scope(arn: str) -> str:
-    """Name the scope that holds one permission set's description."""
+    """Name the scope that holds one permission set's details."""
     return f"{PERMISSION_SETS}/{to_short_name(arn)}"
 
 
 def read_permission_sets(context: ReadContext) -> Iterator[Page]:
-    """Read the list, which has ARNs only, and announce the scope of each description."""
+    """List the permission sets (AWS returns only ARNs), and announce one scope per permission set for its details."""
     if context.instance.is_account_instance:
         # An account instance has no permission sets; AWS rejects the call (AWS.md section 3.3).
         context.spool.set_complete("permission_set")
@@ -36,7 +36,7 @@ def read_permission_sets(context: ReadContext) -> Iterator[Page]:
             context.sso_admin, "ListPermissionSets", "PermissionSets", InstanceArn=context.instance.arn
         ):
             context.spool.add("permission_set", ((arn, to_short_name(arn)) for arn in arns))
-            yield Page(scope=PERMISSION_SETS, partial=tuple(to_undescribed_role(arn) for arn in arns))
+            yield Page(scope=PERMISSION_SETS, partial=tuple(to_partial_entitlement(arn) for arn in arns))
             for arn in arns:
                 yield Page(scope=permission_set_scope(arn), parent=PERMISSION_SETS)
     except RejectedError as error:
@@ -46,44 +46,44 @@ def read_permission_sets(context: ReadContext) -> Iterator[Page]:
 
 
 def read_permission_set(context: ReadContext, arn: str) -> Iterator[Page]:
-    """Read one description. A deleted permission set is retracted."""
+    """Read one permission set's details. Retract it if AWS deleted it."""
     scope = permission_set_scope(arn)
-    role = describe_permission_set(context, arn)
-    if role is None:
+    entitlement = describe_permission_set(context, arn)
+    if entitlement is None:
         yield Page(scope=scope, retracted=(RecordKey(type="entitlement", id=arn),), gone=True)
-    elif context.is_judged_in_part(arn):
-        yield Page(scope=scope, partial=(role,), complete=True)
+    elif context.has_partial_verdict(arn):
+        yield Page(scope=scope, partial=(entitlement,), complete=True)
     else:
-        yield Page(scope=scope, records=(role,), complete=True)
+        yield Page(scope=scope, records=(entitlement,), complete=True)
 
 
 def describe_permission_set(context: ReadContext, arn: str) -> Entitlement | None:
-    """Read one permission set in full, and spool the result; None where it does not exist.
+    """Read one permission set in full, and spool the result; None if it does not exist.
 
     Raises:
         ConnectorError: It could not be read.
     """
     try:
-        role = _read_role(context, arn)
+        entitlement = _read_entitlement(context, arn)
     except Exception:
         context.spool.add("permission_set", [(arn, to_short_name(arn))], "unread")
         raise
-    name = role.name if role else to_short_name(arn)
-    context.spool.add("permission_set", [(arn, name)], "read" if role else "gone")
-    return role
+    name = entitlement.name if entitlement else to_short_name(arn)
+    context.spool.add("permission_set", [(arn, name)], "read" if entitlement else "gone")
+    return entitlement
 
 
-def to_role(
+def to_entitlement(
     arn: str,
-    description: dict[str, Any],
+    details: dict[str, Any],
     managed: list[dict[str, Any]],
     references: list[dict[str, Any]],
     verdict: Verdict | None,
 ) -> Entitlement:
-    """Convert a permission set with its two kinds of policies, and the verdict on them if they were judged."""
-    created = to_utc(description.get("CreatedDate"))
+    """Convert a permission set with its two kinds of managed policies, and the verdict on them if they were judged."""
+    created = to_utc(details.get("CreatedDate"))
     attributes: dict[str, Any] = {
-        "session_duration": description.get("SessionDuration"),
+        "session_duration": details.get("SessionDuration"),
         "created": created.isoformat() if created else None,
         # Sorted and without duplicates: AWS documents no order, and may repeat a row while pages shift.
         "aws_managed_policies": sorted({take(policy, "Arn", _POLICY) for policy in managed}),
@@ -97,8 +97,8 @@ def to_role(
     return Entitlement(
         id=arn,
         kind="role",
-        name=description.get("Name") or to_short_name(arn),
-        description=description.get("Description"),
+        name=details.get("Name") or to_short_name(arn),
+        description=details.get("Description"),
         not_grantable_reason=grantability.PERMISSION_SET,
         privileged=verdict.privileged if verdict else None,
         privileged_reasons=verdict.sentences if verdict else (),
@@ -107,10 +107,10 @@ def to_role(
 
 
 def judge_permission_set(
-    powers: ManagedPolicies, aws_managed: Iterable[str], references: list[dict[str, Any]]
+    managed_policies: ManagedPolicies, aws_managed: Iterable[str], references: list[dict[str, Any]]
 ) -> Verdict:
-    """Judge a permission set as far as its policies can be read with the permissions of Ploy's guide."""
-    parts = [powers.permissions_of(arn) for arn in aws_managed]
+    """Judge a permission set, using only the policies that the permissions in Ploy's setup guide allow us to read."""
+    parts = [managed_policies.permissions_of(arn) for arn in aws_managed]
     parts.append(unread_policy("The inline policy and the boundary of a permission set cannot be read."))
     if references:
         parts.append(
@@ -119,8 +119,8 @@ def judge_permission_set(
     return judge(parts)
 
 
-def to_undescribed_role(arn: str) -> Entitlement:
-    """Make the record of a permission set of which only the ARN is known."""
+def to_partial_entitlement(arn: str) -> Entitlement:
+    """Return the record of a permission set whose details are unknown: it has only what the ARN states."""
     return Entitlement(id=arn, kind="role", name=to_short_name(arn), not_grantable_reason=grantability.PERMISSION_SET)
 
 
@@ -129,11 +129,11 @@ def to_short_name(arn: str) -> str:
     return arn.rpartition("/")[2]
 
 
-def _read_role(context: ReadContext, arn: str) -> Entitlement | None:
+def _read_entitlement(context: ReadContext, arn: str) -> Entitlement | None:
     target = {"InstanceArn": context.instance.arn, "PermissionSetArn": arn}
     try:
-        description = read(context.sso_admin, "DescribePermissionSet", **target).get("PermissionSet")
-        if not description:
+        details = read(context.sso_admin, "DescribePermissionSet", **target).get("PermissionSet")
+        if not details:
             raise TemporaryError("The response to DescribePermissionSet has no PermissionSet.")
         managed = _read_all(context, "ListManagedPoliciesInPermissionSet", "AttachedManagedPolicies", target)
         references = _read_all(
@@ -144,14 +144,16 @@ def _read_role(context: ReadContext, arn: str) -> Entitlement | None:
             raise
         context.confirm_gone("PERMISSION_SET", arn)
         return None
-    created = to_utc(description.get("CreatedDate"))
+    created = to_utc(details.get("CreatedDate"))
     if created is not None:
         context.created[arn] = created
     verdict = None
-    if context.powers is not None:
-        verdict = judge_permission_set(context.powers, {take(each, "Arn", _POLICY) for each in managed}, references)
+    if context.managed_policies is not None:
+        verdict = judge_permission_set(
+            context.managed_policies, {take(each, "Arn", _POLICY) for each in managed}, references
+        )
         context.verdicts[arn] = verdict
-    return to_role(arn, description, managed, references, verdict)
+    return to_entitlement(arn, details, managed, references, verdict)
 
 
 def _read_all(context: ReadContext, operation: str, member: str, target: dict[str, str]) -> list[dict[str, Any]]:
@@ -164,6 +166,7 @@ def _explain_account_instance(error: RejectedError) -> RejectedError:
     return RejectedError(
         "AWS does not list permission sets for this instance: it may be an account instance, which has none.",
         reason=error.reason,
-        fix="For an account instance, name only identity-center/users and identity-center/groups in the settings.",
+        fix="For an account instance, replace identity-center in the setting 'scopes' by identity-center/users and "
+        "identity-center/groups.",
         request_id=error.request_id,
     )

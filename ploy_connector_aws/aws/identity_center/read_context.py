@@ -13,7 +13,7 @@ from botocore.client import BaseClient
 
 from ploy_connector_aws.aws.client.calls import read, read_pages
 from ploy_connector_aws.aws.client.session import ReadSession
-from ploy_connector_aws.aws.gone import ListedAgain, contradiction
+from ploy_connector_aws.aws.gone import DeletionConfirmer, contradiction_error
 from ploy_connector_aws.aws.policy.effective_permissions import ManagedPolicies
 from ploy_connector_aws.aws.policy.privileges import Verdict
 from ploy_connector_aws.aws.scopes import take
@@ -46,7 +46,7 @@ class ReadContext:
     session: ReadSession
     instance: Instance
     spool: Spool
-    powers: ManagedPolicies | None = None
+    managed_policies: ManagedPolicies | None = None
     """What managed policies allow, by IAM or by the connector's copy; None: permission sets are not judged."""
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     """On permission sets, by ARN. An instance has at most 3,500 of them (AWS.md section 2.1)."""
@@ -54,12 +54,15 @@ class ReadContext:
     """When permission sets were created, by ARN, as far as AWS stated it."""
     locks: KeyedLock = field(default_factory=KeyedLock)
     """For users and permission sets that no list had and that several readers may need at the same time."""
-    listed_again: Mapping[str, ListedAgain] = field(
-        default_factory=lambda: {"GROUP": ListedAgain("group"), "PERMISSION_SET": ListedAgain("permission set")}
+    deletion_confirmers: Mapping[str, DeletionConfirmer] = field(
+        default_factory=lambda: {
+            "GROUP": DeletionConfirmer("group"),
+            "PERMISSION_SET": DeletionConfirmer("permission set"),
+        }
     )
     """By AWS's name of the kind: the lists that are read again before anything is retracted."""
 
-    def is_judged_in_part(self, arn: str) -> bool:
+    def has_partial_verdict(self, arn: str) -> bool:
         """Whether the verdict on a permission set lacks policies that IAM failed to return in this run."""
         return arn in self.verdicts and self.verdicts[arn].is_partial
 
@@ -93,7 +96,7 @@ class ReadContext:
             self._confirm_user_gone(id_)
         else:
             read_ids = self._read_group_ids if missing == "GROUP" else self._read_permission_set_arns
-            self.listed_again[missing].confirm_gone(id_, read_ids)
+            self.deletion_confirmers[missing].confirm_gone(id_, read_ids)
 
     def _confirm_user_gone(self, user_id: str) -> None:
         # One call, where the list of users may be long. The permissions of Ploy's guide do not allow describing groups,
@@ -104,7 +107,7 @@ class ReadContext:
             if not is_about(error, "USER", user_id):
                 raise
         else:
-            raise contradiction("user", user_id)
+            raise contradiction_error("user", user_id)
 
     def _read_group_ids(self) -> Iterator[str]:
         for groups in read_pages(self.identity_store, "ListGroups", "Groups", **self.store_id):

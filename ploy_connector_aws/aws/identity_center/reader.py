@@ -10,7 +10,7 @@ from ploy_connector_aws.aws.iam.permission_set_roles import NamedRole
 from ploy_connector_aws.aws.policy.effective_permissions import ManagedPolicies
 from ploy_connector_aws.aws.scopes import isolate_failure
 from ploy_connector_aws.aws.spool import Spool, SpoolEntry
-from ploy_connector_aws.config import IDENTITY_CENTER, SCOPE_NEEDS, AwsConfig
+from ploy_connector_aws.config import IDENTITY_CENTER, SCOPE_DEPENDENCIES, AwsConfig
 from ploy_connector_aws.spec import AuthenticationError, Failure, Page, RejectedError, TemporaryError
 
 from .assignments import (
@@ -48,14 +48,14 @@ class IdentityCenterReader:
 
     Args:
         session: The role's session; it may not be open yet.
-        powers: What managed policies allow; filled before entitlements are read. None: permission sets are not
-            judged.
+        managed_policies: What managed policies allow; filled before entitlements are read. None: do not judge
+            permission sets.
     """
 
-    def __init__(self, session: ReadSession, powers: ManagedPolicies | None = None) -> None:
+    def __init__(self, session: ReadSession, managed_policies: ManagedPolicies | None = None) -> None:
         self._config = session.config
         self._session = session
-        self._powers = powers
+        self._managed_policies = managed_policies
         self._spool = Spool(session.context.scratch_dir)
         self._context: ReadContext | None = None
         self._has_begun = False
@@ -133,7 +133,7 @@ class IdentityCenterReader:
                 to_account_role(
                     account_id, found.id, found.value, verdict, is_grantable=self._config.direct_assignments
                 ),
-                is_partial=self._context.is_judged_in_part(found.id),
+                is_partial=self._context.has_partial_verdict(found.id),
                 created=self._context.created.get(found.id),
             )
 
@@ -142,7 +142,7 @@ class IdentityCenterReader:
         self._spool.close()
 
     def _read_root(self) -> Iterator[Page]:
-        scopes = [scope for scope in SCOPE_NEEDS if scope.startswith(f"{IDENTITY_CENTER}/")]
+        scopes = [scope for scope in SCOPE_DEPENDENCIES if scope.startswith(f"{IDENTITY_CENTER}/")]
         if not any(self._config.includes(scope) for scope in scopes):
             yield Page(scope=IDENTITY_CENTER, excluded=True)
             return
@@ -159,7 +159,7 @@ class IdentityCenterReader:
         if instance is None:
             yield Page(scope=IDENTITY_CENTER, complete=True)
             return
-        self._context = ReadContext(self._session, instance, self._spool, self._powers)
+        self._context = ReadContext(self._session, instance, self._spool, self._managed_policies)
         yield Page(scope=IDENTITY_CENTER, origin=instance.arn)
         for scope in scopes:
             yield Page(scope=scope, parent=IDENTITY_CENTER, excluded=not self._config.includes(scope))

@@ -8,7 +8,7 @@ from typing import Any
 from botocore.client import BaseClient
 
 from ploy_connector_aws.aws.client.calls import read, read_pages
-from ploy_connector_aws.aws.gone import ListedAgain
+from ploy_connector_aws.aws.gone import DeletionConfirmer
 from ploy_connector_aws.aws.scopes import take
 from ploy_connector_aws.spec import NotFoundError, Resource, TemporaryError
 
@@ -19,16 +19,16 @@ from .tags import SingleTags, find_owner, to_tags
 def read_clusters(inventory: Inventory) -> Iterator[Found]:
     """Read the list, which has ARNs only, and describe each page with its tags in one call."""
     client = inventory.client("ecs")
-    listed_again = ListedAgain("ECS cluster")
+    deletion_confirmer = DeletionConfirmer("ECS cluster")
     single_tags = SingleTags(
-        client, "ListTagsForResource", "resourceArn", "tags", "CLUSTER", listed_again, lambda: _list(client)
+        client, "ListTagsForResource", "resourceArn", "tags", "CLUSTER", deletion_confirmer, lambda: _list(client)
     )
     has_undescribed = False
     for arns in read_pages(client, "ListClusters", "clusterArns"):
         if not arns:
             # Without ARNs, AWS describes the cluster named "default" (AWS.md section 1.1).
             continue
-        described, undescribed = _describe(client, arns, listed_again)
+        described, undescribed = _describe(client, arns, deletion_confirmer)
         records: list[Resource] = []
         partial = [to_cluster({"clusterArn": arn}, None, inventory) for arn in undescribed]
         has_undescribed |= bool(undescribed)
@@ -63,7 +63,9 @@ def _list(client: BaseClient) -> Iterator[str]:
     return (arn for arns in read_pages(client, "ListClusters", "clusterArns") for arn in arns)
 
 
-def _describe(client: BaseClient, arns: list[str], listed_again: ListedAgain) -> tuple[list[dict[str, Any]], list[str]]:
+def _describe(
+    client: BaseClient, arns: list[str], deletion_confirmer: DeletionConfirmer
+) -> tuple[list[dict[str, Any]], list[str]]:
     """Describe clusters.
 
     Returns:
@@ -74,16 +76,16 @@ def _describe(client: BaseClient, arns: list[str], listed_again: ListedAgain) ->
         raise TemporaryError("The response to DescribeClusters has no clusters.")
     # A successful response may have failures; MISSING means that the cluster was deleted since it was listed.
     missing = {failure.get("arn") for failure in response.get("failures", ()) if failure.get("reason") == "MISSING"}
-    gone = {arn for arn in arns if arn in missing and _is_gone(client, arn, listed_again)}
+    gone = {arn for arn in arns if arn in missing and _is_gone(client, arn, deletion_confirmer)}
     described = {_arn(row): row for row in response["clusters"]}
     undescribed = [arn for arn in arns if arn not in described and arn not in gone]
     # AWS lists a deleted cluster for a while, as INACTIVE.
     return [row for row in described.values() if row.get("status") != "INACTIVE"], undescribed
 
 
-def _is_gone(client: BaseClient, arn: str, listed_again: ListedAgain) -> bool:
+def _is_gone(client: BaseClient, arn: str, deletion_confirmer: DeletionConfirmer) -> bool:
     try:
-        listed_again.confirm_gone(arn, lambda: _list(client))
+        deletion_confirmer.confirm_gone(arn, lambda: _list(client))
     except TemporaryError:
         return False
     return True

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ploy_connector_aws.aws.client.calls import read_pages
-from ploy_connector_aws.aws.gone import ListedAgain
+from ploy_connector_aws.aws.gone import DeletionConfirmer
 from ploy_connector_aws.aws.scopes import take, to_utc
 from ploy_connector_aws.spec import NotFoundError, Resource
 
@@ -26,7 +26,7 @@ def read_instances(inventory: Inventory) -> Iterator[Found]:
         "ResourceName",
         "TagList",
         "DB_INSTANCE",
-        ListedAgain("database"),
+        DeletionConfirmer("database"),
         lambda: (_arn(row) for rows in read_pages(client, "DescribeDBInstances", "DBInstances") for row in rows),
     )
     for rows in read_pages(client, "DescribeDBInstances", "DBInstances"):

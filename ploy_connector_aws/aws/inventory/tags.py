@@ -10,7 +10,7 @@ from typing import Any
 from botocore.client import BaseClient
 
 from ploy_connector_aws.aws.client.calls import read
-from ploy_connector_aws.aws.gone import ListedAgain
+from ploy_connector_aws.aws.gone import DeletionConfirmer
 from ploy_connector_aws.aws.identity_center.read_context import is_about
 from ploy_connector_aws.aws.scopes import take
 from ploy_connector_aws.spec import (
@@ -81,7 +81,7 @@ class SingleTags:
         parameter: The call's parameter for the resource's ARN.
         member: The member of the response that holds the tags.
         kind: The kind of resource in AWS's not-found error.
-        listed_again: The list that the resources are from.
+        deletion_confirmer: For the list that the resources are from.
         read_ids: Reads that list again.
     """
 
@@ -90,7 +90,7 @@ class SingleTags:
     parameter: str
     member: str
     kind: str
-    listed_again: ListedAgain
+    deletion_confirmer: DeletionConfirmer
     read_ids: Callable[[], Iterable[str]]
     _error: ConnectorError | None = field(default=None, init=False)
 
@@ -123,7 +123,7 @@ class SingleTags:
     def _find_uncertainty(self, arn: str) -> ConnectorError | None:
         """Return why a resource that AWS reported missing may exist all the same."""
         try:
-            self.listed_again.confirm_gone(arn, self.read_ids)
+            self.deletion_confirmer.confirm_gone(arn, self.read_ids)
         except AuthenticationError:
             raise
         except ConnectorError as error:

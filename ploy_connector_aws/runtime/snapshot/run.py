@@ -278,8 +278,8 @@ class Run:
         ).fetchone()
         return announced, ended
 
-    def has_proof(self) -> bool:
-        """Return whether any scope was read completely."""
+    def has_successful_scope(self) -> bool:
+        """Return whether any scope ended successfully."""
         return self._has_scope("ending IN ('complete', 'gone', 'excluded')")
 
     def _has_scope(self, condition: str) -> bool:

@@ -13,8 +13,8 @@ from .run import Run
 
 _ORIGIN_CHANGED = Failure(
     code="origin_changed",
-    message="What was read here before is not there any more, or another is in its place; nothing of it was changed.",
-    fix="If the exchange is wanted, remove the integration and set it up again; otherwise restore the original.",
+    message="The source that this scope was read from is missing or was replaced; its records were left unchanged.",
+    fix="If the replacement is intended, remove the integration and set it up again; otherwise restore the original.",
 ).model_dump_json(exclude_defaults=True)
 
 

@@ -210,7 +210,7 @@ class Sync:
                 pages_per_transaction=self._context.pages_per_transaction,
                 now=self._now,
                 checkpoint=self._context.checkpoint,
-                largest_line_bytes=self._limits.max_batch_bytes,
+                max_line_bytes=self._limits.max_batch_bytes,
             )
         except (ConnectorError, InternalError) as error:
             ended = entry.model_copy(update={"ended_at": self._now(), "reasons": (str(error),)})

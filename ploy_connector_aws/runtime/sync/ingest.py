@@ -1,4 +1,4 @@
-"""Reading of a connector's lists into a run, from the beginning or from where an earlier attempt was interrupted."""
+"""Reading of a connector's lists into a run, from the beginning or resuming an interrupted attempt."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from ploy_connector_aws.spec import ConnectorError, Failure, Page
 _log = logging.getLogger(__name__)
 
 PAGES_PER_TRANSACTION = 50
-"""The limit on pages that a crash may cost; the other limit is half a second's work."""
 _SECONDS_PER_TRANSACTION = 0.5
+"""A crash loses at most this many pages, or about this many seconds of work, whichever comes first."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Progress of reading, in scopes: more may still be announced."""
+    """Number of scopes announced so far, and of those finished; the total may still grow."""
 
     announced: int
-    ended: int
+    finished: int
 
 
 OnProgress = Callable[[Progress], None]
@@ -45,37 +45,38 @@ def read(
     pages_per_transaction: int = PAGES_PER_TRANSACTION,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     checkpoint: Callable[[], None] = lambda: None,
-    largest_line_bytes: int = LARGEST_LINE_BYTES,
+    max_line_bytes: int = LARGEST_LINE_BYTES,
 ) -> None:
-    """Append everything that a connector lists to a run.
+    """Read everything that a connector lists into a run, resuming an interrupted attempt if there was one.
 
     Args:
         connector: The configured connector.
-        store: The file that the run is in.
+        store: The store that has the run.
         run: The run.
-        skip: Scopes that an earlier attempt at the run read completely.
-        on_progress: Called now and then with the progress of reading.
+        skip: Scopes that an earlier attempt read completely.
+        on_progress: Called with the progress after each transaction.
         pages_per_transaction: The limit on pages in one transaction.
         now: The clock.
-        checkpoint: Called after each transaction. Reading ends with what it raises, with the connector's iterator
-            closed, and can be resumed.
-        largest_line_bytes: A record that is larger as a line of a batch fails its scope.
+        checkpoint: Called after each transaction. If it raises, the connector's iterator is closed, the exception
+            propagates, and a later call can resume.
+        max_line_bytes: A record that is larger as a line of a batch fails its scope.
 
     Raises:
-        ConnectorError: The connector failed before any scope was read completely; the run is dropped.
-        InternalError: The same, by an exception that is not of the spec.
-        OriginChangedError: An earlier attempt at the run read another directory.
+        ConnectorError: A list hook failed before any scope ended successfully (complete, gone or excluded). The run is
+            dropped.
+        InternalError: As above, but the hook raised something other than a ConnectorError.
+        OriginChangedError: An earlier attempt read from a different source (for example, another identity directory).
     """
     failure: Exception | None = None
     failed_hook = ""
-    check = PageCheck(connector.redactor, largest_line_bytes, now)
+    check = PageCheck(connector.redactor, max_line_bytes, now)
     for hook in LIST_HOOKS:
         if not connector.implements(hook):
             continue
         with closing(_read_pages(connector, hook, skip, check)) as pages:
-            for group in _batched(pages, pages_per_transaction):
+            for chunk in _chunk_pages(pages, pages_per_transaction):
                 with store.transaction():
-                    for page in group:
+                    for page in chunk:
                         if isinstance(page, CheckedPage):
                             run.add_page(page.page, page.bodies)
                         else:
@@ -87,18 +88,18 @@ def read(
                 checkpoint()
     if failure is None:
         return
-    if not run.has_proof():
+    if not run.has_successful_scope():
         store.drop(run)
         raise failure if isinstance(failure, ConnectorError) else InternalError(failure)
     if not run.fail_open_scopes(Failure.from_error(failure)):
-        # It announced no scope that could fail, and must stay visible.
+        # No open scope can carry the failure, so record it under the hook's own name.
         run.add_scope(failed_hook, None, "failed", Failure.from_error(failure))
 
 
 def _read_pages(
     connector: Connector, hook: str, skip: Set[str], check: PageCheck
 ) -> Generator[CheckedPage | Exception, None, None]:
-    """Yield the pages of a list hook, and last the exception that ended it, if any."""
+    """Yield the pages of a list hook. If it raises, yield the exception last."""
     pages: Generator[Page, None, None] | None = None
     try:
         pages = getattr(connector.hooks, hook)(skip=skip)
@@ -120,7 +121,7 @@ def _read_pages(
 
 
 def _log_failure(connector: Connector, hook: str, error: Exception) -> None:
-    """Log the error that ended a list; with its traceback, where the log shows tracebacks."""
+    """Log the error that ended a list, with its traceback if the log shows tracebacks."""
     origin = error.origin if isinstance(error, ConnectorError) else None
     _log.warning(
         "%s failed: %s",
@@ -131,13 +132,13 @@ def _log_failure(connector: Connector, hook: str, error: Exception) -> None:
     )
 
 
-def _batched(pages: Iterator[CheckedPage | Exception], most: int) -> Iterator[list[CheckedPage | Exception]]:
-    """Group pages into transactions: by time, and by number so that memory stays flat."""
-    group: list[CheckedPage | Exception] = []
+def _chunk_pages(pages: Iterator[CheckedPage | Exception], max_pages: int) -> Iterator[list[CheckedPage | Exception]]:
+    """Split pages into chunks, one per transaction: by time, and by number to bound memory."""
+    chunk: list[CheckedPage | Exception] = []
     started = time.monotonic()
     for page in pages:
-        group.append(page)
-        if len(group) >= most or time.monotonic() - started > _SECONDS_PER_TRANSACTION:
-            yield group
-            group, started = [], time.monotonic()
-    yield group
+        chunk.append(page)
+        if len(chunk) >= max_pages or time.monotonic() - started > _SECONDS_PER_TRANSACTION:
+            yield chunk
+            chunk, started = [], time.monotonic()
+    yield chunk

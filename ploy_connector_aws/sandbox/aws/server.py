@@ -1,6 +1,6 @@
-"""Serves the local AWS over HTTP/1.1 on loopback, connections kept alive, nothing logged.
+"""Serves the simulated AWS API over HTTP/1.1 on 127.0.0.1, with keep-alive and no access log.
 
-werkzeug's own server closes the connection after each answer, so the standard library's is used.
+Uses the standard library's server, because werkzeug's closes the connection after each response.
 """
 
 from __future__ import annotations
@@ -12,56 +12,58 @@ import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, TypeAlias
 
 from .application import HttpResponse
 from .requests import HttpRequest
 
-Answer = Callable[[HttpRequest], HttpResponse | None]
+RequestHandler: TypeAlias = Callable[[HttpRequest], HttpResponse | None]
+"""Handles one request; None resets the connection without a response."""
+
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class LoopbackServer(ThreadingHTTPServer):
-    """Listens on a free port of 127.0.0.1."""
+    """HTTP server on a free port of 127.0.0.1."""
 
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, answer: Answer) -> None:
-        self.answer = answer
-        self._open: set[socket.socket] = set()
+    def __init__(self, request_handler: RequestHandler) -> None:
+        self.request_handler = request_handler
+        self._open_connections: set[socket.socket] = set()
         self._lock = threading.Lock()
         super().__init__(("127.0.0.1", 0), _Handler)
 
     @property
     def url(self) -> str:
-        """Where the server is."""
+        """The server's base URL."""
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Remembers the connection, so that closing the server ends it."""
+        """Track the connection so that ``server_close`` can close it."""
         with self._lock:
-            self._open.add(request)
+            self._open_connections.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        """Forgets the connection."""
+        """Stop tracking the connection."""
         with self._lock:
-            self._open.discard(request)
+            self._open_connections.discard(request)
         super().shutdown_request(request)
 
     def server_close(self) -> None:
-        """Closes the port and every connection that clients still hold open."""
+        """Close the port and every open connection."""
         super().server_close()
         with self._lock:
-            for connection in self._open:
+            for connection in self._open_connections:
                 try:
                     connection.shutdown(socket.SHUT_RDWR)
                 except OSError:
                     continue
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Ignores clients that hang up; anything else is a bug and is reported."""
+        """Ignore clients that close their connection; report anything else, which is a bug."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)
 
@@ -75,12 +77,12 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length)
         if len(body) < length:
-            # The client hung up in the middle of its request. AWS executes no part of one: its signature covers the
-            # digest of the whole body.
+            # The client closed the connection in the middle of its request. AWS would reject it, because the signature
+            # covers a digest of the whole body.
             self.close_connection = True
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
-        response = self.server.answer(HttpRequest(self.command, self.path, headers, body))
+        response = self.server.request_handler(HttpRequest(self.command, self.path, headers, body))
         if response is None:
             self._reset()
             return
@@ -97,10 +99,10 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _serve  # noqa: N815
 
     def _reset(self) -> None:
-        """Closes with a TCP reset: with a linger time of zero the kernel drops unsent data."""
+        """Close with a TCP reset: with a linger time of zero the kernel drops unsent data."""
         self.close_connection = True
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         os.close(self.connection.detach())
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """No access log: `calls` has the same entries."""
+        """Suppress the access log; the call log has the same requests."""

@@ -1,6 +1,7 @@
 """The snapshots of an integration: the visible one, and the one that is held for approval, in SQLite tables.
 
-Each has its own tables of records and edges (``graph``); the contents of both are in one table, each once, by digest.
+Each has its own tables of records and edges (``graph``). Record bodies of both snapshots are stored once, deduplicated
+by digest.
 """
 
 from __future__ import annotations
@@ -36,20 +37,20 @@ _BODIES = "ploy_bodies"
 
 _COLUMNS = (
     "scopes TEXT NOT NULL",  # a JSON array of names, sorted
-    "is_partial INTEGER NOT NULL",  # 1: the content was never read in full
-    "is_current INTEGER NOT NULL",  # 1: the run of this snapshot read the content in full
-    "kept_by TEXT",  # the grant that alone keeps the record
+    "is_partial INTEGER NOT NULL",  # 1: no run ever read the body in full; not the same as StoredRecord.is_partial
+    "is_current INTEGER NOT NULL",  # 1: the run of this snapshot read the body in full
+    "kept_by TEXT",  # id of the grant that refers to this record, if that is the only reason it is kept
 )
 
 _ORIGIN_CHANGED = Failure(
     code="origin_changed",
-    message="What was read here before is not there any more, or another is in its place; nothing of it was changed.",
-    fix="If the exchange is wanted, remove the integration and set it up again; otherwise restore the original.",
+    message="The source that this scope was read from is missing or was replaced; its records were left unchanged.",
+    fix="If the replacement is intended, remove the integration and set it up again; otherwise restore the original.",
 )
 
 
 class KeyChange(NamedTuple):
-    """A record that differs between two snapshots, with its content in the base."""
+    """A record that differs between two snapshots, with its body in the base."""
 
     key: RecordKey
     before: bytes | None
@@ -76,7 +77,7 @@ class Snapshots:
         return self._find("NOT is_visible")
 
     def add_body(self, body: bytes) -> bytes:
-        """Store a content, once; return its digest."""
+        """Store a body unless it is stored already; return its digest."""
         digest = hashlib.sha256(body).digest()[:16]
         self._db.execute(f"INSERT OR IGNORE INTO {_BODIES} (digest, body) VALUES (?, ?)", (digest, body))
         return digest
@@ -95,11 +96,11 @@ class Snapshots:
 
         Args:
             sync_id: The sync.
-            reading_started_at: When the reading of its run began.
-            outcome: The outcome of the comparison; its contents were added before.
+            reading_started_at: When its run began to read.
+            outcome: The outcome of the comparison; ``add_body`` has stored its bodies already.
             run: The scopes of the run.
             failures: Why scopes failed, by name.
-            partial: The records that the run lists without their full content.
+            partial: The records that the run lists without their full body.
         """
         number = int(
             self._db.execute(
@@ -108,8 +109,8 @@ class Snapshots:
             ).lastrowid
             or 0
         )
-        made = Snapshot(self._db, number)
-        made.fill(outcome, partial)
+        snapshot = Snapshot(self._db, number)
+        snapshot.fill(outcome, partial)
         before = {} if (base := self.visible) is None else {scope.name: scope for scope in base.scopes()}
         scopes = outcome.generation.scopes
         self._db.executemany(
@@ -129,7 +130,7 @@ class Snapshots:
                 for failure in (_failure(scope, run.get(name), failures.get(name)),)
             ),
         )
-        return made
+        return snapshot
 
     def publish(self, snapshot: Snapshot) -> None:
         """Make a snapshot the visible one, and drop all others."""
@@ -138,7 +139,7 @@ class Snapshots:
             self.drop(Snapshot(self._db, number))
 
     def drop(self, snapshot: Snapshot) -> None:
-        """Drop a snapshot, and the contents that no other snapshot has."""
+        """Drop a snapshot, and the bodies that no other snapshot has."""
         snapshot.tables.drop(self._db)
         self._db.execute("DELETE FROM ploy_scopes WHERE snapshot = ?", (snapshot.number,))
         self._db.execute("DELETE FROM ploy_snapshots WHERE number = ?", (snapshot.number,))
@@ -161,12 +162,12 @@ class Snapshot:
 
     @property
     def sync_id(self) -> str:
-        """The sync that it is from."""
+        """The sync that created it."""
         return str(self._column("sync"))
 
     @property
     def reading_started_at(self) -> datetime:
-        """When the reading of its run began."""
+        """When its run began to read."""
         return datetime.fromisoformat(self._column("reading_started_at"))
 
     def _column(self, name: str) -> Any:
@@ -178,13 +179,14 @@ class Snapshot:
         texts: dict[tuple[str, ...], str] = {}
 
         def rows() -> Iterator[tuple[object, ...]]:
-            for seen in outcome.generation.records:
-                reason = outcome.unproven[seen.type].get(seen.id)
-                is_current = reason is None and not seen.is_partial and (seen.type, seen.id) not in partial
-                scopes = texts.get(seen.scopes) or texts.setdefault(seen.scopes, json.dumps(seen.scopes))
+            for observation in outcome.generation.records:
+                key, names = (observation.type, observation.id), observation.scopes
+                reason = outcome.unproven[observation.type].get(observation.id)
+                was_read_in_full = reason is None and not observation.is_partial and key not in partial
+                scopes = texts.get(names) or texts.setdefault(names, json.dumps(names))
                 yield (
-                    *(seen.type, seen.id, seen.digest, reason is not None, scopes),
-                    *(seen.is_partial, is_current, reason and reason.grant),
+                    *(*key, observation.digest, reason is not None, scopes),
+                    *(observation.is_partial, was_read_in_full, reason and reason.grant),
                 )
 
         self._db.executemany(
@@ -195,7 +197,7 @@ class Snapshot:
         self.tables.create_edges(self._db)
 
     def to_generation(self) -> Generation:
-        """Return the base of a comparison, which reads its records from the file during the iteration."""
+        """Return the base of a comparison. Iterating over its records reads them from the file."""
         scopes = {each.name: Scope(each.parent, each.ending, each.origin, each.is_announced) for each in self.scopes()}
         return Generation(scopes, self.observations())
 
@@ -211,8 +213,8 @@ class Snapshot:
             scopes = tuples.get(text)
             if scopes is None:
                 scopes = tuples[text] = tuple(json.loads(text))
-            names: tuple[Key, ...] = ((kind, principal), ("entitlement", entitlement)) if kind else ()
-            yield Observation(type_, id_, scopes, digest, bool(is_partial), names)
+            referenced_keys: tuple[Key, ...] = ((kind, principal), ("entitlement", entitlement)) if kind else ()
+            yield Observation(type_, id_, scopes, digest, bool(is_partial), referenced_keys)
 
     def scopes(self) -> Iterator[ScopeState]:
         """Iterate over the scopes, by name."""
@@ -260,11 +262,11 @@ class Snapshot:
             values,
         )
         for type_, id_, scopes, body, is_partial, is_unproven, kept_by in rows:
-            names = tuple(json.loads(scopes))
-            yield StoredRecord(type_, id_, names, body, bool(is_partial), bool(is_unproven), kept_by)
+            scope_names = tuple(json.loads(scopes))
+            yield StoredRecord(type_, id_, scope_names, body, bool(is_partial), bool(is_unproven), kept_by)
 
     def changes(self, base: Snapshot | None, kind: ChangeKind, only: RecordType | None = None) -> Iterator[KeyChange]:
-        """Iterate over the differences from a base, by type and id, each with its content in the base."""
+        """Iterate over the differences from a base, by type and id, each with its body in the base."""
         new, old = (
             self.tables.records,
             base.tables.records if base else f"(SELECT * FROM {self.tables.records} WHERE 0)",
@@ -284,8 +286,10 @@ class Snapshot:
             yield KeyChange(RecordKey(type=type_, id=id_), body)
 
 
-def _unproven_since(name: str, scopes: Mapping[str, Scope], before: ScopeState | None, now: datetime) -> str | None:
-    """Return since when a scope of the next snapshot is unproven (rules 1 and 2); None where it is proven."""
+def _unproven_since(
+    name: str, scopes: Mapping[str, Scope], before: ScopeState | None, reading_started_at: datetime
+) -> str | None:
+    """Return when the scope first became unproven (rules 1 and 2 of platform/commit_rules.py), or None."""
     path: dict[str, None] = {}
     above: str | None = name
     while above is not None and above in scopes and above not in path and not scopes[above].is_announced:
@@ -294,12 +298,12 @@ def _unproven_since(name: str, scopes: Mapping[str, Scope], before: ScopeState |
     ending = scopes[above].ending if above is not None and above in scopes and above not in path else None
     if ending in ("complete", "gone", "excluded"):
         return None
-    return ((before and before.unproven_since) or now).isoformat()
+    return ((before and before.unproven_since) or reading_started_at).isoformat()
 
 
 def _failure(scope: Scope, in_run: Scope | None, failure: Failure | None) -> Failure | None:
-    """Return why a scope of the next snapshot failed."""
+    """Return why a scope of the next snapshot failed; None if it did not fail in this run."""
     if in_run is None or scope.ending != "failed":
         return None
-    is_exchanged = in_run.ending != "failed" or in_run.origin not in (None, scope.origin)
-    return _ORIGIN_CHANGED if is_exchanged else failure
+    origin_changed = in_run.ending != "failed" or in_run.origin not in (None, scope.origin)
+    return _ORIGIN_CHANGED if origin_changed else failure

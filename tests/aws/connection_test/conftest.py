@@ -231,7 +231,7 @@ _FIXES = {
     r"Remove (.+?) from the Deny statement of (.+?)(?:;|, and)": BrokenRole._remove_from_deny,
     r"Add (\S+) to NotAction in the Deny statement of (.+?),": BrokenRole._add_to_not_action,
     r"Detach the policy (\S+) from the role:": BrokenRole._detach,
-    r"Replace the permissions boundary .*? by a policy of your own: ": BrokenRole._replace_boundary,
+    r"Replace the permissions boundary .*? with your own customer managed policy: ": BrokenRole._replace_boundary,
     r"Add this statement to the policy of the key: ": BrokenRole._allow_in_key_policy,
     r"leave (\S+(?: and \S+)?) out of the setting 'scopes'": BrokenRole._leave_out,
     r"Enable (\S+) for the AWS account": BrokenRole._enable_region,

@@ -11,7 +11,7 @@ from typing import Any
 
 from ploy_connector_aws.aws.features import FEATURES, features_of
 from ploy_connector_aws.aws.permissions import ACTIONS, DIRECT_ASSIGNMENTS, Action
-from ploy_connector_aws.config import IAM, SCOPE_NEEDS
+from ploy_connector_aws.config import IAM, SCOPE_DEPENDENCIES
 from ploy_connector_aws.sandbox.aws import (
     FULL_AWS_ACCESS,
     Account,
@@ -113,7 +113,7 @@ def member_account() -> dict[str, Any]:
 def _scopes_for(action: Action) -> tuple[str, ...]:
     first = features_of(action)[0]
     needs = next(each.needs for each in FEATURES if each.name == first)
-    return tuple(dict.fromkeys((*needs, *((first,) if first in SCOPE_NEEDS else ()), IAM)))
+    return tuple(dict.fromkeys((*needs, *((first,) if first in SCOPE_DEPENDENCIES else ()), IAM)))
 
 
 def _without(action: Action) -> Fault:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.aws.connection_test.evaluation import AttachedPolicy, OwnRole, evaluate
+from ploy_connector_aws.aws.connection_test.evaluation import OwnRole, RolePolicy, evaluate
 from ploy_connector_aws.aws.connection_test.required import CREATE, DELETE, has_resources, resources_of
 from ploy_connector_aws.aws.identity_center.instance import Instance
 from ploy_connector_aws.aws.permissions import ACTIONS, DIRECT_ASSIGNMENTS, Action
@@ -31,10 +31,8 @@ def deny(*actions: str, **more: Any) -> dict[str, Any]:
 def role(*statements: Any, boundary: list[Any] | None = None) -> OwnRole:
     return OwnRole(
         {},
-        (AttachedPolicy("own", to_policy({"Version": "2012-10-17", "Statement": list(statements)})),),
-        None
-        if boundary is None
-        else AttachedPolicy("bounds", to_policy({"Version": "2012-10-17", "Statement": boundary})),
+        (RolePolicy("own", to_policy({"Version": "2012-10-17", "Statement": list(statements)})),),
+        None if boundary is None else RolePolicy("bounds", to_policy({"Version": "2012-10-17", "Statement": boundary})),
     )
 
 
@@ -44,7 +42,7 @@ CONDITION = {"Condition": {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}
 def evaluated(held: OwnRole, action: str = READ, *resources: str, **more: Any) -> tuple[Any, ...]:
     """Return how far an action is allowed, by which policies it is denied, and on which resources it is missing."""
     found = evaluate(held, action, resources or ("*",), **more)
-    denied_by = [(each.attached.name, each.is_boundary) for each in found.denials]
+    denied_by = [(each.policy.name, each.is_boundary) for each in found.denials]
     return (found.effect, denied_by, found.lacks_allow, found.boundary_lacks_allow, found.missing_resources)
 
 

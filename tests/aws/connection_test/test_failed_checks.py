@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.aws.connection_test.checks import Evidence
-from ploy_connector_aws.aws.connection_test.evaluation import AttachedPolicy, OwnRole
+from ploy_connector_aws.aws.connection_test.evaluation import OwnRole, RolePolicy
 from ploy_connector_aws.aws.connection_test.probes import Directory
 from ploy_connector_aws.aws.connection_test.runner import run_checks
 from ploy_connector_aws.aws.policy.documents import to_policy
@@ -37,9 +37,9 @@ def evidence(role: OwnRole) -> Evidence:
     return Evidence(CONFIG, {}, Directory(), "none", role)
 
 
-INTACT = OwnRole(None, (AttachedPolicy("ploy", ALLOW),))
+INTACT = OwnRole(None, (RolePolicy("ploy", ALLOW),))
 BROKEN_TRUST = OwnRole(Trap(), INTACT.policies)
-BROKEN_POLICY = OwnRole(None, (AttachedPolicy("ploy", Trap()),))  # type: ignore[arg-type]
+BROKEN_POLICY = OwnRole(None, (RolePolicy("ploy", Trap()),))  # type: ignore[arg-type]
 
 
 def by_name(checks: Iterator[Check]) -> dict[str, Check]:

@@ -12,7 +12,7 @@ import pytest
 
 from ploy_connector_aws.aws.connection_test import run_connection_test
 from ploy_connector_aws.aws.permissions import ACTIONS
-from ploy_connector_aws.config import SCOPE_NEEDS
+from ploy_connector_aws.config import SCOPE_DEPENDENCIES
 from ploy_connector_aws.plugin import AwsConnector
 from ploy_connector_aws.sandbox.aws import SandboxAws
 from ploy_connector_aws.spec import (
@@ -321,11 +321,11 @@ def test_sessions_that_aws_knows_nowhere_do_not_count_as_a_disabled_region(
     assert "or the role's sessions were revoked" in check.message
 
 
-@pytest.mark.parametrize("scope", [scope for scope in SCOPE_NEEDS if scope.startswith("identity-center/")])
+@pytest.mark.parametrize("scope", [scope for scope in SCOPE_DEPENDENCIES if scope.startswith("identity-center/")])
 def test_with_the_needed_policy_a_sync_of_those_scopes_is_denied_nothing(
     aws: SandboxAws, monkeypatch: pytest.MonkeyPatch, scope: str
 ) -> None:
-    broken_role = BrokenRole(aws, monkeypatch, scopes=(*SCOPE_NEEDS[scope], scope))
+    broken_role = BrokenRole(aws, monkeypatch, scopes=(*SCOPE_DEPENDENCIES[scope], scope))
     connector = AwsConnector()
     connector.configure(broken_role.settings, ConnectorContext())
     pages = [*connector.list_accounts(frozenset()), *connector.list_entitlements(frozenset())]

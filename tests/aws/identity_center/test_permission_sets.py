@@ -156,7 +156,8 @@ def test_an_account_instance_has_no_permission_sets_and_the_failure_explains_it(
     assert {(failure.message, failure.fix) for failure in snapshot.failures.values()} == {
         (
             "AWS does not list permission sets for this instance: it may be an account instance, which has none.",
-            "For an account instance, name only identity-center/users and identity-center/groups in the settings.",
+            "For an account instance, replace identity-center in the setting 'scopes' by identity-center/users and "
+            "identity-center/groups.",
         )
     }
     assert customer.aws.calls.to("ListAccountAssignmentsForPrincipal") == []
