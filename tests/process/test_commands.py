@@ -251,7 +251,7 @@ def test_sandbox_serves_other_commands_and_can_be_restarted(tmp_path: Path) -> N
             assert (json.loads(synced.stdout)["generation"], places["emptied"]) == (2, is_second)
             assert len(list((tmp_path / "try-it" / "state").glob("*.tasks.sqlite"))) == 1
             with urllib.request.urlopen(places["page"], timeout=PATIENCE_SECONDS) as answer:
-                assert "Go in as the operator" in answer.read().decode()
+                assert "Log in as the operator" in answer.read().decode()
 
 
 def test_progress_is_shown_on_a_terminal_only(site: Site) -> None:

@@ -56,7 +56,8 @@ def test_service_beside_a_sandbox_names_the_sandbox(tmp_path: Path) -> None:
             check=False,
             timeout=PATIENCE,
         )
-        assert (third.returncode, named in third.stderr) == (Exit.CONFIGURATION, True), third.stderr
+        assert third.returncode == Exit.CONFIGURATION, third.stderr
+        assert f"Another sandbox is running in {tmp_path / 'try-it'}: process {places['process']} on" in third.stderr
 
 
 def test_file_of_a_running_service_is_not_set_aside(site: Site, service: RunningService) -> None:
