@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import signal
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -105,6 +106,14 @@ def pytest_configure(config: pytest.Config) -> None:
     _keep_event_names()
     _copy_handlers_fast()
     aws_calls.pytest_configure()
+
+
+@pytest.fixture
+def no_garbage_collection() -> Iterator[None]:
+    """Collect no garbage in a test that recurses to the limit, where a finalizer would exceed the limit, too."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -27,6 +27,8 @@ from ploy_connector_aws.spec import TemporaryError
 from tests.aws.conftest import EXTERNAL_ID, REGION
 from tests.aws.raw_answers import GOOD, SECRET, Reply, Request, Spoil, forms_of, good_reply, kinds_for, serving
 
+pytestmark = pytest.mark.usefixtures("no_garbage_collection")
+
 ALL_ACTIONS = (*ACTIONS, *DIRECT_ASSIGNMENTS, ASSUME_ROLE, GET_CALLER_IDENTITY)
 CALLS = sorted(f"{action.client}:{action.operation}" for action in ALL_ACTIONS)
 EVERY = 5

@@ -18,6 +18,8 @@ from tests.aws.tampering import in_json
 
 from .sync_harness import Site, SiteMaker
 
+pytestmark = pytest.mark.usefixtures("no_garbage_collection")
+
 RESOURCES = Resources(**{name: things for service in SERVICES for name, things in service.few.items()})
 # Tags are asked for again where an instance seems to have none.
 RESOURCES = replace(RESOURCES, servers=(*RESOURCES.servers, Server("bare")))

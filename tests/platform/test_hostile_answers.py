@@ -26,6 +26,8 @@ from ploy_connector_aws.platform.retry import RetryPolicy
 from .calls import ANSWERED
 from .extremes import EXTREME, places, put
 
+pytestmark = pytest.mark.usefixtures("no_garbage_collection")
+
 JSON = {"content-type": "application/json"}
 
 

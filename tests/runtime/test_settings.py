@@ -9,6 +9,8 @@ import pytest
 from ploy_connector_aws.runtime.settings import OperatorSettings, override_config, read_settings, refuse_misspelt
 from ploy_connector_aws.spec import ConfigurationError
 
+pytestmark = pytest.mark.usefixtures("no_garbage_collection")
+
 FILE = """
 [integration]
 id = "int-1"

@@ -27,6 +27,8 @@ from tests.deadlines import PATIENCE_SECONDS
 from .conftest import EVERY_SCOPE, MANAGEMENT, BrokenRole, issues
 from .faults import member_account, scope_writes
 
+pytestmark = pytest.mark.usefixtures("no_garbage_collection")
+
 DELETE = "permission:identitystore:DeleteGroupMembership"
 CREATE = "permission:identitystore:CreateGroupMembership"
 OF_ADMINISTRATORS = [

@@ -11,6 +11,8 @@ from tests.aws.raw_answers import Reply, Request, forward, good_reply, kinds_for
 from .conftest import ASSIGNMENT_POLICY, AccessHarness
 from .test_fault_at_every_call import SCENARIOS
 
+pytestmark = pytest.mark.usefixtures("no_garbage_collection")
+
 POLLS = {
     "CreateAccountAssignment": "DescribeAccountAssignmentCreationStatus",
     "DeleteAccountAssignment": "DescribeAccountAssignmentDeletionStatus",

@@ -26,6 +26,8 @@ from .browser import Visitor
 from .conftest import USERS, Customer, account
 from .worker import Worker, done_of, failed_of
 
+pytestmark = pytest.mark.usefixtures("no_garbage_collection")
+
 NUMBERS = (
     *(sign + "9" * digits for digits in (1, 10, 18, 19, 20, 40, 400, 5_000) for sign in ("", "-")),
     *("0", "-0", "1e9", "1e400", "NaN", "Infinity", "-Infinity", "0.5", "true", "null", "", "x"),
