@@ -50,7 +50,7 @@ def find_account_paths(view: Overlay) -> list[AccountPath]:
                 aws_account_id = target_entitlement["resource_id"]
                 role = target_entitlement["name"].removesuffix(f" in {aws_account_id}")
                 people[aws_account_id, role, via_entitlements].append(identity)
-    return [AccountPath(*key, tuple(holders)) for key, holders in sorted(people.items())]
+    return [AccountPath(*key, tuple(identities)) for key, identities in sorted(people.items())]
 
 
 def to_tables(account_paths: Sequence[AccountPath], account_names: Mapping[str, str]) -> Iterator[Table]:
@@ -91,10 +91,10 @@ def to_json(account_paths: Sequence[AccountPath], account_names: Mapping[str, st
     ]
 
 
-def _names(holders: Sequence[StoredRecord]) -> str:
+def _names(people: Sequence[StoredRecord]) -> str:
     """Return the names of all disabled people, and of some others."""
-    disabled = [each for each in holders if each.content.get("status") == "disabled"]
-    others = sorted(text(display_name(each, each.id)) for each in holders if each not in disabled)
+    disabled = [each for each in people if each.content.get("status") == "disabled"]
+    others = sorted(text(display_name(each, each.id)) for each in people if each not in disabled)
     names = [f"[red]{text(display_name(each, each.id))} (disabled)[/]" for each in disabled]
     return join_names([*names, *others], len(names) + _NAMES_SHOWN)
 

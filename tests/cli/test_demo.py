@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from ploy_connector_aws.cli.demo import Demonstration
-from ploy_connector_aws.cli.demo_summary import AccountPath, find_account_paths, to_tables
+from ploy_connector_aws.cli.demo_summary import AccountPath, find_account_paths, print_inventory, to_tables
 from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.runtime.settings import read_settings
 from ploy_connector_aws.runtime.snapshot.store import Store
@@ -90,6 +90,18 @@ def test_account_paths_are_readable_at_every_width(sandbox: Sandbox) -> None:
         found = find_account_paths(Overlay(store.baseline))
     for width in (80, 100, 120):
         check_account_paths(found, names, width)
+
+
+def test_inventory_without_findings_announces_no_rows() -> None:
+    out = Console(file=io.StringIO(), width=80)
+    trusted = {"outsider": "arn:aws:iam::111122223333:root", "role": "Deploy", "issues": []}
+    print_inventory(out, [trusted, {**trusted, "role": "Audit"}], [], {})
+    assert isinstance(out.file, io.StringIO)
+    assert out.file.getvalue().splitlines() == [
+        "2 external trust grants; 0 through a weak trust policy.",
+        "0 IAM groups, roles and policies are privileged.",
+        "Resources: -.",
+    ]
 
 
 def check_account_paths(found: Sequence[AccountPath], names: Mapping[str, str], width: int) -> None:
