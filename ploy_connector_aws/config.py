@@ -167,8 +167,8 @@ class AwsConfig(BaseModel):
             settings: Values by name, as in ``config_schema``.
 
         Raises:
-            ConfigurationError: One of them is invalid; ``field`` names it. The message never has the external ID,
-                unless it was entered as the name of a scope or setting; a host redacts it there.
+            ConfigurationError: One of them is invalid; ``field`` names it. The message never contains the external ID,
+                unless it was entered as the name of a setting; a host redacts it there.
         """
         try:
             return cls.model_validate(dict(settings))
@@ -242,9 +242,8 @@ class AwsConfig(BaseModel):
         known = (*SCOPE_GROUPS, *SCOPE_DEPENDENCIES)
         if not value:
             _reject("The list of scopes is empty, so nothing would be read; omit the setting to read everything.")
-        for name in value:
-            if name not in known:
-                _reject(f"Unknown scope {name!r}; the scopes are {', '.join(known)}.")
+        if not set(value) <= set(known):  # not repeated: what was entered here may be a secret
+            _reject(f"Unknown scope; the scopes are {', '.join(known)}.")
         named = {scope for name in value for scope in SCOPE_GROUPS.get(name, (name,))}
         scopes = [scope for scope in SCOPE_DEPENDENCIES if scope in named]
         for scope in scopes:

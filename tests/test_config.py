@@ -62,7 +62,7 @@ def test_correct_settings_are_taken_and_read_everything_by_default() -> None:
         ("external_id", EXTERNAL_ID + "é", "letters, digits"),
         ("external_id", "x" * 1225, "1,224"),
         ("scopes", [], "nothing would be read"),
-        ("scopes", ["identity-centre"], "Unknown scope 'identity-centre'; "),
+        ("scopes", ["identity-centre"], "Unknown scope; the scopes are "),
         ("scopes", "identity-center", "must be a list"),
         ("direct_assignments", "false", "must be true or false"),
         ("change_externally_managed", 1, "must be true or false"),
