@@ -25,6 +25,28 @@ class ScopeState:
     unproven_since: datetime | None
     """None where it is proven."""
 
+    @classmethod
+    def of_row(
+        cls,
+        name: str,
+        parent: str | None,
+        is_announced: int,
+        ending: ScopeEnding | None,
+        failure: str | None,
+        origin: str | None,
+        unproven_since: str | None,
+    ) -> ScopeState:
+        """Convert the columns of a table of scopes, which are in the order of the fields."""
+        return cls(
+            name,
+            parent,
+            bool(is_announced),
+            ending,
+            Failure.model_validate_json(failure) if failure else None,
+            origin,
+            datetime.fromisoformat(unproven_since) if unproven_since else None,
+        )
+
 
 @dataclass(frozen=True)
 class StoredRecord:

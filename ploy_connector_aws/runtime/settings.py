@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from ploy_connector_aws.spec import ConfigurationError
 from ploy_connector_aws.spec._models import FrozenModel
 from ploy_connector_aws.spec.bounds import OutsideId
+from ploy_connector_aws.spec.lists import split_list
 
 DEFAULT_URL = "https://api.joinploy.com"
 _MOST_LEVELS = 32
@@ -269,12 +270,8 @@ def override_config(
     lists = {name for name, field in fields.items() if isinstance(field, Mapping) and field.get("type") == "array"}
     return {
         **config,
-        **{name: _split(text) if name in lists else text for name, text in overrides.items()},
+        **{name: split_list(text) if name in lists else text for name, text in overrides.items()},
     }
-
-
-def _split(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _read_file(path: Path) -> dict[str, Any]:

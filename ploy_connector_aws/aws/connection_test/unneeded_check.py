@@ -11,6 +11,7 @@ from ploy_connector_aws.aws.policy.patterns import Pattern, covers, overlaps
 from ploy_connector_aws.aws.policy.trust import covers_action
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import Check
+from ploy_connector_aws.spec.lists import join_names
 from ploy_connector_aws.spec.reports import CheckOutcome
 
 from .checks import Evidence, skipped
@@ -144,7 +145,5 @@ def _lower(text: str) -> Pattern:
 
 
 def _first_of(texts: Iterable[str]) -> str:
-    every = list(dict.fromkeys(texts))
-    more = f" and {len(every) - _NAMED} more" if len(every) > _NAMED else ""
-    shown = ["every action (*)" if each.strip("*") in ("", ":") else each for each in every[:_NAMED]]
-    return ", ".join(shown) + more
+    every = dict.fromkeys(texts)
+    return join_names(["every action (*)" if each.strip("*") in ("", ":") else each for each in every], _NAMED)

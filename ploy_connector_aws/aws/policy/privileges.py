@@ -12,6 +12,8 @@ from functools import lru_cache
 
 from pydantic import JsonValue
 
+from ploy_connector_aws.spec.lists import join_names
+
 from .effective_permissions import OF_UNKNOWN_SERVICE, EffectivePermissions, PermissionStatement
 from .escalations import ESCALATIONS, PASS_ROLE, PASSED_ROLE, TABLE_DATE, Escalation, Target, is_known_principal
 from .patterns import EVERYTHING, Pattern
@@ -245,11 +247,11 @@ def _find_reason(escalation: Escalation, policies: _PolicySet) -> Reason | None:
         for key in policies.conditions_of_denies(action, target.resource)
     )
     parts = [
-        f"{escalation.sentence} ({_join_texts(actions)})",
-        f"limited to {_join_texts(limits)}" if limits else "",
-        f"except {_join_texts(exceptions)}" if exceptions else "",
-        f"only under conditions on {_join_texts(conditions)}" if conditions else "",
-        f"unless a Deny under conditions on {_join_texts(denied)} applies" if denied else "",
+        f"{escalation.sentence} ({join_names(actions, _MAX_LISTED)})",
+        f"limited to {join_names(limits, _MAX_LISTED)}" if limits else "",
+        f"except {join_names(exceptions, _MAX_LISTED)}" if exceptions else "",
+        f"only under conditions on {join_names(conditions, _MAX_LISTED)}" if conditions else "",
+        f"unless a Deny under conditions on {join_names(denied, _MAX_LISTED)} applies" if denied else "",
     ]
     sentence = ", ".join(filter(None, parts)) + "."
     return Reason(escalation.code, sentence, actions, limits, exceptions, conditions, denied)
@@ -307,8 +309,3 @@ def _subsumes(wide: Reason, reason: Reason, escalation: Escalation) -> bool:
 
 def _sorted(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(texts)))
-
-
-def _join_texts(texts: tuple[str, ...]) -> str:
-    more = f" and {len(texts) - _MAX_LISTED} more" if len(texts) > _MAX_LISTED else ""
-    return ", ".join(texts[:_MAX_LISTED]) + more

@@ -314,16 +314,8 @@ class Run:
             f" WHERE s.run = :self AND ({condition}) ORDER BY n.name",
             {**names, "self": self.number},
         )
-        for name, parent, is_announced, ending, failure, origin, since in rows:
-            yield ScopeState(
-                name,
-                parent,
-                bool(is_announced),
-                ending,
-                Failure.model_validate_json(failure) if failure else None,
-                origin,
-                datetime.fromisoformat(since) if since else None,
-            )
+        for row in rows:
+            yield ScopeState.of_row(*row)
 
     def records(self, type: RecordType | None = None) -> Iterator[StoredRecord]:  # noqa: A002 - the name of the field in records
         """Yield the records after this run, proven and unproven, by type and id."""

@@ -223,16 +223,8 @@ class Snapshot:
             " WHERE snapshot = ? ORDER BY name",
             (self.number,),
         )
-        for name, parent, is_announced, ending, failure, origin, since in rows:
-            yield ScopeState(
-                name,
-                parent,
-                bool(is_announced),
-                ending,
-                Failure.model_validate_json(failure) if failure else None,
-                origin,
-                datetime.fromisoformat(since) if since else None,
-            )
+        for row in rows:
+            yield ScopeState.of_row(*row)
 
     def is_proven(self, scope: str) -> bool:
         """Whether the run proved a scope; for an unknown scope, whether it proved all scopes."""
