@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tools import mutants
-from tools.mutants import DOCUMENT, PACKAGE, ROOT, TESTS, Change, generate, read_accepted, show
+from tools.mutants import DOCUMENT, PACKAGE, ROOT, TESTS, Change, definition_at, generate, read_accepted, show
 
 SOURCE = '''
 """A module."""
@@ -74,10 +74,13 @@ def test_the_document_accepts_changes_of_code_that_exists() -> None:
     modules = re.findall(r"^### Survivors of `(.+)`$", document, re.M)
     assert set(modules) <= set(TESTS)
     for module in modules:
-        lines = {line.strip() for line in (ROOT / PACKAGE / module).read_text().splitlines()}
+        source = (ROOT / PACKAGE / module).read_text()
+        lines = {line.strip() for line in source.splitlines()}
         accepted = read_accepted(document, module)
         assert accepted
         assert [change for change in accepted if not lines.issuperset(change.removed)] == []
+        places = {(definition_at(source, at), line.strip()) for at, line in enumerate(source.splitlines(), 1)}
+        assert [change for change in accepted if (change.definition, change.removed[0]) not in places] == []
 
 
 def test_a_module_without_tests_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -148,7 +148,7 @@ def _compare(source: str, mutated: str) -> Mutant:
     same_after = _count_equal(old[same_before:][::-1], new[same_before:][::-1])
     removed, added = (tuple(map(str.strip, lines[same_before : len(lines) - same_after])) for lines in (old, new))
     line = same_before + 1
-    return Mutant(mutated, line, Change(_definition_at(source, line), removed, added))
+    return Mutant(mutated, line, Change(definition_at(source, line), removed, added))
 
 
 def _count_equal(one: Sequence[str], other: Sequence[str]) -> int:
@@ -157,7 +157,7 @@ def _count_equal(one: Sequence[str], other: Sequence[str]) -> int:
     return next((index for index, (line, same) in enumerate(lines) if line != same), min(len(one), len(other)))
 
 
-def _definition_at(source: str, line: int) -> str:
+def definition_at(source: str, line: int) -> str:
     """Return the dotted name of the class or function around a line; empty for the module itself."""
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     around = (node for node in ast.walk(ast.parse(source)) if isinstance(node, kinds))
