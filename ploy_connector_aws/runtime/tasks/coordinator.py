@@ -76,7 +76,7 @@ class TaskEvents:
         """Ploy acknowledged the report of a task."""
 
     def dropped(self, kind: wire.TaskKind) -> None:
-        """A task belongs to another runtime now or has ended at Ploy; its report, if any, was not accepted."""
+        """A task belongs to another runtime now or has ended in Ploy; its report, if any, was not accepted."""
 
     def polled(self, answer: wire.LeaseAnswer) -> None:
         """Ploy answered a poll for tasks."""
