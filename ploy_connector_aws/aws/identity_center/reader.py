@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Set
 
+from ploy_connector_aws.aws.client.calls import isolate_failure
 from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.iam.permission_set_roles import NamedRole
 from ploy_connector_aws.aws.policy.effective_permissions import ManagedPolicies
-from ploy_connector_aws.aws.scopes import isolate_failure
 from ploy_connector_aws.aws.spool import Spool, SpoolEntry
 from ploy_connector_aws.config import IDENTITY_CENTER, SCOPE_DEPENDENCIES, AwsConfig
 from ploy_connector_aws.spec import AuthenticationError, Failure, Page, RejectedError, TemporaryError
