@@ -20,7 +20,8 @@ LEASE_MARGIN = timedelta(seconds=5)
 
 _MAX_HELD = 100
 """Tasks that wait for a retry occupy no worker, but each lease is renewed on its own."""
-_LONGEST_PAUSE_SECONDS = 60.0
+LONGEST_PAUSE_SECONDS = 60.0
+"""No thread waits longer for the next round."""
 
 NOT_ASKED = Blocker("platform", "not_asked", "Ploy has not answered yet, so the task may not begin.")
 PAUSED = Blocker("platform", "paused", "The integration is paused.")
@@ -186,7 +187,7 @@ class TaskCoordinator:
             for moment in (each.not_before, attempt_deadline(each.task))
             if moment is not None and moment > now
         ]
-        return min([(moment - now).total_seconds() for moment in moments], default=_LONGEST_PAUSE_SECONDS)
+        return min([(moment - now).total_seconds() for moment in moments], default=LONGEST_PAUSE_SECONDS)
 
     def set_flags(self, flags: wire.Flags) -> None:
         """Record Ploy's flags."""
@@ -207,7 +208,7 @@ class TaskCoordinator:
     def wait(self, version: int, seconds: float) -> None:
         """Wait for a change after this version, at most for some seconds."""
         with self._condition:
-            self._condition.wait_for(lambda: self._version != version, timeout=min(seconds, _LONGEST_PAUSE_SECONDS))
+            self._condition.wait_for(lambda: self._version != version, timeout=min(seconds, LONGEST_PAUSE_SECONDS))
 
     def close(self) -> None:
         """Let no further task begin."""
@@ -224,6 +225,8 @@ class TaskContext:
     coordinator: TaskCoordinator
     events: TaskEvents
     now: Callable[[], datetime]
+    settings_revision: int | None = None
+    """The revision of the settings that tasks are done with, where they come from Ploy."""
 
 
 def _key(held: HeldTask) -> tuple[str, ...]:
