@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,14 +15,13 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec.bounds import SHORTEST_INTERVAL_SECONDS
 from ploy_connector_aws.spec.pages import Failure
 
-from .database import open_database, transaction
+from .database import transaction
 from .problems import ProblemError, reason_of
 from .registry import ForbiddenError
-from .snapshots import Snapshots
 from .sync_store import SyncStore
-from .task_ledger import OrderedTask, Report, TaskEvent, TaskLedger
+from .task_ledger import SCHEMA, OrderedTask, Report, TaskEvent, TaskLedger
 from .task_rules import check_done, unreported
-from .verified import VerifiedChange, VerifiedChanges
+from .verified import IntegrationFile, VerifiedChange
 
 _TIME_TO_DO = timedelta(hours=1)
 """The deadline of a task that was created without one."""
@@ -35,7 +33,7 @@ _LONGEST_WAIT_SECONDS = 600
 """How long a statement waits for a commit to the same file."""
 
 
-class TaskQueue:
+class TaskQueue(IntegrationFile):
     """The tasks in the file of one integration. Safe to use from several threads.
 
     Every call first applies what time alone changes: expired leases and passed deadlines. So no timer has to run, and
@@ -57,22 +55,9 @@ class TaskQueue:
         lease: timedelta,
         notify: Callable[[], object] = lambda: None,
     ) -> None:
-        self._notify = notify
-        self._db = open_database(path, busy_seconds=_LONGEST_WAIT_SECONDS)
+        super().__init__(path, SCHEMA, clock=clock, lease=lease, busy_seconds=_LONGEST_WAIT_SECONDS)
         self._tasks = TaskLedger(self._db)
-        self._tasks.create_tables()
-        self._snapshots = Snapshots(self._db)
-        self._snapshots.create_tables()
-        self._verified = VerifiedChanges(self._db)
-        self._verified.create_table()
-        self._clock = clock
-        self._lease = lease
-        self._lock = threading.Lock()
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._db.close()
+        self._notify = notify
 
     # What a runtime calls.
 

@@ -18,7 +18,7 @@ Report: TypeAlias = wire.TaskDone | wire.TaskFailed
 
 _REPORT: TypeAdapter[Report] = TypeAdapter(Report)
 
-_SCHEMA = """
+SCHEMA = """
 CREATE TABLE IF NOT EXISTS ploy_tasks (
   number INTEGER PRIMARY KEY AUTOINCREMENT,
   id TEXT NOT NULL UNIQUE,
@@ -109,10 +109,6 @@ class TaskLedger:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-
-    def create_tables(self) -> None:
-        """Create the tables that do not exist."""
-        self._db.executescript(_SCHEMA)
 
     def add(self, task: OrderedTask) -> None:
         """Add a task."""
