@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, TypedDict
 
 from pydantic import TypeAdapter
 
@@ -94,6 +94,17 @@ class OrderedTask(NamedTuple):
     def is_change(self) -> bool:
         """Whether it changes access: a grant or a revoke, and no preview."""
         return self.kind in ("grant", "revoke") and not self.preview
+
+
+class TaskOptions(TypedDict, total=False):
+    """What a person may add to the kind of a task."""
+
+    account_id: str | None
+    entitlement_id: str | None
+    reason: str | None
+    preview: bool
+    deadline: datetime | None
+    """By default an hour later."""
 
 
 class TaskEvent(NamedTuple):
