@@ -42,19 +42,12 @@ def write_before(held: HeldTask) -> datetime:
 class TaskEvents:
     """Callbacks of the task loop, which do nothing here. Any thread calls them; each returns at once."""
 
-    def leased(self, kind: wire.TaskKind) -> None:
-        """A task was leased, for the first time or again."""
-
-    def begun(self, kind: wire.TaskKind) -> None:
-        """An attempt at a task begins."""
-
-    def ended(self, kind: wire.TaskKind, outcome: str, seconds: float) -> None:
+    def ended(self, kind: wire.TaskKind, outcome: str) -> None:
         """An attempt at a task ended.
 
         Args:
             kind: The task's kind.
             outcome: The outcome of a change, ``done``, ``again``, or the code of a failure.
-            seconds: How long it took.
         """
 
     def checks_so_far(self, task_id: str, attempt: int, number: int, report: ConnectionReport) -> None:
@@ -76,14 +69,8 @@ class TaskEvents:
     def acknowledged(self, kind: wire.TaskKind) -> None:
         """Ploy acknowledged the report of a task."""
 
-    def dropped(self, kind: wire.TaskKind) -> None:
-        """A task belongs to another runtime now or has ended at Ploy; its report, if any, was not accepted."""
-
     def polled(self, answer: wire.LeaseAnswer) -> None:
         """Ploy answered a poll for tasks."""
-
-    def poll_failed(self, reason: str) -> None:
-        """Ploy did not answer a poll for tasks; the reason is the name of the error."""
 
 
 class TaskCoordinator:

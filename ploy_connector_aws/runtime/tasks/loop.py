@@ -249,17 +249,16 @@ class Worker:
         return True
 
     def _attempt(self, held: HeldTask) -> None:
-        began, task = self._now(), held.task
+        task = held.task
         # What takes time and writes nothing comes before the attempt is recorded as begun.
         result = None if task.kind == "sync" else self._open(task)
         known = self._find_known(task) if result is None else None
-        begun = self._journal.begin(task.id, began)
+        begun = self._journal.begin(task.id, self._now())
         if begun is None:
             return
-        self._events.begun(task.kind)
         result = result or self._call(begun, known)
         now = self._now()
-        self._events.ended(task.kind, _outcome(result), (now - began).total_seconds())
+        self._events.ended(task.kind, _outcome(result))
         if isinstance(result, Succeeded) and result.is_from_connector and isinstance(result.result, ConnectionReport):
             self._events.checked(result.result)
         if not isinstance(result, Retry):
@@ -325,7 +324,6 @@ class Worker:
         ending = "The lease was lost before it was done."
         if self._journal.end(held.task, ending, self._now()):
             _log.warning("task %s: dropped: %s", held.task.id, ending)
-            self._events.dropped(held.task.kind)
 
 
 def _outcome(result: Result) -> str:

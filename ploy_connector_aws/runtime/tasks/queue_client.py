@@ -99,11 +99,9 @@ class TaskPoller(QueueClient):
         except PlatformError as error:
             _log.warning("no tasks from Ploy: %s", error)
             self._backoff.failed(self._now(), error)
-            self._context.events.poll_failed(type(error).__name__)
             return self._backoff.seconds(self._now())
         for task in answer.tasks:
             self._journal.lease(task, asked_at + timedelta(seconds=task.lease_seconds))
-            self._context.events.leased(task.kind)
         for unusable in answer.unusable:
             self._fail_unusable(unusable, asked_at)
         self._unanswered = None
@@ -263,7 +261,6 @@ class Outbox(QueueClient):
             self._context.events.acknowledged(task.kind)
         else:
             _log.warning("task %s: the report is dropped: %s", task.id, gone)
-            self._context.events.dropped(task.kind)
 
 
 def _outcome(report: wire.TaskDone | wire.TaskFailed) -> str:
