@@ -220,7 +220,7 @@ class Snapshot:
             (self.number,),
         )
         for row in rows:
-            yield ScopeState.of_row(*row)
+            yield ScopeState.of_row(row)
 
     def is_proven(self, scope: str) -> bool:
         """Whether the run proved a scope; for an unknown scope, whether it proved all scopes."""
