@@ -16,8 +16,8 @@ PACKAGES = sorted(path.parent for path in ROOT.rglob("__init__.py") if path.pare
 
 LONGEST = {
     "Configuration to session": 14,
-    "AWS page to HTTP": 15,
-    "Task": 19,
+    "AWS page to HTTP": 13,
+    "Task": 16,
     "Connection test": 13,
     "Page of the local Ploy": 9,
 }

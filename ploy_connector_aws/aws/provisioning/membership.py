@@ -13,9 +13,8 @@ from ploy_connector_aws.aws.permissions import get_action
 from ploy_connector_aws.config import PLOY_PARTITION
 from ploy_connector_aws.spec import AccessRequest, Entitlement, NotFoundError, RejectedError, TemporaryError
 
-from .context import AccessContext
+from .sessions import AccessContext, WriteResult, make_write_session, send_write
 from .targets import Direction, Membership, Observation, Plan
-from .writes import WriteResult, make_write_session, send_write
 
 _READ = "GetGroupMembershipId"
 
