@@ -9,6 +9,14 @@ from ploy_connector_aws.spec import ConfigurationError
 TOKEN = SecretStr("ploy_abc.DEF-123~/+==")
 
 
+def test_token_is_the_given_one_or_that_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("from-file\n")
+
+    assert TokenSource(token=TOKEN).token() == TOKEN
+    assert TokenSource(file=file).token() == SecretStr("from-file")
+
+
 def test_token_file_is_read_again_only_after_a_rejection(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("one")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from ploy_connector_aws.platform.auth import TokenSource
 from ploy_connector_aws.runtime.settings import OperatorSettings, override_config, read_settings, refuse_misspelt
@@ -82,6 +83,14 @@ def test_token_variables_take_precedence_over_the_token_of_the_file(
     platform = read_settings(file, variables).platform
     found = TokenSource(token=platform.token, file=platform.token_file).token().get_secret_value()
     assert found == ("from-variable" if environment else "from-configuration")
+
+
+@pytest.mark.parametrize("configured", ['token = "of-the-file"', 'token_file = "/token"'])
+@pytest.mark.parametrize("variables", [{}, {"PLOY_TOKEN_FILE": "/another"}])
+def test_the_token_variable_takes_precedence(tmp_path: Path, configured: str, variables: dict[str, str]) -> None:
+    file = write(tmp_path, f"[platform]\n{configured}\n")
+    found = read_settings(file, {"PLOY_TOKEN": "from-variable", **variables}).platform
+    assert (found.token, found.token_file) == (SecretStr("from-variable"), None)
 
 
 def test_a_connector_s_settings_are_overridden_one_by_one_and_lists_are_split_at_their_commas() -> None:
