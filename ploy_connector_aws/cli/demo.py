@@ -277,7 +277,7 @@ class Demonstration:
             team = _find(view, "entitlement", "name", _TEAM)
             self._begin_chapter(
                 "Ploy requests a change of access",
-                f"{display_name(helper, helper.id)} helps out in [bold]{_TEAM}[/] for a week. A reviewer at Ploy "
+                f"{display_name(helper, helper.id)} helps out in [bold]{_TEAM}[/] for a week. A reviewer in Ploy "
                 "grants it. The connector, which only connects outwards, fetches the task. It changes the group in a "
                 "session that is limited to this group and this person, reads it back, and reports. A week later, "
                 "Ploy requests the revoke.",

@@ -212,7 +212,7 @@ def refuse_other_connector(settings: OperatorSettings, integration: wire.Integra
     own = settings.integration
     if "connector" in own.model_fields_set and own.connector != integration.connector:
         raise ConfigurationError(
-            f"The integration {integration.id} has the connector {integration.connector!r} at Ploy, not "
+            f"The integration {integration.id} has the connector {integration.connector!r} in Ploy, not "
             f"{own.connector!r}.",
             field="integration.connector",
             fix=f'set it to "{integration.connector}", or leave it out',

@@ -28,7 +28,7 @@ _STATE_HOME = Path("~/.local/state/ploy-connector")
 class IntegrationSettings(FrozenModel):
     """The integration."""
 
-    id: OutsideId = Field(default="local", description="The integration's id at Ploy.")
+    id: OutsideId = Field(default="local", description="The integration's id in Ploy.")
     connector: str = Field(default="aws", description="The connector's name.")
 
     @field_validator("id")

@@ -259,7 +259,7 @@ class TaskHarness:
         return self.seeded.users[person], self.seeded.groups[group]
 
     def order(self, kind: wire.TaskKind, person: str, group: str, *, minutes: float = 60, **more: Any) -> str:
-        """Order a grant or a revoke at Ploy; the task's id."""
+        """Order a grant or a revoke in Ploy; the task's id."""
         account_id, entitlement_id = self.pair(person, group)
         deadline = self.clock() + timedelta(minutes=minutes)
         return self.servers.ploy.create_task(

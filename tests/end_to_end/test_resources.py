@@ -21,7 +21,7 @@ def halden(sites: SiteMaker) -> Iterator[Site]:
 
 
 def resources(site: Site) -> dict[str, str]:
-    """The kinds of the resources at Ploy, by id; without AWS accounts."""
+    """The kinds of the resources in Ploy, by id; without AWS accounts."""
     return {
         id_: str(content["kind"])
         for (type_, id_), content in site.records_at_ploy().items()

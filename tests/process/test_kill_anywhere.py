@@ -1,4 +1,4 @@
-"""``kill -9`` at named points of a sync: the state on disk and at Ploy is correct, and the next sync completes.
+"""``kill -9`` at named points of a sync: the state on disk and in Ploy is correct, and the next sync completes.
 
 A point is before or after an SQL statement, a send or a receive (``fork_server``). The quick suite kills at the points
 of a table; a soak kills at 200 more, of every kind of point, in an order that its seed decides.
