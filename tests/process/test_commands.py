@@ -51,7 +51,7 @@ def test_check_reports_that_everything_works(site: Site) -> None:
 def test_check_reports_what_is_missing_with_its_fix(site: Site) -> None:
     site.world.allow_without("identitystore:ListUsers")
     code, out, _ = run(site, "check", "--json")
-    assert json.loads(out)["blocked"] is False
+    assert json.loads(out)["blockers"] == []
     failed = [check for check in json.loads(out)["checks"] if check["outcome"] == "failed"]
     assert (code, [check["missing_permissions"] for check in failed]) == (
         Exit.PERMISSION,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ploy_connector_aws.host import Blocker
+from ploy_connector_aws.host.blockers import PLATFORM, Blocker
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec import ConnectionReport
 
@@ -23,9 +23,9 @@ _MAX_HELD = 100
 LONGEST_PAUSE_SECONDS = 60.0
 """No thread waits longer for the next round."""
 
-NOT_ASKED = Blocker("platform", "not_asked", "Ploy has not answered yet, so the task may not begin.")
-PAUSED = Blocker("platform", "paused", "The integration is paused.")
-READ_ONLY = Blocker("platform", "read_only", "The integration is read-only.")
+NOT_ASKED = Blocker(PLATFORM, "not_asked", "Ploy has not answered yet, so the task may not begin.")
+PAUSED = Blocker(PLATFORM, "paused", "The integration is paused.")
+READ_ONLY = Blocker(PLATFORM, "read_only", "The integration is read-only.")
 LEASE_NOT_RENEWED = Blocker("lease", "not_renewed", "Its lease could not be renewed.")
 
 
