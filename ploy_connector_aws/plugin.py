@@ -86,7 +86,8 @@ class AwsConnector:
 
         with _connector_errors():
             config, proof = self._configured()
-            return proof.record(partial(run_connection_test, config, progress=progress, context=self._context))
+            began = proof.begin()
+            return proof.record(run_connection_test(config, progress=progress, context=self._context), began)
 
     @hookimpl
     def list_accounts(self, skip: Set[str]) -> Iterator[Page]:

@@ -25,7 +25,7 @@ from ploy_connector_aws.aws.policy.trust import (
 from ploy_connector_aws.config import PLOY_ACCOUNT_ID, PLOY_PARTITION, AwsConfig
 from ploy_connector_aws.spec import Check, Failure
 
-from .checks import Evidence
+from .evidence import Evidence
 
 TRUST_POLICY = "trust-policy"
 
