@@ -15,10 +15,10 @@ DOCUMENT = (ROOT.parent / "docs" / "architecture.md").read_text()
 PACKAGES = sorted(path.parent for path in ROOT.rglob("__init__.py") if path.parent != ROOT)
 
 LONGEST = {
-    "Configuration to session": 13,
+    "Configuration to session": 12,
     "AWS page to HTTP": 15,
     "Task": 19,
-    "Connection test": 11,
+    "Connection test": 10,
     "Page of the local Ploy": 9,
 }
 """The most files of each journey, without models. It may only fall: the plan is 11, 13, 16, 10 and 9."""
