@@ -1,4 +1,4 @@
-"""A failed API call and AWS's error response: the codes that decide its meaning, and the resource reported missing."""
+"""A failed API call and AWS's error response: what a code means, and which resource is reported missing."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from ploy_connector_aws.aws.permissions import find_action
+from ploy_connector_aws.spec import ConnectorError, TemporaryError
 from ploy_connector_aws.spec.bounds import to_pause_seconds
 
 THROTTLED_CODES = frozenset(
@@ -48,6 +49,18 @@ SERVER_CODES = (
     "504",
 )
 """Codes for a failure on AWS's side."""
+
+SIGNATURE_CODES = (
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "InvalidSignatureException",
+    "MissingAuthenticationToken",
+    "RequestExpired",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+)
+"""Codes for a signature or a token that AWS does not accept."""
 
 LONGEST_PAUSE_SECONDS = 300
 """AWS's quotas refill within seconds (AWS.md section 2.1), so a longer pause is cut to this."""
@@ -108,6 +121,26 @@ class ErrorResponse:
         )
 
 
+@dataclass(frozen=True)
+class ErrorMeaning:
+    """The error of the hook specification that a code stands for."""
+
+    kind: type[ConnectorError]
+    message: str
+    """``{call}`` stands for the call, and ``{code}`` for the code."""
+    fix: str | None = None
+    reason: str | None = None
+    """That of a ``RejectedError``."""
+
+    def to_error(self, response: ErrorResponse, call: object) -> ConnectorError:
+        """Make the error of one response."""
+        more: dict[str, Any] = {} if self.reason is None else {"reason": self.reason}
+        if issubclass(self.kind, TemporaryError):
+            more["retry_after_seconds"] = response.retry_after_seconds
+        message = self.message.format(call=call, code=response.code)
+        return self.kind(message, fix=self.fix, request_id=response.request_id, **more)
+
+
 _NOT_FOUND_TERMS = frozenset(
     {"a", "an", "arn", "be", "cannot", "could", "does", "exist", "exists", "find", "found", "id", "is", "no", "not"}
     | {"such", "the", "was", "with"}
@@ -147,14 +180,4 @@ def missing_resource(response: ErrorResponse, call: ApiCall) -> tuple[str | None
 
 def _without(text: str, name: str) -> str:
     """Remove a name from a text, except where it is part of a longer name."""
-    rest, at = "", 0
-    while name and (found := text.find(name, at)) >= 0:
-        end = found + len(name)
-        is_part = _is_name_character(text[max(found - 1, 0) : found]) or _is_name_character(text[end : end + 1])
-        rest += text[at:found] + (name if is_part else " ")
-        at = end
-    return rest + text[at:]
-
-
-def _is_name_character(character: str) -> bool:
-    return character.isalnum() or character in ("_", "-")
+    return re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", " ", text) if name else text
