@@ -82,9 +82,7 @@ def open_platform(
     with settings.naming():
         return PlatformClient(
             platform.url,
-            TokenSource.find(
-                token=platform.token, file=platform.token_file, setting=settings.locate("platform.token_file")
-            ),
+            TokenSource(token=platform.token, file=platform.token_file, setting=settings.locate("platform.token_file")),
             retry=retry,
             on_attempt=on_attempt,
             watch=watch,

@@ -141,11 +141,14 @@ VARIABLES: dict[str, tuple[str, str]] = {
     "PLOY_INTEGRATION_ID": ("integration", "id"),
     "PLOY_CONNECTOR": ("integration", "connector"),
     "PLOY_URL": ("platform", "url"),
-    "PLOY_TOKEN": ("platform", "token"),
     "PLOY_TOKEN_FILE": ("platform", "token_file"),
+    "PLOY_TOKEN": ("platform", "token"),
     "PLOY_STATE_DIR": ("state", "dir"),
 }
-"""Environment variables that override a value of the file. ``PLOY_CONFIG_<NAME>`` overrides ``config.<name>``."""
+"""Environment variables that override a value of the file; the last one that names a token counts.
+
+``PLOY_CONFIG_<NAME>`` overrides ``config.<name>``.
+"""
 
 CONFIG_FILE_VARIABLE = "PLOY_CONFIG_FILE"
 """The path of the file itself, although the name looks like a connector's setting ``file``."""

@@ -238,7 +238,7 @@ class TaskHarness:
         self.tasks_path, self.snapshot_path = self.settings.tasks_path, self.settings.snapshot_path
         self.queue = PlatformClient(
             servers.ploy.url,
-            TokenSource.find(token=self.settings.platform.token, file=None),
+            TokenSource(token=self.settings.platform.token),
             transport=Wire(servers.network),
             retry=RetryPolicy(max_attempts=1),
         )

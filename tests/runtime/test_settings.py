@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from ploy_connector_aws.runtime.settings import OperatorSettings, override_config, read_settings, refuse_misspelt
 from ploy_connector_aws.spec import ConfigurationError
@@ -65,6 +66,14 @@ def test_variables_override_the_file(tmp_path: Path) -> None:
         "platform": {"url": "http://127.0.0.1:1", "token": None, "token_file": Path("/token")},
         "state": {"dir": tmp_path},
     }
+
+
+@pytest.mark.parametrize("configured", ['token = "of-the-file"', 'token_file = "/token"'])
+@pytest.mark.parametrize("variables", [{}, {"PLOY_TOKEN_FILE": "/another"}])
+def test_the_token_variable_takes_precedence(tmp_path: Path, configured: str, variables: dict[str, str]) -> None:
+    file = write(tmp_path, f"[platform]\n{configured}\n")
+    found = read_settings(file, {"PLOY_TOKEN": "from-variable", **variables}).platform
+    assert (found.token, found.token_file) == (SecretStr("from-variable"), None)
 
 
 def test_a_connector_s_settings_are_overridden_one_by_one_and_lists_are_split_at_their_commas() -> None:
