@@ -9,6 +9,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -304,20 +305,15 @@ def _within(seconds: float, work: Callable[[], _T]) -> _T:
         _TooSlowError: It did not end; its thread is abandoned.
         Exception: The exception of the function.
     """
-    answer: list[_T] = []
-    raised: list[BaseException] = []
+    future: Future[_T] = Future()
 
     def run() -> None:
         try:
-            answer.append(work())
+            future.set_result(work())
         except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
-            raised.append(error)
+            future.set_exception(error)
 
-    thread = threading.Thread(target=run, name="load-connector", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if raised:
-        raise raised[0]
-    if not answer:
+    threading.Thread(target=run, name="load-connector", daemon=True).start()
+    if wait([future], seconds).not_done:
         raise _TooSlowError
-    return answer[0]
+    return future.result()

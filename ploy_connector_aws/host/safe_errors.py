@@ -106,7 +106,7 @@ def _to_actions(value: Any) -> tuple[str, ...]:
 
 
 _FIELDS: dict[type, dict[str, Callable[[Any], Any]]] = {
-    errors.ConfigurationError: {"field": _to_name},
+    errors.ConfigurationError: {"field": _to_name, "is_located": lambda value: value is True},
     errors.PermissionDeniedError: {"actions": _to_actions},
     errors.TemporaryError: {
         "retry_after_seconds": to_pause_seconds,

@@ -8,7 +8,19 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.host import InvalidConnectorError, check_connector, find_connectors
-from ploy_connector_aws.spec import Account, ConnectionReport, Manifest, Page, hookimpl
+from ploy_connector_aws.spec import (
+    Account,
+    AuthenticationError,
+    ConfigurationError,
+    ConnectionReport,
+    Manifest,
+    NotFoundError,
+    Page,
+    PermissionDeniedError,
+    RejectedError,
+    TemporaryError,
+    hookimpl,
+)
 
 MANIFEST = Manifest(name="tiny", title="Tiny", version="1.0", spec_version=1, description="A test.", config_schema={})
 
@@ -100,6 +112,35 @@ def test_connector_that_breaks_the_specification_is_rejected_by_distribution(
         check_connector("guilty-dist", connector_class)
     assert str(caught.value).startswith("Connector distribution 'guilty-dist' was refused: ")
     assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        (AuthenticationError, {}),
+        (ConfigurationError, {"field": "name", "is_located": True}),
+        (NotFoundError, {"kind": "USER", "id": "u1"}),
+        (PermissionDeniedError, {"actions": ("read",)}),
+        (RejectedError, {"reason": "full"}),
+        (TemporaryError, {"retry_after_seconds": 2.0, "changed_nothing": True}),
+    ],
+)
+def test_an_error_of_an_author_s_own_class_keeps_all_fields_of_the_specification(
+    kind: Any, more: dict[str, Any]
+) -> None:
+    class Own(kind):  # type: ignore[misc]
+        def __str__(self) -> str:
+            return "not its message"
+
+    class Failing(Tiny):
+        @hookimpl
+        def configure(self, config: Mapping[str, Any]) -> None:
+            raise Own("No.", **more)
+
+    with pytest.raises(kind) as caught:
+        check_connector("dist", Failing).open({"name": "one"})
+    assert type(caught.value) is kind
+    assert {**vars(caught.value), "origin": ""} == vars(kind("No.", **more))
 
 
 def test_each_integration_has_an_instance_of_its_own() -> None:
