@@ -89,7 +89,8 @@ class AwsConnector:
     @hookimpl
     def list_accounts(self, skip: Set[str]) -> Iterator[Page]:
         """Start a sync: find the instance, read the people, then IAM."""
-        self._close_reader()
+        if self._reader is not None:
+            self._reader.close()
         self._reader = self._new_reader()
         return self._reader.read_accounts(skip)
 
@@ -133,11 +134,6 @@ class AwsConnector:
 
         config, proof = self._configured()
         return AwsReader(config, _precheck(config, proof), self._context)
-
-    def _close_reader(self) -> None:
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
 
 
 def _precheck(config: AwsConfig, proof: ExternalIdProof) -> Callable[[], None]:

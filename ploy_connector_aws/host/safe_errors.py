@@ -74,6 +74,7 @@ def to_safe_report(report: ConnectionReport) -> ConnectionReport:
 
 
 def _clean_texts(value: Any) -> Any:
+    """Clean the texts, and not the names of fields, which a secret may be part of."""
     if isinstance(value, str):
         return to_text(value, LONGEST_FIX)
     if isinstance(value, dict):

@@ -123,6 +123,11 @@ class Evidence:
     read_failure: Failure | None = None
 
     @property
+    def read_problem(self) -> str:
+        """Why the role's own policies could not be read; empty if they were."""
+        return self.read_failure.message if self.read_failure else ""
+
+    @property
     def read_fix(self) -> str:
         """What makes the role's own policies readable."""
         fix = self.read_failure.fix if self.read_failure and self.read_failure.missing_permissions else None
@@ -136,18 +141,8 @@ def check_name(action: str) -> str:
 
 def failed(name: str, error: Exception, *, feature: str | None = None, method: CheckMethod | None = None) -> Check:
     """Make a check that failed with an error, and report the error's message."""
-    failure = Failure.from_error(error)
-    return Check(
-        name=name,
-        outcome="failed",
-        message=failure.message,
-        fix=failure.fix,
-        missing_permissions=failure.missing_permissions,
-        code=failure.code,
-        request_id=failure.request_id,
-        feature=feature,
-        method=method,
-    )
+    # A check has a field for each of a failure.
+    return Check(name=name, outcome="failed", feature=feature, method=method, **dict(Failure.from_error(error)))
 
 
 def skipped(name: str, message: str, *, feature: str | None = None) -> Check:

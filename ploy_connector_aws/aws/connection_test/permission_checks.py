@@ -112,9 +112,8 @@ def _member_skip_reason(action: Action, result: ProbeResult, evidence: Evidence)
 def _from_evaluation(action: Action, evaluation: Evaluation | None, evidence: Evidence, tried: str) -> Check:
     """Decide by the role's own policies; `tried` is the message about what the call showed."""
     if evaluation is None:
-        reason = evidence.read_failure.message if evidence.read_failure else ""
-        message = f"The role's own policies could not be read, and nothing else shows it. {reason}".rstrip()
-        return skipped(check_name(action.iam), message)
+        message = f"The role's own policies could not be read, and nothing else shows it. {evidence.read_problem}"
+        return skipped(check_name(action.iam), message.rstrip())
     if evaluation.effect == "allowed":
         return _evaluated(action, "passed", f"The role's own policies allow it. {tried} {_NOT_VISIBLE}")
     if evaluation.effect == "unknown":
@@ -137,8 +136,7 @@ def _evaluated(action: Action, outcome: CheckOutcome, message: str, fix: str | N
 def _unproven(action: Action, result: ProbeResult, evidence: Evidence) -> Check:
     """Report a write that was tried on what does not exist, if the role's own policies show nothing about it."""
     if evidence.role is None:
-        problem, fix = "read", evidence.read_fix
-        reason = evidence.read_failure.message if evidence.read_failure else ""
+        problem, reason, fix = "read", evidence.read_problem, evidence.read_fix
     else:
         names = ", ".join(each.name for each in evidence.role.all_policies if each.policy.unsupported)
         problem, reason = "understood", evidence.role.unsupported[0]
