@@ -15,7 +15,7 @@ DOCUMENT = (ROOT.parent / "docs" / "architecture.md").read_text()
 PACKAGES = sorted(path.parent for path in ROOT.rglob("__init__.py") if path.parent != ROOT)
 
 LONGEST = {
-    "Configuration to session": 12,
+    "Configuration to session": 11,
     "AWS page to HTTP": 15,
     "Task": 19,
     "Connection test": 10,

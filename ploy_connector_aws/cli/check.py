@@ -13,13 +13,13 @@ from rich.text import Text
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import PlatformRejectedError
-from ploy_connector_aws.runtime.integration import open_connector, open_platform
+from ploy_connector_aws.runtime.integration import open_connector, open_platform, read_operator_settings
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.spec import AuthenticationError, Check, ConnectionReport, ConnectorError, TemporaryError
 from ploy_connector_aws.spec.reports import CheckOutcome
 
 from .exit_codes import Exit, with_config
-from .options import AsJson, ConfigFile, ConnectorName, Debug, read_operator_settings
+from .options import AsJson, ConfigFile, ConnectorName, Debug
 from .output import console, print_json, text
 
 MARKS = {"passed": "[green]✓[/]", "failed": "[bold red]✗[/]", "warning": "[yellow]![/]", "skipped": "[dim]-[/]"}

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from ploy_connector_aws.runtime.integration import open_connector, open_platform
+from ploy_connector_aws.runtime.integration import open_connector, open_platform, read_operator_settings
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.runtime.snapshot.history import History, HistoryEntry
 from ploy_connector_aws.runtime.snapshot.lock import SyncLock, TaskLock
@@ -23,7 +23,7 @@ from ploy_connector_aws.runtime.tasks.journal import Journal
 from ploy_connector_aws.spec import ConfigurationError, RecordKey
 
 from .exit_codes import Exit
-from .options import AsJson, ConfigFile, ConnectorName, Debug, read_operator_settings
+from .options import AsJson, ConfigFile, ConnectorName, Debug
 from .output import (
     console,
     counts_table,

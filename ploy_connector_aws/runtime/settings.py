@@ -20,6 +20,9 @@ from ploy_connector_aws.spec.bounds import OutsideId
 from ploy_connector_aws.spec.lists import split_list
 
 DEFAULT_URL = "https://api.joinploy.com"
+DEFAULT_FILE = Path("ploy.toml")
+"""The configuration file that ``ploy-connector setup`` writes by default."""
+
 _MOST_LEVELS = 32
 _TOO_DEEP = f"it is nested more than {_MOST_LEVELS} levels deep"
 _STATE_HOME = Path("~/.local/state/ploy-connector")
