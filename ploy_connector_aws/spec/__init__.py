@@ -1,10 +1,9 @@
 """The public hook specification: everything that the author of a connector needs, and no AWS.
 
-Map: ``hooks`` (the hooks), ``context`` (of one instance), ``records``, ``pages`` (records inside scopes that
-prove completeness), ``changes`` (grant and revoke), ``reports`` (connection tests, and their progress),
-``errors``, ``manifest`` (known before configuring), ``wizard`` (the set-up as data), ``templates`` (of its documents
-and links), ``bounds`` and ``expressions`` (accepted values), ``lists`` (comma lists), ``_models``
-(the base class).
+Map: ``hooks`` (the hooks), ``context`` (of one instance), ``records``, ``pages`` (records inside scopes that prove
+completeness), ``changes`` (grant and revoke), ``reports`` (connection tests, and their progress), ``errors``,
+``manifest`` (known before configuring), ``wizard`` (the set-up as data), ``templates`` (of its documents and links),
+``bounds`` and ``expressions`` (accepted values), ``lists`` (comma lists), ``_models`` (the base class).
 """
 
 from .changes import AccessChange, AccessPath, AccessRequest, KnownAccess
