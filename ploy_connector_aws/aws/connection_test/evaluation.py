@@ -1,4 +1,4 @@
-"""Evaluates the evidence: what the settings need, which instance the role sees, what to change in its policies.
+"""Evaluation of the evidence: what the settings need, which instance the role sees, what its policies allow and lack.
 
 Performs no I/O. The evaluation of policies does not see service control policies, resource control policies, the policy
 of an encryption key, or that AWS lets only some accounts do something.
