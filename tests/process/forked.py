@@ -20,7 +20,7 @@ from typing import Any, TextIO
 from tests.deadlines import PATIENCE_SECONDS
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload([f"{__package__}.imports"])
+_context.set_forkserver_preload([f"{__package__}.imports", "ploy_connector_aws.sandbox.sandbox"])
 
 
 class Forked:
