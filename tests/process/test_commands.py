@@ -184,14 +184,12 @@ def test_traceback_is_shown_with_debug_only(site: Site) -> None:
 
 
 def test_missing_configuration_is_the_first_error(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [COMMAND, "sync"], env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)}, capture_output=True, check=False
-    )
-    assert (done.returncode, b"--config FILE" in done.stderr) == (Exit.CONFIGURATION, True)
+    code, _, err = run_with({"PATH": os.environ["PATH"], "HOME": str(tmp_path)}, "sync")
+    assert (code, "--config FILE" in err) == (Exit.CONFIGURATION, True)
 
 
 def test_invalid_command_is_invalid_usage(site: Site) -> None:
-    assert run_process(site, "list", "everything")[0] == Exit.USAGE
+    assert run(site, "list", "everything")[0] == Exit.USAGE
 
 
 def test_demo_as_json_is_one_document_with_all_chapters(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def integration_of(request: Request, integration_id: str) -> IntegrationRow:
 
 def check_operator(request: Request) -> None:
     """Reject all callers but the operator."""
-    if not secrets.compare_digest(_bearer(request).encode(), request.app.state.operator_token.encode()):
+    if not secrets.compare_digest(_bearer(request).encode(), request.state.operator_token.encode()):
         raise ProblemError("token_rejected")
 
 
@@ -98,7 +98,7 @@ def parse(model: type[_Model], body: bytes) -> _Model:
 
 
 def _ploy(request: Request) -> LocalPlatform:
-    ploy: LocalPlatform = request.app.state.ploy
+    ploy: LocalPlatform = request.state.ploy
     return ploy
 
 

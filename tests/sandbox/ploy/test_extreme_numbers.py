@@ -71,7 +71,9 @@ def test_number_parameters_of_all_routes_are_found() -> None:
 
 @pytest.fixture
 def operator(ploy: LocalPloy) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=ploy.url, headers={"authorization": "Bearer operator"}, timeout=60) as client:
+    with httpx.Client(
+        base_url=ploy.url, headers={"authorization": "Bearer operator"}, timeout=60, verify=False
+    ) as client:
         yield client
 
 
@@ -91,7 +93,7 @@ def seen_after(operator: httpx.Client, runtime: httpx.Client, integration_id: st
 def runtime(ploy: LocalPloy, acme: Customer) -> Iterator[httpx.Client]:
     token = acme.client._tokens.token().get_secret_value()
     with httpx.Client(
-        base_url=ploy.url + wire.API_PREFIX, headers={"authorization": f"Bearer {token}"}, timeout=60
+        base_url=ploy.url + wire.API_PREFIX, headers={"authorization": f"Bearer {token}"}, timeout=60, verify=False
     ) as client:
         yield client
 
