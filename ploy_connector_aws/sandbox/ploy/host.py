@@ -9,7 +9,9 @@ import socket
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Request
@@ -18,7 +20,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Match
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -34,6 +36,7 @@ LOOPBACK = "127.0.0.1"
 SANDBOX_HEADER = "X-Ploy-Sandbox"
 SANDBOX_NOTE = "development host"
 _STARTUP_SECONDS = 30
+_NO_DOCS: dict[str, Any] = {"openapi_url": None, "docs_url": None, "redoc_url": None}
 
 _log = logging.getLogger(__name__)
 
@@ -123,7 +126,7 @@ class LocalPloy(LocalPlatform):
 
 def make_app(ploy: LocalPloy) -> FastAPI:
     """Return the application: the contract, the operator's routes and the pages."""
-    app = FastAPI(title="Local Ploy (development host)", openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(title="Local Ploy (development host)", **_NO_DOCS, routes=_routes())
     app.state.ploy, app.state.operator_token, app.state.sessions = ploy, ploy.operator_token, ploy.sessions
     for error in (
         *(ProblemError, ForbiddenError, NotLoggedInError, HTTPException, RequestValidationError),
@@ -132,6 +135,13 @@ def make_app(ploy: LocalPloy) -> FastAPI:
         app.add_exception_handler(error, _answer_error)
     # Another host name would be a web page's trick to reach this machine (DNS rebinding).
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[LOOPBACK, "localhost"])
+    return app
+
+
+@cache
+def _routes() -> list[BaseRoute]:
+    """Return the routes of every application of this process: FastAPI takes long to analyse them."""
+    app = FastAPI(**_NO_DOCS)
 
     @app.get("/")
     def read_root() -> RedirectResponse:
@@ -140,7 +150,7 @@ def make_app(ploy: LocalPloy) -> FastAPI:
     app.include_router(contract.router)
     app.include_router(operator_api.router)
     add_pages(app)
-    return app
+    return app.routes
 
 
 def _answer_error(request: Request, error: Exception) -> Response:
