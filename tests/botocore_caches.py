@@ -2,54 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from typing import Any
 
+import botocore.regions
 from botocore.client import ClientCreator
 from botocore.hooks import EventAliaser, NodeList, _PrefixTrie
 
 
 def speed_up_botocore() -> None:
-    """Replace the slow parts of botocore until the process ends."""
-    _keep_client_classes()
-    _keep_event_names()
-    _copy_handlers_fast()
+    """Let botocore's clients share what never differs between them: making it for each client is half of a sync."""
+    _make_once(ClientCreator, "_create_client_class", lambda _, service, model: service)
+    _make_once(ClientCreator, "_load_service_model", lambda _, service, version=None: (service, version))
+    _make_once(ClientCreator, "_load_service_endpoints_ruleset", lambda _, service, version=None: (service, version))
+    _make_once(botocore.regions, "EndpointProvider", lambda ruleset_data, **_: id(ruleset_data))
+    _make_once(EventAliaser, "_alias_event_name", lambda _, event: event)
+    _share_handlers()
 
 
-def _keep_client_classes() -> None:
-    """Let botocore make the class of each service's clients once: made again for each client it is half of a sync."""
-    make, made = ClientCreator._create_client_class, dict[str, type]()
+def _make_once(owner: Any, name: str, key: Callable[..., Hashable]) -> None:
+    """Let a function make each thing once in this process, and return it to every later caller with the same key."""
+    make, made = getattr(owner, name), dict[Hashable, Any]()
 
-    def make_once(self: ClientCreator, service_name: str, service_model: Any) -> type:
-        if service_name not in made:
-            made[service_name] = make(self, service_name, service_model)
-        return made[service_name]
+    def make_once(*args: Any, **kwargs: Any) -> Any:
+        which = key(*args, **kwargs)
+        if which not in made:
+            made[which] = make(*args, **kwargs), args  # kept, as a key may be the id of an argument
+        return made[which][0]
 
-    ClientCreator._create_client_class = make_once
-
-
-def _keep_event_names() -> None:
-    """Let botocore rename each event once: a thirteenth of a sync goes by while each client renames its own."""
-    rename, renamed = EventAliaser._alias_event_name, dict[str, str]()
-
-    def rename_once(self: EventAliaser, event_name: str) -> str:
-        if event_name not in renamed:
-            renamed[event_name] = rename(self, event_name)
-        return renamed[event_name]
-
-    EventAliaser._alias_event_name = rename_once
+    setattr(owner, name, make_once)
 
 
-def _copy_handlers_fast() -> None:
-    """Copy botocore's tree of event handlers without the copy module: each client copies it, a twentieth of a sync."""
+def _share_handlers() -> None:
+    """Let copies of botocore's tree of event handlers share its nodes: each client copies it, a twentieth of a sync.
 
-    def copy(node: dict[str, Any]) -> dict[str, Any]:
-        return {
-            key: NodeList(list(value.first), list(value.middle), list(value.last))
-            if isinstance(value, NodeList)
-            else copy(value)
-            if isinstance(value, dict)
-            else value
-            for key, value in node.items()
-        }
+    A change copies the nodes that lead to it, so it reaches no other tree.
+    """
 
-    _PrefixTrie._recursive_copy = lambda _, node: copy(node)
+    def copying(change: Callable[..., None]) -> Callable[..., None]:
+        def change_copies(self: _PrefixTrie, key: str, *args: Any, **kwargs: Any) -> None:
+            node = self._root = {**self._root, "children": dict(self._root["children"])}
+            for part in key.split("."):
+                if part not in node["children"]:
+                    break
+                child = node["children"][part]
+                values = child["values"] and NodeList(*map(list, child["values"]))
+                node["children"][part] = node = {**child, "values": values, "children": dict(child["children"])}
+            change(self, key, *args, **kwargs)
+
+        return change_copies
+
+    def share(self: _PrefixTrie) -> _PrefixTrie:
+        shared = _PrefixTrie()
+        shared._root = self._root
+        return shared
+
+    _PrefixTrie.append_item = copying(_PrefixTrie.append_item)
+    _PrefixTrie.remove_item = copying(_PrefixTrie.remove_item)
+    _PrefixTrie.__copy__ = share
