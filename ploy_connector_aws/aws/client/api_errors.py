@@ -180,4 +180,14 @@ def missing_resource(response: ErrorResponse, call: ApiCall) -> tuple[str | None
 
 def _without(text: str, name: str) -> str:
     """Remove a name from a text, except where it is part of a longer name."""
-    return re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", " ", text) if name else text
+    rest, at = "", 0
+    while name and (found := text.find(name, at)) >= 0:
+        end = found + len(name)
+        is_part = _is_name_character(text[max(found - 1, 0) : found]) or _is_name_character(text[end : end + 1])
+        rest += text[at:found] + (name if is_part else " ")
+        at = end
+    return rest + text[at:]
+
+
+def _is_name_character(character: str) -> bool:
+    return character.isalnum() or character in ("_", "-")
