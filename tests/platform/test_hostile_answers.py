@@ -137,7 +137,7 @@ def endless_blocks() -> Iterator[bytes]:
     ],
     ids=["bomb", "bomb in a bomb", "empty blocks", "no end"],
 )
-@pytest.mark.parametrize("status", [200, 404, 503])
+@pytest.mark.parametrize("status", [200, pytest.param(404, marks=pytest.mark.soak), 503])
 def test_answer_never_takes_more_memory_than_the_largest_of_the_contract(
     coding: str, body: Callable[[], Iterator[bytes]], status: int
 ) -> None:
