@@ -287,7 +287,6 @@ def test_boundary_never_adds_permissions(policy: list[dict[str, Any]], boundary:
     assert RANK[within.privileged] <= RANK[without.privileged]
 
 
-@cheap
 @given(POLICIES)
 def test_boundary_of_everything_changes_nothing(policy: list[dict[str, Any]]) -> None:
     everything = permissions_of([{"Effect": "Allow", "Action": "*", "Resource": "*"}])
