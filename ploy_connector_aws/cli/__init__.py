@@ -1,8 +1,9 @@
 """The ``ploy-connector`` command.
 
-Map: ``app`` (all commands), ``options`` (shared by several, and the configuration), ``exit_codes`` (errors as messages
-and exit statuses), ``output`` (standard output: tables and JSON), ``snapshot_view`` (the last sync, and the names in
-it), ``stopping`` (signals); and the commands: ``setup`` with ``prompts``, ``check``, ``sync`` (and history), ``run``,
+Map: ``app`` (the program), ``commands`` (all commands with their options; ``--help`` imports no module below),
+``exit_codes``, ``stdout`` (reserved for the command), ``stopping`` (signals); ``options`` (the configuration that they
+name), ``errors`` (as messages and exit codes), ``output`` (tables and JSON), ``snapshot_view`` (the last sync, and the
+names in it); and what the commands do: ``setup`` with ``prompts``, ``check``, ``sync`` (and history), ``run``,
 ``listing``, ``access``, ``grant_revoke``, ``connectors`` (and manifest), ``sandbox``, ``demo`` with ``demo_summary``.
 """
 

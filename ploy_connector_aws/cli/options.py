@@ -1,4 +1,4 @@
-"""The options of several commands, and the operator's configuration that they name."""
+"""The operator's configuration, by the options that name it."""
 
 from __future__ import annotations
 
@@ -9,36 +9,22 @@ import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from ploy_connector_aws.runtime import logs
 from ploy_connector_aws.runtime.integration import require_connector
 from ploy_connector_aws.runtime.settings import OperatorSettings, has_variables, read_settings
 from ploy_connector_aws.spec import ConfigurationError
 
+from .commands import CONFIG
+
 DEFAULT_FILE = Path("ploy.toml")
 """The configuration file that ``setup`` writes by default."""
-
-_CONFIG = "--config"
-
-ConfigFile = Annotated[
-    Path | None,
-    typer.Option(_CONFIG, metavar="FILE", help="The TOML file with the settings.", envvar="PLOY_CONFIG_FILE"),
-]
-ConnectorName = Annotated[
-    str | None, typer.Option("--connector", metavar="NAME", help="Which installed connector; aws by default.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Log every step, and show tracebacks.")]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Read from the source now, instead of the last sync.")]
 
 
 def find_config_file(arguments: Sequence[str]) -> str | None:
     """Return the configuration file that a command line names last, or None."""
-    found = [after for before, after in pairwise(arguments) if before == _CONFIG]
-    found += [each.removeprefix(f"{_CONFIG}=") for each in arguments if each.startswith(f"{_CONFIG}=")]
+    found = [after for before, after in pairwise(arguments) if before == CONFIG]
+    found += [each.removeprefix(f"{CONFIG}=") for each in arguments if each.startswith(f"{CONFIG}=")]
     return found[-1] if found else None
 
 
