@@ -16,7 +16,7 @@ PACKAGES = sorted(path.parent for path in ROOT.rglob("__init__.py") if path.pare
 
 LONGEST = {
     "Configuration to session": 14,
-    "AWS page to HTTP": 15,
+    "AWS page to HTTP": 14,
     "Task": 19,
     "Connection test": 13,
     "Page of the local Ploy": 9,
