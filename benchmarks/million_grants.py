@@ -1,7 +1,7 @@
 """How long a sync takes to compare and push a million grants, how much memory and disk, when nothing changed.
 
-Run as ``python -m benchmarks.million_grants [GRANTS]``. The runs are written to a snapshot file as reading would write
-them, compared, and uploaded to a platform in the same process that only counts what arrives.
+Run as ``python -m benchmarks.million_grants [GRANTS [UNCHANGED_SYNCS]]``. The runs are written to a snapshot file as
+reading would write them, compared, and uploaded to a platform in the same process that only counts what arrives.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from ploy_connector_aws.spec.records import to_json
 GRANTS = 1_000_000
 _GROUPS = 1_000
 _GRANTS_OF_ACCOUNT = 10
-_UNCHANGED_SYNCS = 10
+_UNCHANGED_SYNCS = 2
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 _INTERVAL = timedelta(minutes=15)
 
@@ -54,7 +54,7 @@ class Measurement:
     """By the full upload, compressed."""
     peak_megabytes: float
     file_growth: float
-    """The size of the snapshot file after ten unchanged syncs, by that after the first one."""
+    """The size of the snapshot file after the unchanged syncs, by that after the first one."""
 
 
 class CountingPlatform:
@@ -134,7 +134,7 @@ def _push(store: Store, client: PlatformClient, run: Run, mode: wire.Mode) -> No
     store.vacuum()
 
 
-def _measure_here(grants: int) -> Measurement:
+def _measure_here(grants: int, unchanged_syncs: int) -> Measurement:
     platform = CountingPlatform()
     with (
         tempfile.TemporaryDirectory(prefix="ploy-bench-") as folder,
@@ -148,7 +148,7 @@ def _measure_here(grants: int) -> Measurement:
         took: dict[str, list[tuple[float, float]]] = {"compare": [], "full": [], "delta": []}
         sizes = list[int]()
         sent = 0
-        for number in range(1 + _UNCHANGED_SYNCS):
+        for number in range(1 + unchanged_syncs):
             run = _read(store, grants, number)
             began = time.monotonic(), time.process_time()
             changes = _compare(store, run)
@@ -177,4 +177,5 @@ def _measure_here(grants: int) -> Measurement:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(_measure_here(int(sys.argv[1]) if len(sys.argv) > 1 else GRANTS))))  # noqa: T201
+    numbers = [int(each) for each in sys.argv[1:]]
+    print(json.dumps(asdict(_measure_here(*numbers, *(GRANTS, _UNCHANGED_SYNCS)[len(numbers) :]))))  # noqa: T201
