@@ -16,7 +16,7 @@ import time
 import urllib.parse
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -61,11 +61,10 @@ class TokenBucket:
 
     rate: float
     tokens: float
-    filled_at: float = field(default_factory=time.monotonic)
+    filled_at: float
 
-    def take(self) -> bool:
+    def take(self, now: float) -> bool:
         """Take a token; False where there is none."""
-        now = time.monotonic()
         self.tokens = min(self.rate, self.tokens + (now - self.filled_at) * self.rate)
         self.filled_at = now
         if self.tokens < 1:
@@ -78,9 +77,14 @@ Rows = Sequence[Any]
 
 
 class AwsDouble:
-    """Answers calls from a dataset."""
+    """Answers calls from a dataset.
 
-    def __init__(self) -> None:
+    Args:
+        monotonic: The clock of the rate limits.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
         self.rules = Rules()
         self._use(Dataset())
 
@@ -131,11 +135,11 @@ class AwsDouble:
         return 200, "application/x-amz-json-1.1", json.dumps(result, separators=(",", ":")).encode()
 
     def _count(self, service: str, operation: str, parameters: dict[str, Any]) -> None:
-        if self.rules.calls_per_second and service != "sts":
-            bucket = self._buckets.setdefault(
-                service, TokenBucket(self.rules.calls_per_second, self.rules.calls_per_second)
-            )
-            if not bucket.take():
+        rate = self.rules.calls_per_second
+        if rate and service != "sts":
+            now = self._monotonic()
+            bucket = self._buckets.setdefault(service, TokenBucket(rate, rate, now))
+            if not bucket.take(now):
                 self.throttled += 1
                 raise DoubleError("ThrottlingException", "Rate exceeded")
         self.calls.append((service, operation, parameters))

@@ -116,6 +116,9 @@ def _lines(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         "processes of the same machine. LARGE has 10,000 users, 1,000 groups, 10,298 memberships, 50 permission sets, "
         "20 AWS accounts and 2,000 assignments. After each scenario the records are compared with what AWS holds."
     )
+    if not records:
+        yield ""
+        yield "Not measured yet: `make bench` on a quiet machine writes this page."
     for record in records:
         machine = record["machine"]
         yield ""
