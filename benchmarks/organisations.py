@@ -75,8 +75,9 @@ class Dataset:
     )
 
 
-def iam(users: int, roles: int) -> Dataset:
+def iam(users: int, roles: int, version: int = 0) -> Dataset:
     """Make an AWS account of so many IAM users and roles, each with one of the policies."""
+    gone = version * users // 100
     policies = [_policy(f"arn:aws:iam::{OWNER}:policy/Policy-{number}", f"Policy-{number}") for number in range(20)]
     attached = [[{"PolicyName": each["PolicyName"], "PolicyArn": each["Arn"]}] for each in policies]
     trust = {
@@ -95,7 +96,7 @@ def iam(users: int, roles: int) -> Dataset:
                 "AttachedManagedPolicies": attached[number % len(attached)],
                 "Tags": [],
             }
-            for number in range(users)
+            for number in range(gone, gone + users)
         ],
         "Role": [
             {
