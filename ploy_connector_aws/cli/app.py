@@ -134,8 +134,7 @@ def _log_thread_failure(failed: threading.ExceptHookArgs) -> None:
 
 
 def _report(error: BaseException) -> Exit:
-    from .errors import OutputError, report
-    from .options import find_config_file
+    from .errors import OutputError, find_config_file, report
 
     if isinstance(error, OSError) and OutputError.is_one(error):
         error = OutputError(error)

@@ -7,7 +7,9 @@ import re
 import shlex
 import sys
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
+from itertools import pairwise
 
 from rich.console import Console
 
@@ -31,6 +33,7 @@ from ploy_connector_aws.spec import (
     TemporaryError,
 )
 
+from .commands import CONFIG
 from .exit_codes import Exit
 from .output import print_json, text
 
@@ -105,6 +108,13 @@ def report(error: BaseException, *, as_json: bool, debug: bool, config: str | No
         if fix:
             console.print(f"[bold]Fix:[/] {text(fix)}", soft_wrap=True, highlight=False)
     return code
+
+
+def find_config_file(arguments: Sequence[str]) -> str | None:
+    """Return the configuration file that a command line names last, or None."""
+    found = [after for before, after in pairwise(arguments) if before == CONFIG]
+    found += [each.removeprefix(f"{CONFIG}=") for each in arguments if each.startswith(f"{CONFIG}=")]
+    return found[-1] if found else None
 
 
 def with_config(fix: str, config: str | None) -> str:

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ploy_connector_aws.runtime import logs
+from ploy_connector_aws.runtime.integration import read_operator_settings
 from ploy_connector_aws.runtime.service.sources import refuse_shared_variables
 from ploy_connector_aws.runtime.service.supervisor import LAST_RESORT_SECONDS, Service
 
 from .exit_codes import Exit
-from .options import read_operator_settings
 from .output import console, print_json
 from .stdout import stream
 from .stopping import stop_on_signals

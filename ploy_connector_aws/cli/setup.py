@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime import logs
 from ploy_connector_aws.runtime.integration import find_connector, open_platform, read_config, reject_generated
 from ploy_connector_aws.runtime.settings import (
+    DEFAULT_FILE,
     IntegrationSettings,
     OperatorSettings,
     override_config,
@@ -29,7 +32,6 @@ from ploy_connector_aws.spec.templates import escape
 
 from .check import exit_of, print_report, test_connection
 from .exit_codes import Exit
-from .options import DEFAULT_FILE, program_name
 from .output import console, print_json, text
 from .prompts import Prompt, WizardPrompts, choose_integration
 from .stdout import write
@@ -211,7 +213,7 @@ def _finish(out: Console, path: Path | None, *, without_ploy: bool = False) -> E
         if report.is_usable:
             command = "list accounts" if without_ploy else "sync"
     config = f" --config {shlex.quote(str(path))}" if path else ""
-    out.print(f"\nNext: [bold]{text(program_name())} {command}{text(config)}[/]", soft_wrap=True)
+    out.print(f"\nNext: [bold]{text(_program_name())} {command}{text(config)}[/]", soft_wrap=True)
     return code
 
 
@@ -283,3 +285,10 @@ def _to_toml(value: Any) -> str:
     if isinstance(value, str):
         return f'"{escape(value, "toml")}"'
     return f"[{', '.join(_to_toml(each) for each in value)}]"
+
+
+def _program_name() -> str:
+    """Return what a person types to start this program: its name or, if that is not on the PATH, its path."""
+    path = sys.argv[0]
+    name = Path(path).name
+    return name if shutil.which(name) == path else shlex.quote(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -43,32 +43,19 @@ def find_wrong_type(value: Any, shape: Shape, path: str = "") -> str | None:
         return None
     if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
         return path or shape.name
-    look = _INSIDE.get(shape.type_name)
-    return look(value, shape, path) if look else None
+    return next((found for each in _parts(value, shape, path) if (found := find_wrong_type(*each))), None)
 
 
-def _in_list(values: Any, shape: Any, path: str) -> str | None:
-    member = shape.member
-    return next((found for value in values if (found := find_wrong_type(value, member, f"{path}[]"))), None)
-
-
-def _in_map(values: Any, shape: Any, path: str) -> str | None:
-    # The keys are those of a JSON object, which are strings.
-    return next((found for value in values.values() if (found := find_wrong_type(value, shape.value, path))), None)
-
-
-def _in_structure(values: Any, shape: Any, path: str) -> str | None:
-    members = shape.members
-    for name, value in values.items():
-        if name in members:
-            found = find_wrong_type(value, members[name], f"{path}.{name}" if path else name)
-            if found:
-                return found
-    return None
-
-
-_INSIDE: dict[str, Callable[[Any, Any, str], str | None]] = {
-    "list": _in_list,
-    "map": _in_map,
-    "structure": _in_structure,
-}
+def _parts(value: Any, shape: Any, path: str) -> Iterator[tuple[Any, Shape, str]]:
+    """Yield what a list, a map or a structure contains, each with its shape and path."""
+    match shape.type_name:
+        case "list":
+            member = shape.member
+            yield from ((each, member, f"{path}[]") for each in value)
+        case "map":  # the keys are those of a JSON object, which are strings
+            yield from ((each, shape.value, path) for each in value.values())
+        case "structure":
+            members = shape.members
+            for name, each in value.items():
+                if name in members:
+                    yield each, members[name], f"{path}.{name}" if path else name
