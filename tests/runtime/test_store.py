@@ -50,6 +50,19 @@ def test_a_run_that_was_not_committed_is_dropped_when_the_next_begins(store: Sto
     }
 
 
+def test_file_of_the_first_version_is_migrated_and_its_runs_keep_their_tables(tmp_path: Path) -> None:
+    with Store(tmp_path / "one.sqlite") as store:
+        commit(store, USERS)
+        store.connection.execute("ALTER TABLE runs DROP COLUMN contents")
+        store.connection.execute("PRAGMA user_version=1")
+    with Store(tmp_path / "one.sqlite") as store:
+        assert records_of(store) == {"account a": (False, {})}
+        assert store.connection.execute("PRAGMA user_version").fetchone()[0] == schema.VERSION
+        commit(store, USERS)
+        assert store.baseline is not None
+        assert store.baseline.contents == 1
+
+
 def test_tables_are_dropped_with_the_last_run_that_shares_them(store: Store) -> None:
     commit(store, USERS)
     commit(store, USERS)
