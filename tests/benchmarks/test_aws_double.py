@@ -211,6 +211,8 @@ def test_each_quota_has_a_rate_of_its_own(tmp_path: Path) -> None:
     seconds[0] = 0.5
     assert statuses("identitystore", "ListUsers", 2) == [200, 400]
     assert (double.throttled, len(double.calls)) == (3, 5)
+    seconds[0] = 100
+    assert statuses("identitystore", "ListUsers", 3) == [200, 200, 400], "a pause saves up one second's calls only"
 
 
 def test_token_of_another_list_and_too_large_a_page_are_rejected(tmp_path: Path) -> None:
@@ -235,6 +237,9 @@ def test_sync_of_the_double_gives_its_truth_and_a_wrong_record_is_found(site: Si
     assert truth(data) != truth(identity_center(SMALL))
     with pytest.raises(RuntimeError, match="missing"):
         site.check_records(identity_center(SMALL))
+    data.users.pop()
+    with pytest.raises(RuntimeError, match=r"account: missing \[\], extra \[\("):
+        site.check_records(data)
 
 
 def play(site: Site, data: Dataset, **rules: Any) -> None:

@@ -154,12 +154,12 @@ class _Comparison:
             f" FROM {self._new} n",
             {"run": self._run.number, "contents": base.contents},
         )
-        count, last = self._db.execute(f"SELECT count(*), max(rowid) FROM {base.observations}").fetchone()
-        found = bytearray((last or 0) + 1)
+        count, last = self._db.execute(f"SELECT count(*), coalesce(max(rowid), 0) FROM {base.observations}").fetchone()
+        found = bytearray(last + 1)
         for (row,) in rows:
             if row is None or found[row]:
                 return False
-            found[row] = 1
+            found[row] = True
             count -= 1
         return bool(count == 0)
 
