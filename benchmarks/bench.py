@@ -50,7 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for number in numbers:
             for row in scenarios[number](site):
                 rows.append(row)
-                console.print(f"{time.monotonic() - began:5.0f} s  {row.name}: {row.value:.4g} {row.unit}")
+                console.print(
+                    f"{time.monotonic() - began:5.0f} s  {row.name}: {row.value:.4g} {row.unit}", soft_wrap=True
+                )
     console.print(to_table(rows))
     if not chosen.only:
         record = to_record(rows, load, is_full=chosen.full, seconds=time.monotonic() - began)

@@ -32,6 +32,7 @@ _AWS_RATE = 20.0
 _LATENCY_SECONDS = 0.03
 _START_SECONDS = 1.5
 """Of a sync: to start, to prove the external ID and to commit. It does not shrink with the organisation."""
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _SERVICES = {"sso": "sso-admin", "identitystore": "identitystore"}
 
 
@@ -137,7 +138,7 @@ class Site:
 
     def _call(self, method: str, body: bytes | None = None) -> bytes:
         request = urllib.request.Request(f"{self._url}/double", data=body, method=method)
-        with urllib.request.urlopen(request) as answer:
+        with _OPENER.open(request) as answer:
             found: bytes = answer.read()
             return found
 
