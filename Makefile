@@ -18,8 +18,10 @@ SEED ?=
 TESTS ?=
 # For so many seconds, mutants are tried.
 MUTANTS_SECONDS ?= 900
+# Options of the bench: --any-load starts it on a busy machine.
+BENCH ?=
 
-.PHONY: demo test soak check bench mutants screenshot clean
+.PHONY: demo test soak check bench bench-full mutants screenshot clean
 
 demo: $(DEMO_READY)  ## The main job on a local AWS and a local Ploy; ends by itself.
 	@$(BIN)/ploy-connector demo
@@ -36,10 +38,11 @@ check: $(READY)  ## Lint, format, types, layers, documents, manifest.
 	$(BIN)/mypy
 	$(BIN)/pytest tests/test_layers.py tests/test_docs.py tests/test_manifest.py
 
-bench: $(READY)  ## Time, calls and peak memory of a sync, for two sizes of organisation; of a large commit; of a thousand tasks.
-	$(BIN)/python -m benchmarks.sync_memory
-	$(BIN)/python -m benchmarks.commit_size
-	$(BIN)/python -m benchmarks.task_rush
+bench: $(READY)  ## Time, calls and memory beside their bounds, in ten minutes: make bench [BENCH=--any-load]
+	$(BIN)/python -m benchmarks.bench $(BENCH)
+
+bench-full: $(READY)  ## The same with AWS's rate limits at full size, in 75 minutes at most.
+	$(BIN)/python -m benchmarks.bench --full $(BENCH)
 
 screenshot: $(READY)  ## Take the README's screenshot again.
 	$(BIN)/python -m tools.screenshot

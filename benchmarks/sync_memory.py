@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,16 +21,10 @@ from ploy_connector_aws.sandbox.aws import (
 )
 from ploy_connector_aws.sandbox.sandbox import Sandbox
 
+from .measured import COMMAND, run_measured
+
 SMALL, LARGE = 300, 3000
 """How many people; groups, memberships and assignments grow along."""
-
-# A process of its own starts the command: its peak would else begin with that of this one, which holds the servers.
-_MEASURED = """
-import json, os, subprocess, sys
-process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
-_, status, usage = os.wait4(process.pid, 0)
-print(json.dumps([os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss]))
-"""
 
 
 @dataclass(frozen=True)
@@ -83,28 +73,16 @@ def measure_sync(described: Organisation) -> Measurement:
         tempfile.TemporaryDirectory(prefix="ploy-bench-") as folder,
         Sandbox(Path(folder), described, render_policy()) as world,
     ):
-        command = [str(Path(sys.executable).with_name("ploy-connector")), "sync", "--json"]
-        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-        started = time.monotonic()
-        done = subprocess.run(
-            [sys.executable, "-c", _MEASURED, *command, "--config", str(world.config_file)],
-            env={**kept, **world.environment, "PLOY_AWS_RATE_FACTOR": "1000"},
-            stdout=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-        seconds = time.monotonic() - started
-        code, cpu_seconds, peak = json.loads(done.stdout)
-        if code:
-            raise RuntimeError(f"the sync ended with code {code}")
+        command = [COMMAND, "sync", "--json", "--config", str(world.config_file)]
+        usage = run_measured(command, {**world.environment, "PLOY_AWS_RATE_FACTOR": "1000"})
         return Measurement(
             people=len(described.people),
             records=sum(1 for _ in world.ploy.view(world.integration.id).records()),
             calls=len(world.aws.calls),
             calls_by_service=Counter(call.service for call in world.aws.calls),
-            seconds=seconds,
-            cpu_seconds=cpu_seconds,
-            peak_megabytes=peak / (1024 if sys.platform != "darwin" else 1024**2),
+            seconds=usage.seconds,
+            cpu_seconds=usage.cpu_seconds,
+            peak_megabytes=usage.peak_megabytes,
         )
 
 

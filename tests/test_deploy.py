@@ -14,7 +14,7 @@ import typer
 from prometheus_client.parser import text_string_to_metric_families
 
 from ploy_connector_aws.cli.app import app
-from ploy_connector_aws.cli.run import HEALTH_PORT
+from ploy_connector_aws.cli.commands import HEALTH_PORT
 from ploy_connector_aws.runtime.heartbeats import Heartbeats
 from ploy_connector_aws.runtime.service.metrics import Metrics
 from ploy_connector_aws.runtime.service.supervisor import STOP_SECONDS

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Any
 
-import typer
 from rich.tree import Tree
 
 from ploy_connector_aws.graph.chains import MOST_CHAINS
@@ -16,7 +16,6 @@ from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.spec import RecordKey
 
 from .exit_codes import Exit
-from .options import AsJson, ConfigFile, ConnectorName, Debug, Fresh
 from .output import console, print_json, print_unproven, text
 from .snapshot_view import display_name, open_snapshot_view, unknown_account
 
@@ -25,26 +24,18 @@ _DEEPEST = 12
 
 
 def access(
-    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="An id, a user name or an e-mail address.")],
-    config: ConfigFile = None,
-    connector: ConnectorName = None,
-    fresh: Fresh = False,
-    json: AsJson = False,
-    debug: Debug = False,
+    account: str, config: Path | None, connector: str | None, *, fresh: bool, as_json: bool, debug: bool
 ) -> Exit:
-    """Show what one account holds and by which paths, as of the last sync or, without one, as of now.
-
-    Of the paths to one entitlement, the 50 shortest are shown.
-    """
+    """Print what one account holds, and by which paths."""
     settings = read_operator_settings(config, connector, debug=debug)
-    with open_snapshot_view(settings, fresh=fresh, quiet=json) as view:
+    with open_snapshot_view(settings, fresh=fresh, quiet=as_json) as view:
         accounts = view.current.find_accounts(account)
         if not accounts:
             raise unknown_account(view.current, account)
         finder = view.current.path_finder()
         is_complete = view.is_complete
         found = [(each, finder.paths_of(each.id)) for each in accounts]
-        if json:
+        if as_json:
             print_json(
                 {
                     "as_of": view.run.reading_started_at.isoformat(),

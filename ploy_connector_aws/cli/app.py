@@ -4,52 +4,59 @@ from __future__ import annotations
 
 import sys
 import threading
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from typer.core import TyperCommand, TyperGroup
 
-from ploy_connector_aws.runtime import logs
-from ploy_connector_aws.runtime.snapshot.lock import name_process
+from ploy_connector_aws import __version__
 
-from . import exit_codes
-from .access import access
-from .check import check
-from .connectors import connectors, manifest
-from .demo import demo
-from .exit_codes import Exit, OutputError
-from .grant_revoke import grant, revoke
-from .listing import list_records
-from .options import find_config_file
-from .output import discard_output, owned_stdout, stream
-from .run import run
-from .sandbox import sandbox
-from .setup import setup
+from . import commands
+from .exit_codes import Exit
+from .stdout import discard_output, owned_stdout, stream
 from .stopping import end_if_signalled, end_soon_when_interrupted
-from .sync import history, sync
 
 
-def _end(code: Exit) -> None:
+def _end(code: Exit, **_: object) -> None:
     raise typer.Exit(code)
+
+
+def _convert_nothing_to_complete(ctx: Any) -> None:
+    """Let shell completion leave values as they are: Typer would import pydantic to convert them."""
+    if ctx.resilient_parsing:
+        for parameter in ctx.command.get_params(ctx):
+            parameter.process_value = lambda ctx, value: value  # noqa: ARG005
 
 
 class _Commands(TyperGroup):
     """A group of commands that raises an ``OutputError`` for a closed output, where Typer would end with status 1."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        _convert_nothing_to_complete(ctx)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except BrokenPipeError as error:
+            from .errors import OutputError
+
             raise OutputError(error) from None
 
 
 class _Command(TyperCommand):
-    """A command with standard output reserved for it."""
+    """A command of which other processes learn the name, with standard output reserved for it."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        _convert_nothing_to_complete(ctx)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run it."""
         with owned_stdout():
+            from ploy_connector_aws.runtime.snapshot.lock import name_process
+
+            name_process(_SERVICES.get(ctx.info_name, f"`ploy-connector {ctx.info_name}`"))
             return super().invoke(ctx)
 
 
@@ -59,39 +66,50 @@ app = typer.Typer(
     name="ploy-connector",
     help="Read who can access what, prove it, and push it to Ploy.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
 _SERVICES = {"run": "the service `ploy-connector run`", "sandbox": "the service of `ploy-connector sandbox`"}
 
 
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"ploy-connector {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _name_process(context: typer.Context) -> None:
-    command = context.invoked_subcommand or ""
-    name_process(_SERVICES.get(command, f"`ploy-connector {command}`"))
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version, and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """The options of the program itself."""
 
 
-app.command(cls=_Command)(setup)
-app.command(cls=_Command)(check)
-app.command(cls=_Command)(sync)
-app.command(cls=_Command)(run)
-app.command("list", cls=_Command)(list_records)
-app.command(cls=_Command)(access)
-app.command(cls=_Command)(grant)
-app.command(cls=_Command)(revoke)
-app.command(cls=_Command)(history)
-app.command(cls=_Command)(manifest)
-app.command(cls=_Command)(connectors)
-app.command(cls=_Command)(sandbox)
-app.command(cls=_Command)(demo)
+for command in (
+    commands.setup,
+    commands.check,
+    commands.sync,
+    commands.run,
+    commands.list_records,
+    commands.access,
+    commands.grant,
+    commands.revoke,
+    commands.history,
+    commands.manifest,
+    commands.connectors,
+    commands.sandbox,
+    commands.demo,
+):
+    app.command("list" if command is commands.list_records else None, cls=_Command)(command)
 
 
 def main() -> None:
     """Run the command of the command line, and end the process with its exit code."""
     end_soon_when_interrupted()
     Console.on_broken_pipe = _raise_broken_pipe  # type: ignore[method-assign]  # Rich's own ends with status 1
-    original_hook, threading.excepthook = threading.excepthook, logs.log_thread_failure
+    original_hook, threading.excepthook = threading.excepthook, _log_thread_failure
     try:
         try:
             app()
@@ -109,15 +127,25 @@ def main() -> None:
         threading.excepthook = original_hook
 
 
+def _log_thread_failure(failed: threading.ExceptHookArgs) -> None:
+    from ploy_connector_aws.runtime import logs
+
+    logs.log_thread_failure(failed)
+
+
 def _report(error: BaseException) -> Exit:
+    from .errors import OutputError, find_config_file, report
+
     if isinstance(error, OSError) and OutputError.is_one(error):
         error = OutputError(error)
     if isinstance(error, OutputError):
         discard_output()
     arguments = sys.argv[1:]
     config = find_config_file(arguments)
-    return exit_codes.report(error, as_json="--json" in arguments, debug="--debug" in arguments, config=config)
+    return report(error, as_json="--json" in arguments, debug="--debug" in arguments, config=config)
 
 
 def _raise_broken_pipe(self: Console) -> None:  # noqa: ARG001
+    from .errors import OutputError
+
     raise OutputError(BrokenPipeError())

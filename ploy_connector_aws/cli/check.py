@@ -19,8 +19,8 @@ from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.spec import AuthenticationError, Check, ConnectionReport, ConnectorError, TemporaryError
 from ploy_connector_aws.spec.reports import CheckOutcome
 
-from .exit_codes import Exit, with_config
-from .options import AsJson, ConfigFile, ConnectorName, Debug
+from .errors import with_config
+from .exit_codes import Exit
 from .output import console, print_json, text
 
 MARKS = {"passed": "[green]✓[/]", "failed": "[bold red]✗[/]", "warning": "[yellow]![/]", "skipped": "[dim]-[/]"}
@@ -33,13 +33,11 @@ WORKER_ID = "command-line"
 _MOST_TESTS = 10
 
 
-def check(
-    config: ConfigFile = None, connector: ConnectorName = None, json: AsJson = False, debug: Debug = False
-) -> Exit:
-    """Test the connection and each permission, and report what to fix. Changes nothing."""
+def check(config: Path | None, connector: str | None, *, as_json: bool, debug: bool) -> Exit:
+    """Test the connection, and print the report."""
     settings = read_operator_settings(config, connector, debug=debug)
     report = test_connection(settings)
-    if json:
+    if as_json:
         print_json(report_json(report))
     else:
         print_report(console(), report, config=config)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json as encoding
+import json
 
 import yaml
 
@@ -12,16 +12,16 @@ from ploy_connector_aws.runtime.integration import find_connector
 from ploy_connector_aws.spec import Manifest
 
 from .exit_codes import Exit
-from .options import AsJson, ConnectorName, Debug
-from .output import console, print_json, table, text, write
+from .output import console, print_json, table, text
+from .stdout import write
 
 
-def connectors(json: AsJson = False, debug: Debug = False) -> Exit:
-    """List the installed connectors, and those that cannot be used with the reason."""
+def connectors(*, as_json: bool, debug: bool) -> Exit:
+    """Print the installed connectors, and those that cannot be used."""
     logs.configure(debug=debug, for_people=True)
     found = find_connectors()
     usable, refused = list(found.values()), found.refused
-    if json:
+    if as_json:
         print_json(
             {
                 "connectors": [
@@ -51,10 +51,10 @@ def connectors(json: AsJson = False, debug: Debug = False) -> Exit:
     return Exit.OK
 
 
-def manifest(connector: ConnectorName = None, json: AsJson = False, debug: Debug = False) -> Exit:  # noqa: ARG001
-    """Print the connector's manifest as YAML."""
+def manifest(connector: str | None, *, as_json: bool) -> Exit:
+    """Print the manifest of a connector."""
     found = find_connector(connector or "aws").manifest
-    if json:
+    if as_json:
         print_json(found.model_dump(mode="json"))
     else:
         write(render_manifest(found))
@@ -68,7 +68,7 @@ def render_manifest(found: Manifest) -> str:
     short = found.model_dump(mode="json", exclude_defaults=True, include={"features", "permissions", "wizard"})
     everything = {**shown, **short}
     # YAML allows characters that change the direction of a text; a terminal would obey them.
-    is_printable = all(each == "\n" or each.isprintable() for each in encoding.dumps(everything, ensure_ascii=False))
+    is_printable = all(each == "\n" or each.isprintable() for each in json.dumps(everything, ensure_ascii=False))
     return header + yaml.dump(everything, Dumper=_Dumper, sort_keys=False, allow_unicode=is_printable, width=100)
 
 

@@ -31,7 +31,6 @@ from . import access, demo_summary
 from .check import exit_of, print_report, print_verdict, report_json
 from .exit_codes import Exit
 from .grant_revoke import print_change
-from .options import AsJson, Debug
 from .output import console, print_json, print_unproven, text
 from .sandbox import Heartbeat, require_sandbox, running_sandbox, shown_start
 from .snapshot_view import display_name
@@ -54,21 +53,21 @@ _TASK_SECONDS = 60.0
 _LOOK_EVERY_SECONDS = 0.05
 
 
-def demo(json: AsJson = False, debug: Debug = False) -> Exit:
-    """Show the main job: read a company's AWS, prove and push it; then change access, and lose a permission."""
+def demo(*, as_json: bool, debug: bool) -> Exit:
+    """Play the demonstration in a sandbox of its own."""
     require_sandbox()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ploy-demo-")))
-        with shown_start(quiet=json):
+        with shown_start(quiet=as_json):
             sandbox = stack.enter_context(running_sandbox(folder))
         os.environ.update(sandbox.environment)
         settings = read_operator_settings(sandbox.config_file, None, debug=debug)
         heartbeat = Heartbeat()
-        if not (json or Console(stderr=True).is_terminal):  # a terminal shows the progress of a sync
+        if not (as_json or Console(stderr=True).is_terminal):  # a terminal shows the progress of a sync
             stack.enter_context(heartbeat.running())
-        demonstration = Demonstration(console(), sandbox, settings, as_json=json, heartbeat=heartbeat)
+        demonstration = Demonstration(console(), sandbox, settings, as_json=as_json, heartbeat=heartbeat)
         code = demonstration.run()
-    if json:
+    if as_json:
         print_json({"chapters": demonstration.chapters})
     return code
 

@@ -6,9 +6,9 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Any
 
-import typer
 from rich.console import Console
 
 from ploy_connector_aws.host import Connector, change_access
@@ -36,61 +36,46 @@ from ploy_connector_aws.spec.records import RecordType
 
 from .check import WORKER_ID
 from .exit_codes import Exit
-from .options import AsJson, ConfigFile, ConnectorName, Debug
 from .output import console, print_json, print_more, text
 from .snapshot_view import display_name, find_account, find_entitlement
 
-Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="An id, a user name or an e-mail address.")]
-Entitlement = Annotated[str, typer.Argument(metavar="ENTITLEMENT", help="An id or a name.")]
-Reason = Annotated[str | None, typer.Option("--reason", help="The reason of the change; the connector gets it.")]
-Preview = Annotated[bool, typer.Option("--preview", help="Show what would happen, and change nothing.")]
 
-
-def _make_command(kind: Kind, summary: str) -> Callable[..., Exit]:
-    """Make the command of a kind of change; the two differ in nothing else."""
-
-    def change(
-        account: Account,
-        entitlement: Entitlement,
-        preview: Preview = False,
-        reason: Reason = None,
-        config: ConfigFile = None,
-        connector: ConnectorName = None,
-        json: AsJson = False,
-        debug: Debug = False,
-    ) -> Exit:
-        settings = read_operator_settings(config, connector, debug=debug)
-        opened = open_connector(settings).connector
-        if not opened.implements(kind):
-            title = opened.installed.manifest.title
-            raise RejectedError(f"The connector {title} cannot {kind} access.", reason="not_supported")
-        if not preview:
-            _check_allowed(settings)
-        with Journal(settings.tasks_path) as journal, _last_sync(settings, journal) as view:
-            account_id = find_account(view, account)
-            entitlement_id = find_entitlement(view, entitlement, account_id)
-            request = AccessRequest(
-                request_id=f"order-{uuid.uuid4().hex}",
-                account_id=account_id,
-                entitlement_id=entitlement_id,
-                reason=reason,
-                preview=preview,
-            )
-            done = _apply(opened, kind, request, settings, journal)
-            if json:
-                print_json({"order": kind, **_to_json(request, done)})
-            else:
-                print_change(console(), kind, request, done, view)
-        return Exit.OK
-
-    change.__name__, change.__doc__ = kind, summary
-    return change
-
-
-grant = _make_command("grant", "Give one account one entitlement, and verify that it holds it.")
-revoke = _make_command(
-    "revoke", "Take one entitlement from one account, verify that it is gone, and report what remains open."
-)
+def change(
+    kind: Kind,
+    account: str,
+    entitlement: str,
+    config: Path | None,
+    connector: str | None,
+    *,
+    preview: bool,
+    reason: str | None,
+    as_json: bool,
+    debug: bool,
+) -> Exit:
+    """Grant or revoke one entitlement of one account, and print what was verified."""
+    settings = read_operator_settings(config, connector, debug=debug)
+    opened = open_connector(settings).connector
+    if not opened.implements(kind):
+        title = opened.installed.manifest.title
+        raise RejectedError(f"The connector {title} cannot {kind} access.", reason="not_supported")
+    if not preview:
+        _check_allowed(settings)
+    with Journal(settings.tasks_path) as journal, _last_sync(settings, journal) as view:
+        account_id = find_account(view, account)
+        entitlement_id = find_entitlement(view, entitlement, account_id)
+        request = AccessRequest(
+            request_id=f"order-{uuid.uuid4().hex}",
+            account_id=account_id,
+            entitlement_id=entitlement_id,
+            reason=reason,
+            preview=preview,
+        )
+        done = _apply(opened, kind, request, settings, journal)
+        if as_json:
+            print_json({"order": kind, **_to_json(request, done)})
+        else:
+            print_change(console(), kind, request, done, view)
+    return Exit.OK
 
 
 def _apply(

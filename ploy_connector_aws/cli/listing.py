@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from enum import StrEnum
 from functools import lru_cache
-from typing import Annotated, TypeAlias
+from pathlib import Path
+from typing import TypeAlias
 
 import typer
 
@@ -15,25 +15,10 @@ from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.spec import RecordKey
 from ploy_connector_aws.spec.records import RecordType
 
+from .commands import What
 from .exit_codes import Exit
-from .options import AsJson, ConfigFile, ConnectorName, Debug, Fresh
 from .output import console, print_json, print_unproven, table, text
 from .snapshot_view import SnapshotView, display_name, open_snapshot_view
-
-Privileged = Annotated[
-    bool,
-    typer.Option("--privileged", help="Only accounts or entitlements with full access, or with a path to it."),
-]
-
-
-class What(StrEnum):
-    """What can be listed."""
-
-    ACCOUNTS = "accounts"
-    ENTITLEMENTS = "entitlements"
-    GRANTS = "grants"
-    RESOURCES = "resources"
-
 
 TYPES: dict[What, RecordType] = {
     What.ACCOUNTS: "account",
@@ -44,21 +29,22 @@ TYPES: dict[What, RecordType] = {
 
 
 def list_records(
-    what: Annotated[What, typer.Argument(help="What to list.")],
-    config: ConfigFile = None,
-    connector: ConnectorName = None,
-    fresh: Fresh = False,
-    json: AsJson = False,
-    debug: Debug = False,
-    privileged: Privileged = False,
+    what: What,
+    config: Path | None,
+    connector: str | None,
+    *,
+    fresh: bool,
+    as_json: bool,
+    debug: bool,
+    privileged: bool,
 ) -> Exit:
-    """List accounts, entitlements, grants or resources, as of the last sync or, without one, as of now."""
+    """Print the records of one type."""
     if privileged and what not in PRIVILEGED_ROWS:
         raise typer.BadParameter("only accounts and entitlements can be privileged", param_hint="--privileged")
     settings = read_operator_settings(config, connector, debug=debug)
-    with open_snapshot_view(settings, fresh=fresh, quiet=json) as view:
+    with open_snapshot_view(settings, fresh=fresh, quiet=as_json) as view:
         is_complete = view.is_complete
-        if json:
+        if as_json:
             print_json(
                 {
                     "as_of": view.run.reading_started_at.isoformat(),

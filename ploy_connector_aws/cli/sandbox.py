@@ -11,9 +11,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
 from rich.console import Console
 
 from ploy_connector_aws.runtime import logs
@@ -23,8 +22,8 @@ from ploy_connector_aws.sandbox.environment import clean_surroundings
 from ploy_connector_aws.spec import ConfigurationError
 
 from .exit_codes import Exit
-from .options import AsJson, Debug
-from .output import console, print_json, text, write
+from .output import console, print_json, text
+from .stdout import write
 from .stopping import stop_on_signals
 
 if TYPE_CHECKING:
@@ -36,19 +35,8 @@ _POLL_SECONDS = 5
 _FIRST_SYNC_SECONDS = 60
 
 
-def sandbox(
-    folder: Annotated[
-        Path | None,
-        typer.Option(
-            "--dir",
-            metavar="DIR",
-            help="The folder for its files, emptied at each start; a temporary folder by default.",
-        ),
-    ] = None,
-    json: AsJson = False,
-    debug: Debug = False,
-) -> Exit:
-    """Start a local AWS with a believable organisation, a local Ploy, and the service, until Ctrl-C."""
+def sandbox(folder: Path | None, *, as_json: bool, debug: bool) -> Exit:
+    """Run a sandbox until Ctrl-C."""
     require_sandbox()
     stopped = threading.Event()
     stop_on_signals(stopped, LAST_RESORT_SECONDS)
@@ -56,10 +44,10 @@ def sandbox(
     logs.configure(debug=debug)
     with ExitStack() as stack:
         path = Path(stack.enter_context(opened)).resolve()
-        with shown_start(quiet=json):
+        with shown_start(quiet=as_json):
             running = stack.enter_context(running_sandbox(path))
             stack.enter_context(_service(running, stopped))
-        if json:
+        if as_json:
             print_json(
                 {
                     "aws": running.aws.endpoint_url,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
+import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import typer
 from rich.console import Console
@@ -30,51 +32,30 @@ from ploy_connector_aws.spec.templates import escape
 
 from .check import exit_of, print_report, test_connection
 from .exit_codes import Exit
-from .options import AsJson, ConfigFile, ConnectorName, Debug, program_name
-from .output import console, print_json, text, write
+from .output import console, print_json, text
 from .prompts import Prompt, WizardPrompts, choose_integration
+from .stdout import write
 
 Source: TypeAlias = Literal["file", "platform", "new"]
 """Where the settings of the integration are stored; 'new': nowhere yet."""
 
-Names = list[str] | None
 
-
-def setup(
-    config: ConfigFile = None,
-    connector: ConnectorName = None,
-    print_id: Annotated[
-        str | None,
-        typer.Option(
-            "--print",
-            metavar="ID",
-            help="Print one document or link and nothing else: trust-policy, policy, cloudformation, terraform, link.",
-        ),
-    ] = None,
-    set_values: Annotated[
-        Names, typer.Option("--set", metavar="NAME=VALUE", help="Set a value in advance. Repeatable.")
-    ] = None,
-    with_features: Annotated[
-        Names, typer.Option("--with", metavar="NAME", help="Add a feature that is off by default. Repeatable.")
-    ] = None,
-    without_features: Annotated[
-        Names, typer.Option("--without", metavar="NAME", help="Leave out a feature, or a group of them. Repeatable.")
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Overwrite an existing configuration file and start a new integration.")
-    ] = False,
-    without_ploy: Annotated[
-        bool,
-        typer.Option(
-            "--without-ploy", help="Generate the external ID here; the file then works for list, access and check only."
-        ),
-    ] = False,
-    json: AsJson = False,
-    debug: Debug = False,
+def set_up(
+    config: Path | None,
+    connector: str | None,
+    print_id: str | None,
+    set_values: Sequence[str],
+    with_features: Sequence[str],
+    without_features: Sequence[str],
+    *,
+    overwrite: bool,
+    without_ploy: bool,
+    as_json: bool,
+    debug: bool,
 ) -> Exit:
-    """Set up an integration in Ploy step by step, write its configuration file, and test the connection."""
+    """Run the wizard, or print one of its documents."""
     logs.configure(debug=debug, for_people=True)
-    if json and not print_id:
+    if as_json and not print_id:
         raise typer.BadParameter("--json requires --print")
     path = config or DEFAULT_FILE
     start = _read_start(path, connector, is_new=(overwrite or without_ploy) and not print_id)
@@ -85,13 +66,13 @@ def setup(
         session.values.clear()
     session.reject_invalid_features()
     try:
-        for each in set_values or ():
+        for each in set_values:
             session.enter(*_name_and_value(each), is_visible=True)
-        session.choose(with_features or (), without_features or ())
+        session.choose(with_features, without_features)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     if print_id:
-        return _print(session, print_id, as_json=json)
+        return _print(session, print_id, as_json=as_json)
     out = console()
     if start.source == "platform":
         out.print(f"Ploy stores the settings of this integration, {text(start.settings.integration.id)}.")
@@ -232,7 +213,7 @@ def _finish(out: Console, path: Path | None, *, without_ploy: bool = False) -> E
         if report.is_usable:
             command = "list accounts" if without_ploy else "sync"
     config = f" --config {shlex.quote(str(path))}" if path else ""
-    out.print(f"\nNext: [bold]{text(program_name())} {command}{text(config)}[/]", soft_wrap=True)
+    out.print(f"\nNext: [bold]{text(_program_name())} {command}{text(config)}[/]", soft_wrap=True)
     return code
 
 
@@ -304,3 +285,10 @@ def _to_toml(value: Any) -> str:
     if isinstance(value, str):
         return f'"{escape(value, "toml")}"'
     return f"[{', '.join(_to_toml(each) for each in value)}]"
+
+
+def _program_name() -> str:
+    """Return what a person types to start this program: its name or, if that is not on the PATH, its path."""
+    path = sys.argv[0]
+    name = Path(path).name
+    return name if shutil.which(name) == path else shlex.quote(path)

@@ -25,7 +25,7 @@ from ploy_connector_aws.runtime.sync.ingest import read
 from ploy_connector_aws.spec import RecordKey
 from ploy_connector_aws.spec.lists import join_names
 
-from .exit_codes import UnknownNameError
+from .errors import UnknownNameError
 from .output import shown_progress
 
 MOST_NAMES = 10

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import NoReturn
 
 from .exit_codes import Exit
-from .output import stream
+from .stdout import stream
 
 INTERRUPTED_SECONDS = 3.0
 """How long a command may take to end after Ctrl-C."""

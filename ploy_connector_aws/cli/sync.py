@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -23,7 +24,6 @@ from ploy_connector_aws.runtime.tasks.journal import Journal
 from ploy_connector_aws.spec import ConfigurationError, RecordKey
 
 from .exit_codes import Exit
-from .options import AsJson, ConfigFile, ConnectorName, Debug
 from .output import (
     console,
     counts_table,
@@ -62,29 +62,20 @@ _STATES = {
 
 
 def sync(
-    config: ConfigFile = None,
-    connector: ConnectorName = None,
-    preview: Annotated[
-        bool, typer.Option("--preview", help="Show what would change, and change nothing anywhere.")
-    ] = False,
-    rebuild: Annotated[
-        bool, typer.Option("--rebuild", help="Set the snapshot file aside first, and read everything again.")
-    ] = False,
-    json: AsJson = False,
-    debug: Debug = False,
+    config: Path | None, connector: str | None, *, preview: bool, rebuild: bool, as_json: bool, debug: bool
 ) -> Exit:
-    """Read everything, compare it with the last sync, and push what is proven to Ploy."""
+    """Sync once or, with ``preview``, print what a sync would change."""
     if preview and rebuild:
         raise typer.BadParameter("cannot be used with --preview, which changes nothing", param_hint="--rebuild")
     settings = read_operator_settings(config, connector, debug=debug)
     if preview:
-        return _preview(settings, as_json=json)
+        return _preview(settings, as_json=as_json)
     if rebuild:
         with SyncLock(settings.lock_path), TaskLock(settings.tasks_lock_path):
             kept = archive(settings.snapshot_path)
-        if kept and not json:
+        if kept and not as_json:
             console().print(f"The old snapshot file is now {text(kept)}.", soft_wrap=True)
-    return sync_once(settings, as_json=json)
+    return sync_once(settings, as_json=as_json)
 
 
 def sync_once(settings: OperatorSettings, *, as_json: bool, show: Callable[[SyncResult], None] | None = None) -> Exit:
@@ -241,21 +232,15 @@ def _describe(found: previews.Preview, change: previews.PreviewedChange) -> str:
     return f"{own} ({change.key.id})" if own else change.key.id
 
 
-def history(
-    config: ConfigFile = None,
-    connector: ConnectorName = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="How many of the newest runs.")] = 20,
-    json: AsJson = False,
-    debug: Debug = False,
-) -> Exit:
-    """List the last syncs, newest first, and what is unproven since when."""
+def history(config: Path | None, connector: str | None, *, limit: int, as_json: bool, debug: bool) -> Exit:
+    """Print the newest runs."""
     settings = read_operator_settings(config, connector, debug=debug)
     path = settings.snapshot_path
     if not is_there(path):
         raise ConfigurationError("No sync of this integration has run on this machine.", fix="ploy-connector sync")
     with translate_errors(path), Store(path) as store, store.reading():
         entries = History(store.connection).entries(limit)
-        if json:
+        if as_json:
             print_json(history_json(entries, store))
         else:
             _print_history(console(), entries, store)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from ploy_connector_aws.cli.exit_codes import Exit, OutputError, report
+from ploy_connector_aws.cli.errors import OutputError, report
+from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.runtime.errors import UNEXPECTED, InternalError, InterruptedSyncError, code_of, message_of
 from ploy_connector_aws.runtime.snapshot.lock import SyncRunningError, TasksRunningError
 from ploy_connector_aws.spec.errors import HookFailedError, InvalidAnswerError, PloyError

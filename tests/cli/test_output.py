@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ploy_connector_aws.cli.listing import ROWS, What
+from ploy_connector_aws.cli.commands import What
+from ploy_connector_aws.cli.listing import ROWS
 from ploy_connector_aws.cli.output import MAXIMUM_REASONS, print_json, print_kept, print_unproven, text
 from ploy_connector_aws.cli.snapshot_view import SnapshotView
 from ploy_connector_aws.cli.sync import history_json

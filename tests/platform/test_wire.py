@@ -1,9 +1,13 @@
+import json
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.spec import AccessChange, ConnectionReport, Failure
+from ploy_connector_aws.spec import AccessChange, Account, ConnectionReport, Failure
+from ploy_connector_aws.spec.records import to_json
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -138,3 +142,27 @@ def test_settings_of_an_integration_are_not_shown() -> None:
     integration = wire.Integration(id="i", organisation="o", connector="aws", settings={"external_id": "s3cret"})
 
     assert "s3cret" not in repr(integration)
+
+
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(TEXTS.filter(bool), st.lists(TEXTS.filter(bool), max_size=3), VALUES, st.booleans(), st.booleans())
+def test_line_of_a_stored_record_has_the_bytes_of_its_model(
+    id_: str, scopes: list[str], value: object, is_partial: bool, has_content: bool
+) -> None:
+    body = to_json(Account(id=id_, display_name=id_, tags={id_: id_}, attributes={id_: value}))
+    line = wire.RecordLine(
+        type="account",
+        id=id_,
+        scopes=tuple(scopes),
+        partial=is_partial,
+        record=json.loads(body) if has_content else None,
+    )
+    written = wire.to_record_line("account", id_, tuple(scopes), body if has_content else None, partial=is_partial)
+    assert written == wire.to_ndjson(line)

@@ -9,7 +9,10 @@ import ploy_connector_aws.aws.iam.reader  # noqa: E402
 import ploy_connector_aws.aws.identity_center.reader  # noqa: E402
 import ploy_connector_aws.aws.inventory.reader  # noqa: E402
 import ploy_connector_aws.aws.reader  # noqa: E402
-import ploy_connector_aws.cli  # noqa: E402, F401
+import ploy_connector_aws.cli.demo  # noqa: E402
+import ploy_connector_aws.cli.listing  # noqa: E402
+import ploy_connector_aws.cli.run  # noqa: E402
+import ploy_connector_aws.cli.setup  # noqa: E402, F401
 from ploy_connector_aws.aws.client.session import _new_session  # noqa: E402
 from ploy_connector_aws.aws.permissions import READS  # noqa: E402
 from ploy_connector_aws.host import find_connectors  # noqa: E402

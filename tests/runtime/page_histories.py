@@ -65,4 +65,29 @@ def without_origins(pages: list[Page]) -> list[Page]:
     return [page.model_copy(update={"origin": None}) for page in pages]
 
 
-HISTORIES = st.lists(page_lists(), min_size=1, max_size=5)
+@st.composite
+def histories(draw: st.DrawFn) -> list[list[Page]]:
+    """Runs of which some read the same as the one before, in another order; of these, some read everything."""
+    history = draw(st.lists(page_lists(), min_size=1, max_size=5))
+    for number in range(1, len(history)):
+        match draw(st.sampled_from(("other", "other", "same", "all"))):
+            case "same":
+                history[number] = draw(st.permutations(history[number - 1]))
+            case "all":
+                history[number - 1] = [to_complete(page) for page in history[number - 1]]
+                history[number] = draw(st.permutations(history[number - 1]))
+    return history
+
+
+def to_complete(page: Page) -> Page:
+    return Page(
+        scope=page.scope,
+        parent=page.parent,
+        records=page.records,
+        partial=page.partial,
+        origin=page.origin,
+        complete=True,
+    )
+
+
+HISTORIES = histories()

@@ -47,6 +47,126 @@ def test_an_unchanged_run_changes_nothing(store: Store) -> None:
     assert commit(store, *pages) == Changes(before=counts, after=counts)
 
 
+ALL = (ROOT, users("a", "b"), groups("g"), members("g", "a"))
+SAME = {
+    "the same": (ALL, ALL),
+    "in another order": (ALL, (members("g", "a"), groups("g"), users("b", "a"), ROOT)),
+    "of an excluded scope": ((ROOT, users("a"), groups(excluded=True)), (ROOT, users("a"), groups(excluded=True))),
+    "in part, of what was known in part": (
+        (Page(scope="users", partial=(account("a", "x"),), complete=True),),
+        (Page(scope="users", partial=(account("a", "x"),), complete=True),),
+    ),
+}
+DIFFERENT = {
+    "another content": (
+        ALL,
+        (
+            ROOT,
+            users("a", "b"),
+            Page(scope="groups", parent="root", records=(group("g", "G"),), complete=True),
+            members("g", "a"),
+        ),
+    ),
+    "one more": (ALL, (ROOT, users("a", "b", "c"), groups("g"), members("g", "a"))),
+    "one less": (ALL, (ROOT, users("a"), groups("g"), members("g", "a"))),
+    "one twice, and one less": (ALL, (ROOT, users("a", "a"), groups("g"), members("g", "a"))),
+    "one twice": (ALL, (ROOT, users("a", "b", "b"), groups("g"), members("g", "a"))),
+    "one in another scope": (
+        (ROOT, users("a"), groups("g"), members("g"), Page(scope="others", parent="root", complete=True)),
+        (
+            ROOT,
+            users(),
+            groups("g"),
+            members("g"),
+            Page(scope="others", parent="root", records=(account("a"),), complete=True),
+        ),
+    ),
+    "a failed scope": (ALL, (ROOT, users("a", "b", failure=DENIED), groups("g"), members("g", "a"))),
+    "failed as before": ((ROOT, users("a", failure=DENIED)), (ROOT, users("a", failure=DENIED))),
+    "gone as before, with a record": ((ROOT, users("a", gone=True)), (ROOT, users("a", gone=True))),
+    "a scope without an end": (
+        ALL,
+        (ROOT, users("a", "b"), groups("g"), Page(scope="groups/g", parent="groups", records=(membership("a", "g"),))),
+    ),
+    "one scope less": ((*ALL, members("h")), ALL),
+    "one scope more": (ALL, (*ALL, members("h"))),
+    "another parent": (
+        ALL,
+        (
+            ROOT,
+            users("a", "b"),
+            groups("g"),
+            Page(scope="groups/g", parent="root", records=(membership("a", "g"),), complete=True),
+        ),
+    ),
+    "another origin": (
+        (Page(scope="users", records=(account("a"),), origin="d-1", complete=True),),
+        (Page(scope="users", records=(account("a"),), origin="d-2", complete=True),),
+    ),
+    "a retraction": (
+        ALL,
+        (*ALL, Page(scope="gone", parent="root", retracted=(RecordKey(type="account", id="z"),), complete=True)),
+    ),
+    "a retraction in a known scope": (
+        ALL,
+        (*ALL, Page(scope="users", parent="root", retracted=(RecordKey(type="account", id="b"),))),
+    ),
+    "in full, of what was known in part": (
+        (Page(scope="users", partial=(account("a"),), complete=True),),
+        (Page(scope="users", records=(account("a"),), complete=True),),
+    ),
+    "in part, of what was read in full": (
+        (Page(scope="users", records=(account("a"),), complete=True),),
+        (Page(scope="users", partial=(account("a"),), complete=True),),
+    ),
+    "another part, of what was known in part": (
+        (Page(scope="users", partial=(account("a", "x"),), complete=True),),
+        (Page(scope="users", partial=(account("a", "y"),), complete=True),),
+    ),
+}
+
+
+@pytest.mark.parametrize("read", SAME)
+def test_a_run_that_read_the_same_shares_the_tables_of_its_baseline(store: Store, read: str) -> None:
+    before, now = SAME[read]
+    commit(store, *before)
+    records = [list(run.records()) for run in (store.baseline,) if run]
+    assert has_shared(store, now)
+    assert [list(run.records()) for run in (store.baseline,) if run] == records
+
+
+@pytest.mark.parametrize("read", DIFFERENT)
+def test_a_run_that_read_anything_else_has_tables_of_its_own(store: Store, read: str) -> None:
+    before, now = DIFFERENT[read]
+    commit(store, *before)
+    assert not has_shared(store, now)
+
+
+def test_a_part_read_again_shares_the_content_that_was_last_read_in_full(store: Store) -> None:
+    part = Page(scope="users", partial=(account("a", "part"),), complete=True)
+    commit(store, Page(scope="users", records=(account("a", "full"),), complete=True))
+    assert not has_shared(store, (part,))
+    assert has_shared(store, (part,))
+    assert records_of(store) == {"account a": (False, {"display_name": "full"})}
+    assert [record.is_partial for record in store.baseline.records()] == [True]  # type: ignore[union-attr]
+
+
+def test_a_resumed_run_has_tables_of_its_own(store: Store) -> None:
+    commit(store, *ALL)
+    run = begin(store, *ALL)
+    run.resume()
+    compare(store, run)
+    assert run.contents == run.number
+
+
+def has_shared(store: Store, pages: tuple[Page, ...]) -> bool:
+    """Commit a run of these pages, and return whether it shares the tables of its baseline."""
+    run = begin(store, *pages)
+    compare(store, run)
+    store.set_state(run, "committed", generation=run.number)
+    return run.contents != run.number
+
+
 def test_a_record_is_removed_when_its_scope_was_complete_without_it(store: Store) -> None:
     commit(store, ROOT, users("a", "b"))
     assert commit(store, ROOT, users("a")) == Changes(

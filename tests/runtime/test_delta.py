@@ -31,16 +31,15 @@ class Direct:
 
     def __init__(self, ploy_syncs: Syncs) -> None:
         self._handover = ploy_syncs
-        self.lines = 0
+        self.bodies: list[bytes] = []
 
     def open_sync(self, _: str, request: wire.OpenSync) -> wire.OpenedSync:
         return self._handover.open(request)
 
     def put_batch(self, _: str, sync_id: str, number: int, body: bytes) -> wire.BatchAnswer:
         digest = wire.to_content_digest(wire.digest_of(body))
-        answer = self._handover.put_batch(sync_id, number, body, digest, wire.Limits())
-        self.lines += answer.lines
-        return answer
+        self.bodies.append(body)
+        return self._handover.put_batch(sync_id, number, body, digest, wire.Limits())
 
     def commit(self, _: str, sync_id: str, request: wire.Commit) -> wire.CommitAnswer:
         return self._handover.commit(sync_id, request)
@@ -54,6 +53,8 @@ class Side:
     ploy_syncs: Syncs
     clock: list[datetime]
     modes: list[str] = field(default_factory=list)
+    sent: list[list[bytes]] = field(default_factory=list)
+    """The batches of each run."""
 
     def run(self, pages: list[Page], *, only_full: bool) -> wire.CommitAnswer:
         run = self.store.begin(f"run {self.clock[0]}", self.clock[0])
@@ -69,6 +70,7 @@ class Side:
         platform = Direct(self.ploy_syncs)
         target = UploadTarget(platform, "i", "o", wire.Limits())  # type: ignore[arg-type]
         answer = Upload(target, self.store, run, hold=()).run(mode)
+        self.sent.append(platform.bodies)
         assert run.mode == mode, "a delta that the platform refuses is sent in full"
         if answer.status == "held_for_review":
             answer = self.ploy_syncs.approve(run.sync_id or "")
@@ -122,6 +124,22 @@ def test_deltas_give_the_same_as_full_uploads(history: list[list[Page]]) -> None
                     "what is kept here is what the platform holds"
                 )
             assert deltas.modes == ["full", *["delta"] * (len(history) - 1)]
+
+
+def test_a_run_that_read_the_same_sends_the_same_in_full_and_nothing_as_a_delta(tmp_path: Path) -> None:
+    clock = [START]
+    pages = [
+        Page(scope="s", records=(account("u", "x"),), complete=True),
+        Page(scope="p", partial=(account("v", "y"),), complete=True),
+    ]
+    with side(tmp_path / "deltas", clock) as deltas:
+        for only_full in (True, True, False, True):
+            clock[0] += timedelta(minutes=15)
+            deltas.run(pages, only_full=only_full)
+        assert deltas.store.baseline is not None
+        assert deltas.store.baseline.contents == 1
+    first, second, delta, last = deltas.sent
+    assert (len(first), second, delta, last) == (1, first, [], first)
 
 
 def test_a_record_once_seen_in_part_and_then_read_in_full_stays_known_in_full(tmp_path: Path) -> None:

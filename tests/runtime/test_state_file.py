@@ -105,6 +105,19 @@ def test_the_file_stays_as_large_as_two_runs_however_many_there_were(tmp_path: P
     assert emptied < sizes[1] / 4, "room that is not needed any more is given back"
 
 
+def test_the_file_hardly_grows_by_runs_that_read_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "one.sqlite"
+    people = tuple(account(f"u{n}") for n in range(3000))
+    sizes = []
+    with Store(path) as store:
+        for _ in range(11):
+            commit(store, Page(scope="users", records=people, complete=True))
+            store.vacuum()
+            store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            sizes.append(path.stat().st_size)
+    assert max(sizes) <= sizes[0] * 1.3
+
+
 def test_of_the_history_the_newest_entries_stay(tmp_path: Path) -> None:
     with Store(tmp_path / "one.sqlite") as store:
         history = History(store.connection)

@@ -45,9 +45,39 @@ def test_a_run_that_was_not_committed_is_dropped_when_the_next_begins(store: Sto
     baseline = store.baseline
     assert baseline is not None
     assert {name for name in tables if name.startswith(("observations", "records"))} == {
-        f"observations_{baseline.number}",
-        f"records_{baseline.number}",
+        f"observations_{baseline.contents}",
+        f"records_{baseline.contents}",
     }
+
+
+def test_file_of_the_first_version_is_migrated_and_its_runs_keep_their_tables(tmp_path: Path) -> None:
+    with Store(tmp_path / "one.sqlite") as store:
+        commit(store, USERS)
+        store.connection.execute("ALTER TABLE runs DROP COLUMN contents")
+        store.connection.execute("PRAGMA user_version=1")
+    with Store(tmp_path / "one.sqlite") as store:
+        assert records_of(store) == {"account a": (False, {})}
+        assert store.connection.execute("PRAGMA user_version").fetchone()[0] == schema.VERSION
+        commit(store, USERS)
+        assert store.baseline is not None
+        assert store.baseline.contents == 1
+
+
+def test_tables_are_dropped_with_the_last_run_that_shares_them(store: Store) -> None:
+    commit(store, USERS)
+    commit(store, USERS)
+    baseline = store.baseline
+    assert baseline is not None
+    assert (baseline.number, baseline.contents) == (2, 1)
+    unsent = begin(store, USERS)
+    compare(store, unsent)
+    assert unsent.contents == 1
+    store.drop(unsent)
+    assert records_of(store) == {"account a": (False, {})}
+    commit(store, Page(scope="users", records=(account("b"),), complete=True))
+    assert records_of(store) == {"account b": (False, {})}
+    tables = {row[0] for row in store.connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    assert {name for name in tables if name[-2:].startswith("_")} == {"observations_4", "records_4", "edges_4"}
 
 
 def hold(store: Store, run_id: str) -> Run:

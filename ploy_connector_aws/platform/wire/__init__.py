@@ -31,7 +31,7 @@ from .integrations import (
     SettingsChange,
     SetUpStatus,
 )
-from .lines import LINE, AnyLine, RecordLine, ScopeLine, TombstoneLine, pack, to_ndjson
+from .lines import LINE, AnyLine, RecordLine, ScopeLine, TombstoneLine, pack, to_ndjson, to_record_line
 from .problems import PROBLEMS, LineProblem, Problem, ProblemKind
 from .registration import CheckProgress, CheckStatus, ManifestAccepted, RefusedConnector, RefusedConnectors, RefusedKept
 from .syncs import (
@@ -122,4 +122,5 @@ __all__ = [
     "pack",
     "to_content_digest",
     "to_ndjson",
+    "to_record_line",
 ]

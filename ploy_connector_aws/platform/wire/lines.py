@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, JsonValue, TypeAdapter
+from pydantic_core import to_json
 
 from ploy_connector_aws.spec.pages import Failure, Scope, ScopeEnding
 from ploy_connector_aws.spec.records import Id, RecordType
@@ -72,9 +73,28 @@ def to_ndjson(line: AnyLine) -> bytes:
     return f'{{"line":"{line.line}",{rest[1:]}'.encode()
 
 
+def to_record_line(
+    type: RecordType,  # noqa: A002 - the name of the field
+    id: str,  # noqa: A002
+    scopes: tuple[str, ...],
+    body: bytes | None,
+    *,
+    partial: bool = False,
+) -> bytes:
+    """Encode a ``RecordLine`` whose content is compact JSON already: the same bytes as ``to_ndjson`` gives."""
+    return b'{"line":"record","type":"%b","id":%b,"scopes":%b%b%b}' % (
+        type.encode(),
+        to_json(id),
+        to_json(scopes),
+        b',"partial":true' if partial else b"",
+        b"" if body is None else b',"record":' + body,
+    )
+
+
 LINE: TypeAdapter[AnyLine] = TypeAdapter(Annotated[AnyLine, Field(discriminator="line")])
 
-_COMPRESSION = 6
+_COMPRESSION = 3
+"""Two fifths of the time of level 6, for lines a tenth longer: measured with a million grants."""
 _GZIP = 31
 """zlib's ``wbits`` for a gzip stream; its header holds no time."""
 _OS_PLACE, _OS_UNKNOWN = 9, 255

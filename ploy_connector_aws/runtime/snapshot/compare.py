@@ -113,6 +113,10 @@ class _Comparison:
         self._scopes = ScopeVerdicts(self._db, run, self._base)
 
     def run(self) -> Changes:
+        if self._base is not None and self._has_read_the_same(self._base):
+            self._run.share_tables(self._base)
+            found = self._by_type(f"SELECT type FROM {self._run.records_table}")
+            return Changes(before=found, after=found)
         self._index(self._new)
         if self._run.attempt > 1:
             self._drop_replaced()
@@ -130,6 +134,46 @@ class _Comparison:
         self._reconcile_contents()
         self._run.tables.create_edges(self._db)
         return self._count()
+
+    def _has_read_the_same(self, base: Run) -> bool:
+        """Return whether the run read what its baseline holds, and nothing else; then the outcome is the baseline's.
+
+        All scopes of both are proven, and end the same way; each observation is one of the baseline's, in a complete
+        scope, and there are as many. So none was carried over, and no step of a comparison has anything to do: each
+        would leave what is there. The order in which pages came does not matter.
+        """
+        if self._run.attempt > 1 or self._has_retracted() or not self._has_same_scopes(base):
+            return False
+        rows = self._db.execute(
+            f"SELECT (SELECT b.rowid FROM {base.observations} b"
+            " WHERE b.type = n.type AND b.id = n.id AND b.scope = n.scope"
+            " AND CASE n.read_in_run WHEN :run THEN b.read_in_run = :contents AND b.digest = n.digest"
+            # In part: what was last read in full stays, whatever the part has.
+            f" ELSE b.read_in_run != :contents AND (b.read_in_run != {PARTIAL} OR b.digest = n.digest) END"
+            " AND b.scope IN (SELECT scope FROM scopes WHERE run = :run AND ending = 'complete'))"
+            f" FROM {self._new} n",
+            {"run": self._run.number, "contents": base.contents},
+        )
+        count, last = self._db.execute(f"SELECT count(*), coalesce(max(rowid), 0) FROM {base.observations}").fetchone()
+        found = bytearray(last + 1)
+        for (row,) in rows:
+            if row is None or found[row]:
+                return False
+            found[row] = True
+            count -= 1
+        return bool(count == 0)
+
+    def _has_same_scopes(self, base: Run) -> bool:
+        """Return whether both runs announced the same scopes, and each of them is proven and ended the same way."""
+        these, those = (
+            f"SELECT scope, parent, ending, origin FROM scopes WHERE run = {run.number}" for run in (self._run, base)
+        )
+        row = self._db.execute(
+            f"SELECT EXISTS ({these} EXCEPT {those}) OR EXISTS ({those} EXCEPT {these}) OR EXISTS"
+            " (SELECT 1 FROM scopes WHERE run IN (?, ?) AND NOT (is_announced AND unproven_since IS NULL))",
+            (self._run.number, base.number),
+        ).fetchone()
+        return not row[0]
 
     def _index(self, table: str) -> None:
         self._db.execute(f"CREATE INDEX {table}_key ON {table} (type, id, scope)")
@@ -163,10 +207,12 @@ class _Comparison:
 
     def _dedupe(self) -> None:
         # A source may list a record twice while its pages shift; rule 4 decides, not the order.
+        key = "type, id, scope"
+        twice = f"SELECT {key} FROM {self._new} GROUP BY {key} HAVING count(*) > 1"  # read from the index alone
         self._db.execute(
             f"DELETE FROM {self._new} WHERE rowid IN (SELECT rowid FROM (SELECT rowid, row_number() OVER"
-            f" (PARTITION BY type, id, scope ORDER BY read_in_run DESC, digest) AS place FROM {self._new})"
-            " WHERE place > 1)"
+            f" (PARTITION BY {key} ORDER BY read_in_run DESC, digest) AS place FROM {self._new}"
+            f" WHERE ({key}) IN ({twice})) WHERE place > 1)"
         )
 
     def _drop_listed_before_retracted(self) -> None:
@@ -261,14 +307,25 @@ class _Comparison:
 
     def _build_records(self) -> None:
         self._run.tables.create_records(self._db, "kept_by TEXT")
+        into, count = f"INSERT INTO {self._run.records_table}", "GROUP BY type, id HAVING count(*)"
+        # Most records have one observation, which the index leads to; only the others need rule 4.
+        self._db.execute(
+            f"{into} SELECT type, id, digest, rowid, carried_since IS NOT NULL, NULL FROM {self._new} {count} = 1"
+        )
+        make_table(self._db, "several", "type TEXT, id TEXT, PRIMARY KEY (type, id)")
+        self._db.execute(f"INSERT INTO temp.several SELECT type, id FROM {self._new} {count} > 1")
         # Rule 4: content read in full in this run, then in earlier ones; then the scope whose name sorts first.
         self._db.execute(
-            f"INSERT INTO {self._run.records_table} SELECT o.type, o.id, o.digest, o.body, o.is_unproven, k.grant_id"
-            " FROM (SELECT type, id, digest, rowid AS body, min(carried_since IS NOT NULL) OVER same AS is_unproven,"
-            " row_number() OVER (PARTITION BY type, id ORDER BY read_in_run DESC, carried_since IS NOT NULL,"
-            f"  (SELECT n.name FROM scope_names n WHERE n.id = scope)) AS place FROM {self._new}"
-            " WINDOW same AS (PARTITION BY type, id)) o"
-            " LEFT JOIN temp.kept k ON k.type = o.type AND k.id = o.id WHERE o.place = 1 ORDER BY o.type, o.id"
+            f"{into} SELECT type, id, digest, body, is_unproven, NULL"
+            " FROM (SELECT o.type, o.id, o.digest, o.rowid AS body, min(carried_since IS NOT NULL) OVER same"
+            " AS is_unproven, row_number() OVER (PARTITION BY o.type, o.id ORDER BY read_in_run DESC,"
+            "  carried_since IS NOT NULL, (SELECT n.name FROM scope_names n WHERE n.id = scope)) AS place"
+            f" FROM temp.several s CROSS JOIN {self._new} o ON o.type = s.type AND o.id = s.id"
+            " WINDOW same AS (PARTITION BY o.type, o.id)) WHERE place = 1"
+        )
+        self._db.execute(
+            f"UPDATE {self._run.records_table} SET kept_by = k.grant_id FROM temp.kept k"
+            f" WHERE k.type = {self._run.records_table}.type AND k.id = {self._run.records_table}.id"
         )
 
     def _reconcile_contents(self) -> None:
@@ -279,7 +336,8 @@ class _Comparison:
             f"UPDATE {self._new} SET (read_in_run, digest, body) = (SELECT c.read_in_run, c.digest, c.body"
             f"  FROM {records} r"
             f"  JOIN {self._new} c ON c.rowid = r.body WHERE r.type = {self._new}.type AND r.id = {self._new}.id)"
-            f" WHERE rowid IN (SELECT e.rowid FROM {records} r JOIN {self._new} c ON c.rowid = r.body"
+            f" WHERE rowid IN (SELECT e.rowid FROM temp.several s CROSS JOIN {records} r"
+            f"  ON r.type = s.type AND r.id = s.id JOIN {self._new} c ON c.rowid = r.body"
             f"  JOIN {self._new} e ON e.type = r.type AND e.id = r.id"
             "  WHERE e.digest != c.digest OR e.read_in_run != c.read_in_run)"
         )

@@ -10,23 +10,15 @@ from __future__ import annotations
 import itertools
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from ploy_connector_aws.graph.values import ScopeState, StoredRecord
+from ploy_connector_aws.graph.values import ScopeState
 from ploy_connector_aws.spec.records import RecordKey
 
-from .run import PARTIAL, Run
+from .run import PARTIAL, Run, SentRecord
 from .store import Store
-
-
-@dataclass(frozen=True)
-class ChangedRecord:
-    """A record of a delta: the scopes that newly list it, and its content if that is new."""
-
-    key: RecordKey
-    scopes: tuple[str, ...]
-    content: StoredRecord | None
+from .verdicts import make_table
 
 
 class Delta:
@@ -37,6 +29,9 @@ class Delta:
         self._base = base
         self._run = run
         self._names = {"base": base.number, "run": run.number, "never": PARTIAL}
+        self._make_tables()
+        if run.contents == base.contents:
+            return  # it read the same, all of it in complete scopes
         self._find_proven_scopes()
         self._find_new_observations()
         self._find_new_contents()
@@ -65,7 +60,7 @@ class Delta:
         )
         yield from _in_portions(rows, most_scopes)
 
-    def records(self, most_scopes: int) -> Iterator[ChangedRecord]:
+    def records(self, most_scopes: int) -> Iterator[SentRecord]:
         """Yield the records of the delta, by type and id; one with many scopes comes several times in a row."""
         rows = self._db.execute(
             "SELECT k.type, k.id, n.name, c.id IS NOT NULL FROM"
@@ -77,13 +72,18 @@ class Delta:
         for (kind, id_, has_content), rows_of_record in itertools.groupby(
             rows, key=lambda row: (row[0], row[1], row[3])
         ):
-            key = RecordKey(type=kind, id=id_)
-            content = self._run.record(key) if has_content else None
+            content = self._run.record(RecordKey(type=kind, id=id_)) if has_content else None
+            body, is_partial = (content.body, content.is_partial) if content else (None, False)
             while some := list(itertools.islice(rows_of_record, most_scopes)):
-                yield ChangedRecord(key, tuple(row[2] for row in some if row[2] is not None), content)
+                scopes = tuple(row[2] for row in some if row[2] is not None)
+                yield SentRecord(kind, id_, scopes, body, is_partial)
+
+    def _make_tables(self) -> None:
+        make_table(self._db, "proven", "scope INTEGER PRIMARY KEY")
+        make_table(self._db, "new_observations", "type TEXT, id TEXT, scope INTEGER, PRIMARY KEY (type, id, scope)")
+        make_table(self._db, "new_contents", "type TEXT, id TEXT, PRIMARY KEY (type, id)")
 
     def _find_proven_scopes(self) -> None:
-        self._make("proven", "scope INTEGER PRIMARY KEY")
         self._db.execute(
             "INSERT INTO temp.proven SELECT scope FROM scopes"
             " WHERE run = :run AND is_announced AND ending = 'complete'",
@@ -91,7 +91,6 @@ class Delta:
         )
 
     def _find_new_observations(self) -> None:
-        self._make("new_observations", "type TEXT, id TEXT, scope INTEGER, PRIMARY KEY (type, id, scope)")
         self._db.execute(
             f"INSERT INTO temp.new_observations SELECT w.type, w.id, w.scope FROM {self._run.observations} w"
             " LEFT JOIN temp.proven p ON p.scope = w.scope WHERE w.carried_since IS NULL AND (p.scope IS NULL"
@@ -100,7 +99,6 @@ class Delta:
         )
 
     def _find_new_contents(self) -> None:
-        self._make("new_contents", "type TEXT, id TEXT, PRIMARY KEY (type, id)")
         self._db.execute(
             f"INSERT INTO temp.new_contents SELECT r.type, r.id FROM {self._run.records_table} r"
             f" JOIN {self._run.observations} w ON w.rowid = r.body"
@@ -110,10 +108,6 @@ class Delta:
             "  OR (b.read_in_run = :never AND w.read_in_run != :never))",
             self._names,
         )
-
-    def _make(self, table: str, columns: str) -> None:
-        self._db.execute(f"CREATE TEMP TABLE IF NOT EXISTS {table} ({columns}) WITHOUT ROWID")
-        self._db.execute(f"DELETE FROM temp.{table}")
 
 
 def _in_portions(rows: Iterator[Any], most: int) -> Iterator[tuple[RecordKey, tuple[str, ...]]]:

@@ -8,6 +8,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from ploy_connector_aws.graph.tables import Tables
@@ -43,6 +44,19 @@ class Observation(NamedTuple):
     id: str
     body: bytes
     is_partial: bool
+
+
+class SentRecord(NamedTuple):
+    """A record, or a part of its scopes, as it is uploaded."""
+
+    type: RecordType
+    id: str
+    scopes: tuple[str, ...]
+    """The scopes that list it; in a delta, those that did not list it before."""
+    body: bytes | None
+    """Its content as JSON; None in a delta, where it is as before."""
+    is_partial: bool
+    """Whether the content was not read in full."""
 
 
 class OriginChangedError(Exception):
@@ -102,11 +116,23 @@ class Run:
     def __init__(self, db: sqlite3.Connection, number: int) -> None:
         self._db = self.connection = db
         self.number = number
-        self.observations = f"observations_{number}"
-        self.records_table = f"records_{number}"
-        self.tables = Tables(self.records_table, f"edges_{number}", self.observations)  # once it was compared
+        contents = db.execute("SELECT coalesce(contents, number) FROM runs WHERE number = ?", (number,)).fetchone()[0]
+        self._name_tables(contents)
         self._scope_ids: dict[str, int] = {}
         self._attempt = self.attempt
+
+    def _name_tables(self, contents: int) -> None:
+        self.contents = contents
+        """The run whose tables it shares, mostly itself; in them, ``read_in_run`` of what it read in full."""
+        self.observations = f"observations_{contents}"
+        self.records_table = f"records_{contents}"
+        self.tables = Tables(self.records_table, f"edges_{contents}", self.observations)  # once it was compared
+
+    def share_tables(self, base: Run) -> None:
+        """Replace the tables of this run, which read the same as its baseline, by those of the baseline."""
+        self._db.execute(f"DROP TABLE {self.observations}")
+        self._db.execute("UPDATE runs SET contents = ? WHERE number = ?", (base.contents, self.number))
+        self._name_tables(base.contents)
 
     def create_tables(self) -> None:
         """Create the table that the run appends to; it is indexed when reading ends."""
@@ -321,21 +347,29 @@ class Run:
         """Yield the records after this run, proven and unproven, by type and id."""
         yield from self._stored("" if type is None else "WHERE r.type = ?", () if type is None else (type,))
 
-    def proven_records(self, most_scopes: int) -> Iterator[StoredRecord]:
+    def proven_records(self, most_scopes: int) -> Iterator[SentRecord]:
         """Yield the records that were read in this run, with the scopes that listed them in this run.
 
-        A record of many scopes comes several times in a row, each time with at most ``most_scopes`` of them.
+        First come those of one observation, as they were read; then the others by type and id, each of which comes
+        several times in a row where it has many scopes: each time with at most ``most_scopes`` of them. After the
+        comparison all observations of a record have one content, so any of them gives it.
         """
-        rows = self._db.execute(
-            f"SELECT r.type, r.id, b.body, b.read_in_run, n.name FROM {self.records_table} r"
-            f" JOIN {self.observations} b ON b.rowid = r.body"
-            f" JOIN {self.observations} e ON e.type = r.type AND e.id = r.id AND e.carried_since IS NULL"
-            " JOIN scope_names n ON n.id = e.scope ORDER BY r.type, r.id, e.scope"
+        several = f"SELECT type, id FROM {self.observations} GROUP BY type, id HAVING count(*) > 1"
+        rows = itertools.chain.from_iterable(
+            self._db.execute(
+                f"SELECT e.type, e.id, e.body, e.read_in_run, n.name FROM {self.observations} e {hint}"
+                " CROSS JOIN scope_names n ON n.id = e.scope"
+                f" WHERE e.carried_since IS NULL AND (e.type, e.id) {condition} ({several}) ORDER BY {order}"
+            )
+            for condition, hint, order in (
+                ("NOT IN", "NOT INDEXED", "e.rowid"),
+                ("IN", "", "e.type, e.id, e.scope"),
+            )
         )
-        for (kind, id_), observations in itertools.groupby(rows, key=lambda row: (row[0], row[1])):
+        for (kind, id_), observations in itertools.groupby(rows, key=itemgetter(0, 1)):
             while some := list(itertools.islice(observations, most_scopes)):
                 body, read_in_run = some[0][2:4]
-                yield StoredRecord(kind, id_, tuple(row[4] for row in some), body, read_in_run != self.number, False)
+                yield SentRecord(kind, id_, tuple([row[4] for row in some]), body, read_in_run != self.contents)
 
     def record(self, key: RecordKey) -> StoredRecord | None:
         """Return one record as it is after this run."""
@@ -361,5 +395,5 @@ class Run:
             parameters,
         )
         for type_, id_, names, body, read_in_run, kept, kept_by in rows:
-            scopes, is_partial = tuple(sorted(json.loads(names))), read_in_run != self.number
+            scopes, is_partial = tuple(sorted(json.loads(names))), read_in_run != self.contents
             yield StoredRecord(type_, id_, scopes, body, is_partial, bool(kept), kept_by)

@@ -21,7 +21,8 @@ CREATE TABLE runs (
   changes TEXT,                             -- the result of the comparison, as JSON
   matches_platform INTEGER NOT NULL DEFAULT 0, -- 1: once committed, the platform holds the same as this file
   deltas INTEGER NOT NULL DEFAULT 0,        -- how many deltas followed the last full upload
-  full_at TEXT                              -- when reading for the last full upload began
+  full_at TEXT,                             -- when reading for the last full upload began
+  contents INTEGER                          -- the run whose tables it shares, as it read the same; NULL: its own
 );
 CREATE TABLE scope_names (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE scopes (
@@ -54,7 +55,12 @@ CREATE TABLE history (
 
 Migration = Callable[[sqlite3.Connection], None]
 
-MIGRATIONS: tuple[Migration, ...] = ()
+
+def _add_contents(db: sqlite3.Connection) -> None:
+    db.execute("ALTER TABLE runs ADD COLUMN contents INTEGER")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_add_contents,)
 """The first one turns a file of version 1 into one of version 2, and so on."""
 
 VERSION = 1 + len(MIGRATIONS)

@@ -185,9 +185,15 @@ class Store(AbstractContextManager["Store"]):
                 )
 
     def vacuum(self) -> None:
-        """Return space to the disk: the file keeps at most as many free pages as full ones, for the next run."""
+        """Return space to the disk: the file keeps at most as many free pages as full ones, for the next run.
+
+        After a run that shares the tables of an earlier one it keeps an eighth: the tables of the run itself were at
+        the end of the file, so that nothing is moved.
+        """
         free, pages = (self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_count"))
-        if (spare := free - (pages - free)) > 0:
+        base = self.baseline
+        most = pages - free if base is None or base.contents == base.number else (pages - free) // 8
+        if (spare := free - most) > 0:
             # Each step of this statement frees one page, and only executescript() makes all the steps.
             self._db.executescript(f"PRAGMA incremental_vacuum({spare})")
 
@@ -201,13 +207,15 @@ class Store(AbstractContextManager["Store"]):
         return [Run(self._db, number) for (number,) in numbers]
 
     def _drop(self, condition: str) -> None:
-        numbers = [row[0] for row in self._db.execute(f"SELECT number FROM runs WHERE {condition}")]
-        for number in numbers:
-            for table in ("observations", "records", "edges"):
-                self._db.execute(f"DROP TABLE IF EXISTS {table}_{number}")
+        dropped = self._runs(condition)
+        for run in dropped:
             for table in ("scopes", "retracted"):
-                self._db.execute(f"DELETE FROM {table} WHERE run = ?", (number,))
-            self._db.execute("DELETE FROM runs WHERE number = ?", (number,))
+                self._db.execute(f"DELETE FROM {table} WHERE run = ?", (run.number,))
+            self._db.execute("DELETE FROM runs WHERE number = ?", (run.number,))
+        shared = {run.contents for run in self._runs("1")}
+        for contents in {run.contents for run in dropped} - shared:
+            for table in ("observations", "records", "edges"):
+                self._db.execute(f"DROP TABLE IF EXISTS {table}_{contents}")
 
 
 class Transaction:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from ploy_connector_aws.graph.values import ScopeState
 from ploy_connector_aws.platform import wire
@@ -20,10 +21,10 @@ from ploy_connector_aws.platform.errors import (
 )
 from ploy_connector_aws.runtime.snapshot.compare import stored_changes, to_outcome
 from ploy_connector_aws.runtime.snapshot.delta import Delta
-from ploy_connector_aws.runtime.snapshot.run import Run
+from ploy_connector_aws.runtime.snapshot.run import Run, SentRecord
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import VerifiedChangeLog, find_confirmed
-from ploy_connector_aws.spec.records import RecordType
+from ploy_connector_aws.spec.records import RecordKey, RecordType
 
 _log = logging.getLogger(__name__)
 
@@ -178,56 +179,27 @@ class Upload:
         return base
 
     def _lines(self, mode: wire.Mode, sent: Counter[RecordType]) -> Iterator[bytes]:
-        lines = self._delta_lines() if mode == "delta" else self._full_lines()
+        """Yield the lines of the run, and count its records in ``sent``."""
+        run, delta = self.uploaded, Delta(self.store, self._base, self.uploaded) if mode == "delta" else None
+        for scope in delta.scopes() if delta else run.scopes(only_announced=True):
+            yield wire.to_ndjson(_to_scope_line(scope))
+        for key in run.retracted():
+            yield _to_tombstone(key, ())
+        for key, scopes in delta.removals(MOST_SCOPES_PER_LINE) if delta else ():
+            yield from self._in_limit(scopes, partial(_to_tombstone, key))
         before = None
-        for line in lines:
-            if isinstance(line, wire.RecordLine) and before != (before := (line.type, line.id)):
-                sent[line.type] += 1
-            yield from self._to_ndjson(line)
+        for record in (delta.records if delta else run.proven_records)(MOST_SCOPES_PER_LINE):
+            if before != (before := (record.type, record.id)):
+                sent[record.type] += 1
+            yield from self._in_limit(record.scopes, partial(_to_record_line, record))
 
-    def _to_ndjson(self, line: wire.AnyLine) -> Iterator[bytes]:
-        """Convert a line to JSON; one that is too long because of its scopes becomes several."""
-        written = wire.to_ndjson(line)
-        if (
-            len(written) < self.target.limits.max_batch_bytes
-            or isinstance(line, wire.ScopeLine)
-            or len(line.scopes) < 2
-        ):
-            yield written
-            return
-        half = len(line.scopes) // 2
-        for scopes in (line.scopes[:half], line.scopes[half:]):
-            yield from self._to_ndjson(line.model_copy(update={"scopes": scopes}))
-
-    def _full_lines(self) -> Iterator[wire.AnyLine]:
-        for scope in self.uploaded.scopes(only_announced=True):
-            yield _to_scope_line(scope)
-        yield from self._retracted_lines()
-        for record in self.uploaded.proven_records(MOST_SCOPES_PER_LINE):
-            yield wire.RecordLine(
-                type=record.type, id=record.id, scopes=record.scopes, partial=record.is_partial, record=record.content
-            )
-
-    def _delta_lines(self) -> Iterator[wire.AnyLine]:
-        delta = Delta(self.store, self._base, self.uploaded)
-        for scope in delta.scopes():
-            yield _to_scope_line(scope)
-        yield from self._retracted_lines()
-        for key, scopes in delta.removals(MOST_SCOPES_PER_LINE):
-            yield wire.TombstoneLine(type=key.type, id=key.id, scopes=scopes)
-        for changed in delta.records(MOST_SCOPES_PER_LINE):
-            content = changed.content
-            yield wire.RecordLine(
-                type=changed.key.type,
-                id=changed.key.id,
-                scopes=changed.scopes,
-                partial=content is not None and content.is_partial,
-                record=content.content if content else None,
-            )
-
-    def _retracted_lines(self) -> Iterator[wire.TombstoneLine]:
-        for key in self.uploaded.retracted():
-            yield wire.TombstoneLine(type=key.type, id=key.id)
+    def _in_limit(self, scopes: tuple[str, ...], to_line: Callable[[tuple[str, ...]], bytes]) -> tuple[bytes, ...]:
+        """Return the line with these scopes; one that is too long because of its scopes becomes several."""
+        line = to_line(scopes)
+        if len(line) < self.target.limits.max_batch_bytes or len(scopes) < 2:
+            return (line,)
+        half = len(scopes) // 2
+        return (*self._in_limit(scopes[:half], to_line), *self._in_limit(scopes[half:], to_line))
 
 
 def split_batches(lines: Iterable[bytes], limits: wire.Limits) -> Iterator[list[bytes]]:
@@ -255,6 +227,14 @@ def split_batches(lines: Iterable[bytes], limits: wire.Limits) -> Iterator[list[
         size += length
     if batch:
         yield batch
+
+
+def _to_tombstone(key: RecordKey, scopes: tuple[str, ...]) -> bytes:
+    return wire.to_ndjson(wire.TombstoneLine(type=key.type, id=key.id, scopes=scopes))
+
+
+def _to_record_line(record: SentRecord, scopes: tuple[str, ...]) -> bytes:
+    return wire.to_record_line(record.type, record.id, scopes, record.body, partial=record.is_partial)
 
 
 def _to_scope_line(scope: ScopeState) -> wire.ScopeLine:

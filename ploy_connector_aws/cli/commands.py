@@ -1,0 +1,268 @@
+"""The commands as the command line has them: names, arguments, options and help; each imports its module when it runs.
+
+Nothing else is imported here, so that ``--help``, ``--version`` and shell completion answer at once: a test lists their
+modules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from .exit_codes import Exit
+
+CONFIG = "--config"
+HEALTH_PORT = 9464
+_CONFIG_FILE_VARIABLE = "PLOY_CONFIG_FILE"
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(CONFIG, metavar="FILE", help="The TOML file with the settings.", envvar=_CONFIG_FILE_VARIABLE),
+]
+ConnectorName = Annotated[
+    str | None, typer.Option("--connector", metavar="NAME", help="Which installed connector; aws by default.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Log every step, and show tracebacks.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Read from the source now, instead of the last sync.")]
+Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="An id, a user name or an e-mail address.")]
+Names = list[str] | None
+
+
+def setup(
+    config: ConfigFile = None,
+    connector: ConnectorName = None,
+    print_id: Annotated[
+        str | None,
+        typer.Option(
+            "--print",
+            metavar="ID",
+            help="Print one document or link and nothing else: trust-policy, policy, cloudformation, terraform, link.",
+        ),
+    ] = None,
+    set_values: Annotated[
+        Names, typer.Option("--set", metavar="NAME=VALUE", help="Set a value in advance. Repeatable.")
+    ] = None,
+    with_features: Annotated[
+        Names, typer.Option("--with", metavar="NAME", help="Add a feature that is off by default. Repeatable.")
+    ] = None,
+    without_features: Annotated[
+        Names, typer.Option("--without", metavar="NAME", help="Leave out a feature, or a group of them. Repeatable.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Overwrite an existing configuration file and start a new integration.")
+    ] = False,
+    without_ploy: Annotated[
+        bool,
+        typer.Option(
+            "--without-ploy", help="Generate the external ID here; the file then works for list, access and check only."
+        ),
+    ] = False,
+    json: AsJson = False,
+    debug: Debug = False,
+) -> Exit:
+    """Set up an integration in Ploy step by step, write its configuration file, and test the connection."""
+    from .setup import set_up
+
+    return set_up(
+        config,
+        connector,
+        print_id,
+        set_values or [],
+        with_features or [],
+        without_features or [],
+        overwrite=overwrite,
+        without_ploy=without_ploy,
+        as_json=json,
+        debug=debug,
+    )
+
+
+def check(
+    config: ConfigFile = None, connector: ConnectorName = None, json: AsJson = False, debug: Debug = False
+) -> Exit:
+    """Test the connection and each permission, and report what to fix. Changes nothing."""
+    from .check import check
+
+    return check(config, connector, as_json=json, debug=debug)
+
+
+def sync(
+    config: ConfigFile = None,
+    connector: ConnectorName = None,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Show what would change, and change nothing anywhere.")
+    ] = False,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Set the snapshot file aside first, and read everything again.")
+    ] = False,
+    json: AsJson = False,
+    debug: Debug = False,
+) -> Exit:
+    """Read everything, compare it with the last sync, and push what is proven to Ploy."""
+    from .sync import sync
+
+    return sync(config, connector, preview=preview, rebuild=rebuild, as_json=json, debug=debug)
+
+
+def run(
+    config: Annotated[
+        list[Path] | None,
+        typer.Option(
+            CONFIG,
+            metavar="FILE",
+            help="A TOML file with the settings; repeat it for other organisations. A file with an integration's id or "
+            "a config table stands for that integration; a file with neither, for all that Ploy enabled for its token.",
+            envvar=_CONFIG_FILE_VARIABLE,
+        ),
+    ] = None,
+    health_port: Annotated[
+        int,
+        typer.Option(
+            "--health-port",
+            metavar="PORT",
+            min=0,
+            max=65535,
+            help="The port of /healthz and /metrics on loopback; 0 takes any free port.",
+        ),
+    ] = HEALTH_PORT,
+    json: AsJson = False,
+    debug: Debug = False,
+) -> Exit:
+    """Scan and poll for one or many integrations until SIGTERM or Ctrl-C; the next start resumes unfinished work.
+
+    Ends at once if another process runs all of them already.
+    """
+    from .run import run
+
+    return run(config or [], health_port, as_json=json, debug=debug)
+
+
+class What(StrEnum):
+    """What can be listed."""
+
+    ACCOUNTS = "accounts"
+    ENTITLEMENTS = "entitlements"
+    GRANTS = "grants"
+    RESOURCES = "resources"
+
+
+def list_records(
+    what: Annotated[What, typer.Argument(help="What to list.")],
+    config: ConfigFile = None,
+    connector: ConnectorName = None,
+    fresh: Fresh = False,
+    json: AsJson = False,
+    debug: Debug = False,
+    privileged: Annotated[
+        bool, typer.Option("--privileged", help="Only accounts or entitlements with full access, or with a path to it.")
+    ] = False,
+) -> Exit:
+    """List accounts, entitlements, grants or resources, as of the last sync or, without one, as of now."""
+    from .listing import list_records
+
+    return list_records(what, config, connector, fresh=fresh, as_json=json, debug=debug, privileged=privileged)
+
+
+def access(
+    account: Account,
+    config: ConfigFile = None,
+    connector: ConnectorName = None,
+    fresh: Fresh = False,
+    json: AsJson = False,
+    debug: Debug = False,
+) -> Exit:
+    """Show what one account holds and by which paths, as of the last sync or, without one, as of now.
+
+    Of the paths to one entitlement, the 50 shortest are shown.
+    """
+    from .access import access
+
+    return access(account, config, connector, fresh=fresh, as_json=json, debug=debug)
+
+
+def _change(kind: Literal["grant", "revoke"], summary: str) -> Callable[..., Exit]:
+    """Make the command of a kind of change; the two differ in nothing else."""
+
+    def change(
+        account: Account,
+        entitlement: Annotated[str, typer.Argument(metavar="ENTITLEMENT", help="An id or a name.")],
+        preview: Annotated[bool, typer.Option("--preview", help="Show what would happen, and change nothing.")] = False,
+        reason: Annotated[
+            str | None, typer.Option("--reason", help="The reason of the change; the connector gets it.")
+        ] = None,
+        config: ConfigFile = None,
+        connector: ConnectorName = None,
+        json: AsJson = False,
+        debug: Debug = False,
+    ) -> Exit:
+        from .grant_revoke import change
+
+        return change(
+            kind, account, entitlement, config, connector, preview=preview, reason=reason, as_json=json, debug=debug
+        )
+
+    change.__name__, change.__doc__ = kind, summary
+    return change
+
+
+grant = _change("grant", "Give one account one entitlement, and verify that it holds it.")
+revoke = _change(
+    "revoke", "Take one entitlement from one account, verify that it is gone, and report what remains open."
+)
+
+
+def history(
+    config: ConfigFile = None,
+    connector: ConnectorName = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many of the newest runs.")] = 20,
+    json: AsJson = False,
+    debug: Debug = False,
+) -> Exit:
+    """List the last syncs, newest first, and what is unproven since when."""
+    from .sync import history
+
+    return history(config, connector, limit=limit, as_json=json, debug=debug)
+
+
+def manifest(connector: ConnectorName = None, json: AsJson = False, debug: Debug = False) -> Exit:  # noqa: ARG001
+    """Print the connector's manifest as YAML."""
+    from .connectors import manifest
+
+    return manifest(connector, as_json=json)
+
+
+def connectors(json: AsJson = False, debug: Debug = False) -> Exit:
+    """List the installed connectors, and those that cannot be used with the reason."""
+    from .connectors import connectors
+
+    return connectors(as_json=json, debug=debug)
+
+
+def sandbox(
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--dir",
+            metavar="DIR",
+            help="The folder for its files, emptied at each start; a temporary folder by default.",
+        ),
+    ] = None,
+    json: AsJson = False,
+    debug: Debug = False,
+) -> Exit:
+    """Start a local AWS with a believable organisation, a local Ploy, and the service, until Ctrl-C."""
+    from .sandbox import sandbox
+
+    return sandbox(folder, as_json=json, debug=debug)
+
+
+def demo(json: AsJson = False, debug: Debug = False) -> Exit:
+    """Show the main job: read a company's AWS, prove and push it; then change access, and lose a permission."""
+    from .demo import demo
+
+    return demo(as_json=json, debug=debug)
