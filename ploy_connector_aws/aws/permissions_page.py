@@ -8,7 +8,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from .permissions import ACTIONS, DIRECT_ASSIGNMENTS, EXPLANATIONS, KMS_DECRYPT, render_statement
+from .permissions import (
+    ACTIONS,
+    BY_PERMISSION_SET,
+    DIRECT_ASSIGNMENTS,
+    EXPLANATIONS,
+    KMS_DECRYPT,
+    OPTIONAL,
+    render_statement,
+)
 
 _INTRODUCTION = """\
 <!-- Generated: python -m ploy_connector_aws.aws.permissions_page; a test compares it with the code. -->
@@ -34,8 +42,15 @@ must allow the role, too:
 {render_statement([KMS_DECRYPT])}
 ```
 
-The actions on account assignments are not part of it either. This statement allows them where the settings switch on
-direct assignments:
+These two reads are not part of it either. In an organization with many people and few permission sets they save most
+calls of a sync ([how the connector decides](aws-facts.md)). The connector uses them as soon as the role has them:
+
+```json
+{render_statement(action.iam for action in BY_PERMISSION_SET)}
+```
+
+The actions that change account assignments are not part of it either. This statement allows them where the settings
+switch on direct assignments:
 
 ```json
 {render_statement(action.iam for action in DIRECT_ASSIGNMENTS)}
@@ -50,7 +65,7 @@ def render_page() -> str:
 
 def _rows() -> Iterator[str]:
     kinds = [(action.iam, action.access) for action in ACTIONS]
-    optional = [(name, "optional") for name in (KMS_DECRYPT, *(action.iam for action in DIRECT_ASSIGNMENTS))]
+    optional = [(name, "optional") for name in (KMS_DECRYPT, *(action.iam for action in OPTIONAL))]
     for name, kind in (*kinds, *optional):
         explained = EXPLANATIONS[name]
         yield f"| `{name}` | {kind} | {explained.used_for} | {explained.impact_if_missing} |\n"

@@ -21,6 +21,7 @@ Kind = Literal[
     "permission_set",
     "unlisted_user",
     "named_group",
+    "account_role",
     "role",
     "role_name",
     "instance_profile",
@@ -34,7 +35,8 @@ Kind = Literal[
 
 Identity Center: ``user``, ``group`` and ``permission_set`` by their ids. An ``unlisted_user`` is a group member that
 ListUsers did not return; it also becomes a ``user`` once described or confirmed deleted. A ``named_group`` is named by
-an assignment of a user; it also becomes a ``group`` once listed or looked up.
+an assignment of a user; it also becomes a ``group`` once listed or looked up. An ``account_role`` is a permission set
+in one AWS account, by its record id.
 
 IAM: the record ids of a ``user``, ``role`` or ``policy`` by ARN, of a ``role_name`` or ``group`` by name, of an
 ``instance_profile``'s role by the profile's ARN; the record of an ``unattached`` policy by ARN; what only ListUsers and
@@ -45,7 +47,8 @@ each with its permission set and the evidence of its instance as JSON.
 EdgeKind = Literal["membership", "assuming"]
 
 State = Literal["listed", "read", "unread", "gone"]
-"""``read`` and ``unread``: a permission set whose description could be read, or could not."""
+"""``read`` and ``unread``: a permission set whose description could be read, or could not; ``unread`` also a group of
+which only the id is known, as it could not be looked up."""
 
 _CHUNK = 500
 
@@ -123,6 +126,11 @@ class Spool:
     def find_values(self, kind: Kind, ids: Iterable[str]) -> dict[str, str]:
         """Look up the values of ids; the result lacks those that were never added."""
         return {id_: entry.value for id_, entry in self.find(kind, ids).items()}
+
+    def count(self, kind: Kind) -> int:
+        """Count the entries of a kind."""
+        count: int = self._fetch("SELECT count(*) FROM entry WHERE kind = ?", (kind,))[0][0]
+        return count
 
     def each(self, kind: Kind) -> Cursor:
         """All entries of a kind in the order in which they were added, including those added meanwhile."""

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -21,6 +21,7 @@ from ploy_connector_aws.platform.retry import RetryPolicy
 from ploy_connector_aws.spec import ConfigurationError, ConnectorContext
 from ploy_connector_aws.spec.hooks import ConnectorHooks
 
+from .memory import SnapshotMemory
 from .settings import OperatorSettings, override_config, refuse_misspelt
 from .snapshot.store import Store
 from .snapshot.verified_changes import VerifiedChangeLog
@@ -184,6 +185,7 @@ def open_connector(
     secrets = secret_fields(installed) | {field for field, _ in find_secrets(schema, config)}
     public = {field: value for field, value in config.items() if field not in secrets}
     fingerprint = hashlib.sha256(json.dumps(public, sort_keys=True, default=str).encode()).hexdigest()
+    context = replace(context or ConnectorContext(), memory=SnapshotMemory(settings.snapshot_path))
     with settings.naming("config"):
         return Integration(settings, installed.open(config, context), fingerprint)
 
