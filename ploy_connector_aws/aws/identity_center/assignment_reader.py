@@ -161,8 +161,10 @@ class AssignmentReader:
             return kept
         if not self._is_unblocked() or not self._list_accounts():
             return Choice("principals")
-        if any(each.error for each in self._sets.values()) and kept.strategy == "principals":
-            # A beginning with gaps would only cost calls.
+        failed = next((each for each in self._sets.values() if each.error is not None), None)
+        if failed is not None and kept.strategy == "principals":
+            # To begin with gaps would only cost calls.
+            self._blocker = Blocker(permission_set_arn=failed.arn, message="its accounts could not be listed")
             return kept
         return choose(last, self._count()) if are_known else kept
 

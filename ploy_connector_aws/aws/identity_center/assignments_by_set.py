@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from botocore.client import BaseClient
+
 from ploy_connector_aws.aws.client.calls import read, read_pages
 from ploy_connector_aws.aws.scopes import RecordBuffer, take
 from ploy_connector_aws.spec import (
@@ -108,6 +110,26 @@ def probe_account_of_set(context: ReadContext, arn: str, account_id: str) -> Non
     )
 
 
+def read_rows_of_set(
+    sso_admin: BaseClient, instance_arn: str, arn: str, account_id: str
+) -> Iterator[list[dict[str, Any]]]:
+    """Read the rows about a permission set in one AWS account, page by page. Some may name a deleted user or group.
+
+    Raises:
+        ConnectorError: They could not be read, or a row is incomplete or is about something else.
+    """
+    for rows in read_pages(
+        sso_admin,
+        "ListAccountAssignments",
+        "AccountAssignments",
+        InstanceArn=instance_arn,
+        AccountId=account_id,
+        PermissionSetArn=arn,
+    ):
+        _check_rows(rows, account_id, arn)
+        yield rows
+
+
 def read_assignments_of_set(context: ReadContext, progress: SetProgress, account_id: str) -> Iterator[Page]:
     """Read who is assigned to a permission set in one AWS account. The scope is that of the permission set.
 
@@ -120,15 +142,7 @@ def read_assignments_of_set(context: ReadContext, progress: SetProgress, account
     arn, scope = progress.arn, set_scope(progress.arn)
     unproven: ConnectorError | None = None
     try:
-        for rows in read_pages(
-            context.sso_admin,
-            "ListAccountAssignments",
-            "AccountAssignments",
-            InstanceArn=context.instance.arn,
-            AccountId=account_id,
-            PermissionSetArn=arn,
-        ):
-            _check_rows(rows, account_id, arn)
+        for rows in read_rows_of_set(context.sso_admin, context.instance.arn, arn, account_id):
             page = RecordBuffer()
             for row in rows:
                 kind, principal_id = _KINDS[row["PrincipalType"]], row["PrincipalId"]
