@@ -5,7 +5,8 @@
   the connector also proves alone before it uses a role; `trust_policy_check`: what the trust policy states about that
 - `probes`: the calls that show whether each permission is there, and the read of the role's own policies
 - `evaluation`: what these policies allow, and what to change in them; `required`: what the settings need
-- `permission_checks`, `instance_checks`, `unneeded_check`: the checks; `checks`: their evidence and constructors
+- `permission_checks`, `instance_checks`, `assignment_check`, `unneeded_check`: the checks; `checks`: their evidence and
+  constructors
 """
 
 from .assume_role_checks import prove_external_id

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from ploy_connector_aws.aws.identity_center.assignment_plan import LastRead
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import Check, Failure
 from ploy_connector_aws.spec.reports import CheckMethod
@@ -22,7 +23,8 @@ account of which it is unknown whether it administers it."""
 class Evidence:
     """Everything that the probes showed.
 
-    `role` is None if the role's own policies could not be read; `read_failure` is then the reason.
+    `role` is None if the role's own policies could not be read; `read_failure` is then the reason. `last_read` is how
+    the last sync read assignments, if one did.
     """
 
     config: AwsConfig
@@ -31,6 +33,7 @@ class Evidence:
     kind: InstanceKind
     role: OwnRole | None
     read_failure: Failure | None = None
+    last_read: LastRead | None = None
 
     @property
     def read_fix(self) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from ploy_connector_aws.aws.features import CUSTOMER_MANAGED_KEY, FEATURES, features_of
+from ploy_connector_aws.aws.features import BY_PERMISSION_SET_FEATURE, CUSTOMER_MANAGED_KEY, FEATURES, features_of
 from ploy_connector_aws.aws.identity_center.instance import Instance
-from ploy_connector_aws.aws.permissions import ACTIONS, DIRECT_ASSIGNMENTS, Action
+from ploy_connector_aws.aws.permissions import ACTIONS, BY_PERMISSION_SET, DIRECT_ASSIGNMENTS, Action
 from ploy_connector_aws.aws.setup import render_policy
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import choose_features
@@ -55,6 +55,8 @@ _RESOURCES: Mapping[str, tuple[str, ...]] = {
     "sso:DeleteAccountAssignment": (_ACCOUNTS, _INSTANCE, _SETS),
     "sso:DescribeAccountAssignmentCreationStatus": (_INSTANCE,),
     "sso:DescribeAccountAssignmentDeletionStatus": (_INSTANCE,),
+    "sso:ListAccountsForProvisionedPermissionSet": (_INSTANCE, _SETS),
+    "sso:ListAccountAssignments": (_ACCOUNTS, _INSTANCE, _SETS),
     "rds:DescribeDBInstances": (_DATABASES,),
     "rds:ListTagsForResource": (_DATABASES,),
     "ecs:DescribeClusters": (_CLUSTERS,),
@@ -99,14 +101,21 @@ def resources_of(action: str, config: AwsConfig, instance: Instance | None) -> t
     )
 
 
-def render_needed_policy(config: AwsConfig, *, with_key: bool) -> str:
+def useful_actions(config: AwsConfig) -> tuple[Action, ...]:
+    """Return the optional actions that the connector uses as soon as it has them."""
+    return BY_PERMISSION_SET if config.includes("identity-center/assignments") else ()
+
+
+def render_needed_policy(config: AwsConfig, *, with_key: bool, with_fewer_calls: bool = False) -> str:
     """Render, on one line, the policy with everything that the settings need and nothing else.
 
     Args:
         config: The integration's settings.
         with_key: Whether to include what a customer managed key needs.
+        with_fewer_calls: Whether to include what reading assignments by permission set needs.
     """
-    features = (*_enabled_features(config), *([CUSTOMER_MANAGED_KEY] if with_key else []))
+    optional = {CUSTOMER_MANAGED_KEY: with_key, BY_PERMISSION_SET_FEATURE: with_fewer_calls}
+    features = (*_enabled_features(config), *(name for name, is_wanted in optional.items() if is_wanted))
     return json.dumps(json.loads(render_policy(features)), separators=(",", ":"))
 
 
