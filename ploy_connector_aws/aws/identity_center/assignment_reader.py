@@ -73,7 +73,7 @@ from .assignments_by_set import (
 )
 from .directory import DELETED_PRINCIPAL, find_unlisted_groups, members_scope, read_unlisted_group
 from .read_context import ReadContext
-from .worker_pool import WorkerPool
+from .worker_pool import WorkerPool, merge_pages
 
 _LASTING = (PermissionDeniedError, RejectedError, NotFoundError)
 """Errors that the next attempt would meet, too."""
@@ -296,7 +296,7 @@ class AssignmentReader:
         if scope in self._skip:
             self._emit_pages(Page(scope=scope, parent=ASSIGNMENTS))
             return
-        for page in isolate_failure(scope, read_assignments(self._context, kind, principal_id)):
+        for page in merge_pages(isolate_failure(scope, read_assignments(self._context, kind, principal_id))):
             self._has_failed |= page.failure is not None
             self._emit_pages(page)
 

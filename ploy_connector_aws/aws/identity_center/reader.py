@@ -19,7 +19,7 @@ from .directory import GROUPS, USERS, members_scope, read_groups, read_members, 
 from .instance import Instance, read_instance
 from .permission_sets import PERMISSION_SETS, permission_set_scope, read_permission_set, read_permission_sets
 from .read_context import ReadContext
-from .worker_pool import WorkerPool
+from .worker_pool import WorkerPool, merge_pages
 
 THREADS = 8
 """For each of the two quotas. At a third of a second per call, six threads already use up a quota."""
@@ -211,7 +211,7 @@ class _ParallelRead:
         yield from reader.read()
 
     def _emit(self, scope: str, pages: Iterator[Page]) -> None:
-        self._pool.emit(isolate_failure(scope, pages))
+        self._pool.emit(merge_pages(isolate_failure(scope, pages)))
 
     def _for_each(self, entries: Iterable[SpoolEntry], work: Callable[[SpoolEntry], None]) -> None:
         self._pool.for_each(entries, work, THREADS)
