@@ -17,7 +17,14 @@ from .assignment_reader import AssignmentReader
 from .assignments import ASSIGNMENTS, to_account_role
 from .directory import GROUPS, USERS, members_scope, read_groups, read_members, read_users, user_scope
 from .instance import Instance, read_instance
-from .permission_sets import PERMISSION_SETS, permission_set_scope, read_permission_set, read_permission_sets
+from .permission_sets import (
+    PERMISSION_SETS,
+    permission_set_scope,
+    read_ahead,
+    read_permission_set,
+    read_permission_sets,
+)
+from .read_ahead import ReadAhead
 from .read_context import ReadContext
 from .worker_pool import WorkerPool, merge_pages
 
@@ -60,12 +67,18 @@ class IdentityCenterReader:
         self._has_begun = True
         try:
             yield from self._read_root()
+            if self._context is not None and self._config.includes(PERMISSION_SETS):
+                read_ahead(self._context)
             if self._context is not None and self._config.includes(USERS):
                 yield from isolate_failure(USERS, read_users(self._context))
                 found_as_members = (scope.rpartition("/")[2] for scope in skip if scope.startswith(user_scope("")))
                 self._spool.add("user", ((user_id, "") for user_id in found_as_members))
         except AuthenticationError as error:
             self._authentication_error = error
+            self._stop()
+            raise
+        except GeneratorExit:
+            self._stop()
             raise
 
     def read_entitlements(self, skip: Set[str]) -> Iterator[Page]:
@@ -120,8 +133,13 @@ class IdentityCenterReader:
             )
 
     def close(self) -> None:
-        """Discard the spool."""
+        """Stop reading ahead, and discard the spool."""
+        self._stop()
         self._spool.close()
+
+    def _stop(self) -> None:
+        if self._context is not None:
+            self._context.ahead.stop()
 
     def _read_root(self) -> Iterator[Page]:
         scopes = [scope for scope in SCOPE_DEPENDENCIES if scope.startswith(f"{IDENTITY_CENTER}/")]
@@ -141,7 +159,13 @@ class IdentityCenterReader:
         if instance is None:
             yield Page(scope=IDENTITY_CENTER, complete=True)
             return
-        self._context = ReadContext(self._session, instance, self._spool, self._managed_policies)
+        self._context = ReadContext(
+            self._session,
+            instance,
+            self._spool,
+            self._managed_policies,
+            ahead=ReadAhead(self._session.throttle.stop),
+        )
         yield Page(scope=IDENTITY_CENTER, origin=instance.arn)
         for scope in scopes:
             yield Page(scope=scope, parent=IDENTITY_CENTER, excluded=not self._config.includes(scope))
