@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Set
-from contextlib import contextmanager
 from functools import partial
 from typing import Any, ClassVar, Protocol
 
@@ -19,7 +18,6 @@ from .spec import (
     ConfigurationError,
     ConnectionReport,
     ConnectorContext,
-    ConnectorError,
     Manifest,
     Page,
     Progress,
@@ -84,43 +82,39 @@ class AwsConnector:
         """Assume the role, prove its external ID, test every permission, and evaluate the role's own policies."""
         from .aws.connection_test import run_connection_test
 
-        with _connector_errors():
-            config, proof = self._configured()
-            return proof.record(partial(run_connection_test, config, progress=progress, context=self._context))
+        config, proof = self._configured()
+        began = proof.begin()
+        return proof.record(run_connection_test(config, progress=progress, context=self._context), began)
 
     @hookimpl
     def list_accounts(self, skip: Set[str]) -> Iterator[Page]:
         """Start a sync: find the instance, read the people, then IAM."""
-        with _connector_errors():
-            self._close_reader()
-            self._reader = self._new_reader()
-            return _guarded(self._reader.read_accounts(skip))
+        if self._reader is not None:
+            self._reader.close()
+        self._reader = self._new_reader()
+        return self._reader.read_accounts(skip)
 
     @hookimpl
     def list_entitlements(self, skip: Set[str]) -> Iterator[Page]:
         """Continue the sync that ``list_accounts`` started, or start one: groups, permission sets, assignments."""
-        with _connector_errors():
-            self._reader = self._reader or self._new_reader()
-            return _guarded(self._reader.read_entitlements(skip))
+        self._reader = self._reader or self._new_reader()
+        return self._reader.read_entitlements(skip)
 
     @hookimpl
     def list_resources(self, skip: Set[str]) -> Iterator[Page]:
         """End the sync that the other lists started, or run one of this list alone: S3, DynamoDB, SQS and others."""
-        with _connector_errors():
-            reader, self._reader = self._reader or self._new_reader(), None
-            return _guarded(reader.read_resources(skip))
+        reader, self._reader = self._reader or self._new_reader(), None
+        return reader.read_resources(skip)
 
     @hookimpl
     def grant(self, request: AccessRequest) -> AccessChange:
         """Add a person to a group or, if the settings allow it, assign a permission set."""
-        with _connector_errors():
-            return self._ready_provisioner().grant(request)
+        return self._ready_provisioner().grant(request)
 
     @hookimpl
     def revoke(self, request: AccessRequest) -> AccessChange:
         """Remove a person from a group, or remove an assignment."""
-        with _connector_errors():
-            return self._ready_provisioner().revoke(request)
+        return self._ready_provisioner().revoke(request)
 
     def _ready_provisioner(self) -> _Provisioner:
         from .aws.provisioning.provisioner import Provisioner
@@ -141,30 +135,9 @@ class AwsConnector:
         config, proof = self._configured()
         return AwsReader(config, _precheck(config, proof), self._context)
 
-    def _close_reader(self) -> None:
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
-
 
 def _precheck(config: AwsConfig, proof: ExternalIdProof) -> Callable[[], None]:
     """Return the check that must pass before the role is used: only this integration can assume it."""
     from .aws.connection_test import prove_external_id
 
     return partial(proof.ensure, partial(prove_external_id, config))
-
-
-@contextmanager
-def _connector_errors() -> Iterator[None]:
-    """Raise errors of the specification only: a host knows no others."""
-    try:
-        yield
-    except ConnectorError:
-        raise
-    except Exception as error:  # noqa: BLE001 - its text may hold secrets
-        raise ConnectorError(f"The connector failed unexpectedly ({type(error).__name__}).") from None
-
-
-def _guarded(pages: Iterator[Page]) -> Iterator[Page]:
-    with _connector_errors():
-        yield from pages

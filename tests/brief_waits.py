@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import botocore.endpoint
 
-from ploy_connector_aws.aws.provisioning.context import Clock
+from ploy_connector_aws.aws.provisioning.sessions import Clock
 from ploy_connector_aws.platform.client import PlatformClient
 
 

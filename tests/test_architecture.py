@@ -15,10 +15,10 @@ DOCUMENT = (ROOT.parent / "docs" / "architecture.md").read_text()
 PACKAGES = sorted(path.parent for path in ROOT.rglob("__init__.py") if path.parent != ROOT)
 
 LONGEST = {
-    "Configuration to session": 14,
-    "AWS page to HTTP": 15,
-    "Task": 19,
-    "Connection test": 13,
+    "Configuration to session": 11,
+    "AWS page to HTTP": 13,
+    "Task": 16,
+    "Connection test": 10,
     "Page of the local Ploy": 9,
 }
 """The most files of each journey, without models. It may only fall: the plan is 11, 13, 16, 10 and 9."""

@@ -63,7 +63,7 @@ def test_a_call_that_another_session_may_make_makes_the_run_fail(tmp_path: Path)
     assert done.returncode == 1
 
 
-@pytest.mark.parametrize("options", [("-n", "2"), pytest.param((), marks=pytest.mark.soak)])
+@pytest.mark.parametrize("options", [("-n", "1"), pytest.param((), marks=pytest.mark.soak)])
 def test_a_call_outside_of_the_policy_makes_the_run_fail(tmp_path: Path, options: tuple[str, ...]) -> None:
     done = run(tmp_path, ["get_user"], "ploy-sync-0123456789ab", *options)
 

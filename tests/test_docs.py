@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws import __version__, spec
-from ploy_connector_aws.host import check_connectors
+from ploy_connector_aws.host import check_connector
 from ploy_connector_aws.spec import errors, templates
 from ploy_connector_aws.spec.hooks import ConnectorHooks
 from tools import docs
@@ -45,7 +45,7 @@ def test_the_example_connector_of_the_documents_works() -> None:
     assert code is not None
     namespace: dict[str, Any] = {}
     exec(code[1], namespace)
-    staff = check_connectors([("docs", namespace["Staff"])])["staff"].open({"names": ["ann"]})
+    staff = check_connector("docs", namespace["Staff"]).open({"names": ["ann"]})
     (page,) = staff.hooks.list_accounts(skip=frozenset())
     assert ([record.id for record in page.records], page.complete) == (["ann"], True)
 

@@ -11,12 +11,12 @@ import yaml
 
 from ploy_connector_aws.cli.connectors import render_manifest
 from ploy_connector_aws.config import AwsConfig
-from ploy_connector_aws.host import check_connectors
+from ploy_connector_aws.host import check_connector
 from ploy_connector_aws.plugin import AwsConnector
 from ploy_connector_aws.spec import Manifest
 
 FILE = Path(__file__).parent.parent / "manifest.yaml"
-MANIFEST = check_connectors([("ploy-connector-aws", AwsConnector)])["aws"].manifest
+MANIFEST = check_connector("ploy-connector-aws", AwsConnector).manifest
 SEED = (Path(__file__).parent / "data" / "aws-policy.json").read_text().strip()
 
 

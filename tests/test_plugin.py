@@ -13,13 +13,13 @@ from ploy_connector_aws import __version__
 from ploy_connector_aws.aws.features import FEATURES, make_permissions
 from ploy_connector_aws.aws.setup import make_wizard
 from ploy_connector_aws.config import SCOPE_GROUPS, config_schema
-from ploy_connector_aws.host import check_connectors
+from ploy_connector_aws.host import check_connector
 from ploy_connector_aws.plugin import AwsConnector
-from ploy_connector_aws.spec import AccessRequest, ConfigurationError, ConnectorError, Manifest, ignore_progress
+from ploy_connector_aws.spec import AccessRequest, ConfigurationError, HookFailedError, Manifest, ignore_progress
 from tests.test_config import SETTINGS
 
 ORDER = AccessRequest(request_id="r1", account_id="a1", entitlement_id="e1")
-INSTALLED = check_connectors([("ploy-connector-aws", AwsConnector)])["aws"]
+INSTALLED = check_connector("ploy-connector-aws", AwsConnector)
 
 
 def test_the_manifest_can_be_read_without_configuring_anything() -> None:
@@ -124,5 +124,6 @@ def test_an_exception_of_our_own_making_does_not_get_out_either(monkeypatch: pyt
     connector = INSTALLED.open(SETTINGS)
     monkeypatch.setattr(sqlite3, "connect", fail)
 
-    with pytest.raises(ConnectorError):
+    with pytest.raises(HookFailedError, match=r"\(OperationalError\); connector 'aws', hook list_accounts") as failed:
         list(connector.hooks.list_accounts(skip=frozenset()))
+    assert "disk full" not in str(failed.value)

@@ -11,11 +11,12 @@ from rich.tree import Tree
 from ploy_connector_aws.graph.chains import MOST_CHAINS
 from ploy_connector_aws.graph.paths import Paths
 from ploy_connector_aws.graph.values import StoredRecord
+from ploy_connector_aws.runtime.integration import read_operator_settings
 from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.spec import RecordKey
 
 from .exit_codes import Exit
-from .options import AsJson, ConfigFile, ConnectorName, Debug, Fresh, read_operator_settings
+from .options import AsJson, ConfigFile, ConnectorName, Debug, Fresh
 from .output import console, print_json, print_unproven, text
 from .snapshot_view import display_name, open_snapshot_view, unknown_account
 

@@ -10,16 +10,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from ploy_connector_aws.host.blockers import to_blockers
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import PlatformRejectedError
-from ploy_connector_aws.runtime.integration import open_connector, open_platform
+from ploy_connector_aws.runtime.integration import open_connector, open_platform, read_operator_settings
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.spec import AuthenticationError, Check, ConnectionReport, ConnectorError, TemporaryError
 from ploy_connector_aws.spec.reports import CheckOutcome
 
 from .exit_codes import Exit, with_config
-from .options import AsJson, ConfigFile, ConnectorName, Debug, read_operator_settings
+from .options import AsJson, ConfigFile, ConnectorName, Debug
 from .output import console, print_json, text
 
 MARKS = {"passed": "[green]✓[/]", "failed": "[bold red]✗[/]", "warning": "[yellow]![/]", "skipped": "[dim]-[/]"}
@@ -57,7 +58,8 @@ def exit_of(report: ConnectionReport) -> Exit:
 
 def report_json(report: ConnectionReport) -> dict[str, object]:
     """The report as JSON values."""
-    return {"usable": report.is_usable, "blocked": report.is_blocked, **report.model_dump(mode="json")}
+    blockers = [each.to_json() for each in to_blockers(report.blockers())]
+    return {"usable": report.is_usable, "blockers": blockers, **report.model_dump(mode="json")}
 
 
 def print_report(out: Console, report: ConnectionReport, *, config: Path | None = None) -> None:
@@ -78,9 +80,9 @@ def print_report(out: Console, report: ConnectionReport, *, config: Path | None 
 
 
 def print_verdict(out: Console, report: ConnectionReport) -> None:
-    """Print whether the integration can be used, and the number of checks by outcome."""
-    if report.is_blocked:
-        out.print("[bold red]Blocked: do not use this integration until its blocking checks pass.[/]")
+    """Print what blocks the integration, whether it can be used, and the number of checks by outcome."""
+    for each in to_blockers(report.blockers()):
+        out.print(f"[bold red]Blocked by {text(each.code)}:[/] do not use this integration until this check passes.")
     counts = Counter(each.outcome for each in report.checks)
     parts = ", ".join(
         f"{count} {noun}{'s' if outcome == 'warning' and count > 1 else ''}"

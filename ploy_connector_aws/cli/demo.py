@@ -17,7 +17,7 @@ from rich.rule import Rule
 
 from ploy_connector_aws.host.change_check import Kind
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.integration import open_connector, open_platform
+from ploy_connector_aws.runtime.integration import open_connector, open_platform, read_operator_settings
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
@@ -31,7 +31,7 @@ from . import access, demo_summary
 from .check import exit_of, print_report, print_verdict, report_json
 from .exit_codes import Exit
 from .grant_revoke import print_change
-from .options import AsJson, Debug, read_operator_settings
+from .options import AsJson, Debug
 from .output import console, print_json, print_unproven, text
 from .sandbox import Heartbeat, require_sandbox, running_sandbox, shown_start
 from .snapshot_view import display_name
@@ -277,7 +277,7 @@ class Demonstration:
             team = _find(view, "entitlement", "name", _TEAM)
             self._begin_chapter(
                 "Ploy requests a change of access",
-                f"{display_name(helper, helper.id)} helps out in [bold]{_TEAM}[/] for a week. A reviewer at Ploy "
+                f"{display_name(helper, helper.id)} helps out in [bold]{_TEAM}[/] for a week. A reviewer in Ploy "
                 "grants it. The connector, which only connects outwards, fetches the task. It changes the group in a "
                 "session that is limited to this group and this person, reads it back, and reports. A week later, "
                 "Ploy requests the revoke.",

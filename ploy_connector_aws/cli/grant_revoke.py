@@ -14,7 +14,7 @@ from rich.console import Console
 from ploy_connector_aws.host import Connector, change_access
 from ploy_connector_aws.host.change_check import Kind
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.integration import open_connector, open_platform
+from ploy_connector_aws.runtime.integration import open_connector, open_platform, read_operator_settings
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.runtime.snapshot.state_file import is_there, translate_errors
 from ploy_connector_aws.runtime.snapshot.store import Store
@@ -36,7 +36,7 @@ from ploy_connector_aws.spec.records import RecordType
 
 from .check import WORKER_ID
 from .exit_codes import Exit
-from .options import AsJson, ConfigFile, ConnectorName, Debug, read_operator_settings
+from .options import AsJson, ConfigFile, ConnectorName, Debug
 from .output import console, print_json, print_more, text
 from .snapshot_view import display_name, find_account, find_entitlement
 

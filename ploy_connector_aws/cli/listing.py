@@ -10,12 +10,13 @@ from typing import Annotated, TypeAlias
 import typer
 
 from ploy_connector_aws.graph.values import StoredRecord
+from ploy_connector_aws.runtime.integration import read_operator_settings
 from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.spec import RecordKey
 from ploy_connector_aws.spec.records import RecordType
 
 from .exit_codes import Exit
-from .options import AsJson, ConfigFile, ConnectorName, Debug, Fresh, read_operator_settings
+from .options import AsJson, ConfigFile, ConnectorName, Debug, Fresh
 from .output import console, print_json, print_unproven, table, text
 from .snapshot_view import SnapshotView, display_name, open_snapshot_view
 

@@ -1,8 +1,7 @@
-"""The options of several commands, and the operator's configuration that they name."""
+"""The options of several commands."""
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
 import sys
@@ -12,14 +11,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-
-from ploy_connector_aws.runtime import logs
-from ploy_connector_aws.runtime.integration import require_connector
-from ploy_connector_aws.runtime.settings import OperatorSettings, has_variables, read_settings
-from ploy_connector_aws.spec import ConfigurationError
-
-DEFAULT_FILE = Path("ploy.toml")
-"""The configuration file that ``setup`` writes by default."""
 
 _CONFIG = "--config"
 
@@ -40,27 +31,6 @@ def find_config_file(arguments: Sequence[str]) -> str | None:
     found = [after for before, after in pairwise(arguments) if before == _CONFIG]
     found += [each.removeprefix(f"{_CONFIG}=") for each in arguments if each.startswith(f"{_CONFIG}=")]
     return found[-1] if found else None
-
-
-def read_operator_settings(config: Path | None, connector: str | None, *, debug: bool) -> OperatorSettings:
-    """Set up logging, and read the configuration; ``--connector`` takes precedence over the connector in it.
-
-    Raises:
-        ConfigurationError: It is invalid or missing, or the connector is not installed.
-    """
-    logs.configure(debug=debug, for_people=True)
-    if config is None and not has_variables(os.environ):
-        option = f"--config {DEFAULT_FILE}"
-        is_set_up = DEFAULT_FILE.is_file()
-        raise ConfigurationError(
-            "No configuration: give --config FILE, or set the environment variables.",
-            fix=f"add {option} to the command" if is_set_up else f"run ploy-connector setup, then add {option}",
-        )
-    settings = read_settings(config)
-    if connector is not None:
-        settings = settings.with_connector(connector, "--connector")
-    require_connector(settings)
-    return settings
 
 
 def program_name() -> str:

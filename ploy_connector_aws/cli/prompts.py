@@ -131,7 +131,7 @@ class WizardPrompts:
     def _show_value(self, field: WizardField) -> None:
         title = self._session.title_of(field.name)
         value = self._session.suggestion(field) if field.name in self._session.values else None
-        shown = f"[bold green]{text(value)}[/]" if value else "[yellow]not set yet; set it at Ploy[/]"
+        shown = f"[bold green]{text(value)}[/]" if value else "[yellow]not set yet; set it in Ploy[/]"
         self._out.print(f"{text(title)}: {shown}\n", soft_wrap=True)
 
     def _ask_field(self, field: WizardField) -> None:
@@ -238,7 +238,7 @@ def choose_integration(
             return ChosenIntegration(settings.platform, chosen, is_editable=_is_editable(platform, chosen))
         platform.put_manifest(installed.manifest)
         created = platform.create_integration(wire.IntegrationRequest(connector=installed.name)).integration
-    out.print(f"Created the integration [bold]{text(created.id)}[/] at Ploy.", soft_wrap=True)
+    out.print(f"Created the integration [bold]{text(created.id)}[/] in Ploy.", soft_wrap=True)
     return ChosenIntegration(settings.platform, created, is_editable=True)
 
 

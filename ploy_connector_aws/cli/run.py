@@ -11,12 +11,13 @@ from typing import Annotated
 import typer
 
 from ploy_connector_aws.runtime import logs
+from ploy_connector_aws.runtime.integration import read_operator_settings
 from ploy_connector_aws.runtime.service.sources import refuse_shared_variables
 from ploy_connector_aws.runtime.service.supervisor import LAST_RESORT_SECONDS, Service
 from ploy_connector_aws.runtime.settings import CONFIG_FILE_VARIABLE
 
 from .exit_codes import Exit
-from .options import AsJson, Debug, read_operator_settings
+from .options import AsJson, Debug
 from .output import console, print_json, stream
 from .stopping import stop_on_signals
 

@@ -19,6 +19,7 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime import logs
 from ploy_connector_aws.runtime.integration import find_connector, open_platform, read_config, reject_generated
 from ploy_connector_aws.runtime.settings import (
+    DEFAULT_FILE,
     IntegrationSettings,
     OperatorSettings,
     override_config,
@@ -29,7 +30,7 @@ from ploy_connector_aws.spec.templates import escape
 
 from .check import exit_of, print_report, test_connection
 from .exit_codes import Exit
-from .options import DEFAULT_FILE, AsJson, ConfigFile, ConnectorName, Debug, program_name
+from .options import AsJson, ConfigFile, ConnectorName, Debug, program_name
 from .output import console, print_json, text, write
 from .prompts import Prompt, WizardPrompts, choose_integration
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from ploy_connector_aws.runtime.integration import open_connector, open_platform
+from ploy_connector_aws.runtime.integration import open_connector, open_platform, read_operator_settings
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.runtime.snapshot.history import History, HistoryEntry
 from ploy_connector_aws.runtime.snapshot.lock import SyncLock, TaskLock
@@ -23,7 +23,7 @@ from ploy_connector_aws.runtime.tasks.journal import Journal
 from ploy_connector_aws.spec import ConfigurationError, ConnectorContext, RecordKey
 
 from .exit_codes import Exit
-from .options import AsJson, ConfigFile, ConnectorName, Debug, read_operator_settings
+from .options import AsJson, ConfigFile, ConnectorName, Debug
 from .output import (
     console,
     counts_table,
@@ -57,7 +57,7 @@ _STATES = {
     "reading": "was interrupted while reading; the next sync resumes it, or starts again",
     "compared": "waits for its upload to Ploy",
     "pushing": "was interrupted during its upload; the next sync finds out whether Ploy has it",
-    "held": "waits at Ploy until a person approves it",
+    "held": "waits in Ploy until a person approves it",
 }
 
 
@@ -158,7 +158,7 @@ def print_result(out: Console, result: SyncResult) -> None:
     """Print the result of a sync for people."""
     answer, changes, run = result.answer, result.changes, result.run
     if changes is None or run is None:
-        out.print("The integration is paused at Ploy; nothing was read.")
+        out.print("The integration is paused in Ploy; nothing was read.")
         return
     if result.status == "waiting":
         reason = result.error.message if result.error else "Ploy does not accept it yet."
@@ -228,7 +228,7 @@ def _print_preview(out: Console, found: previews.Preview) -> None:
         out.print(f"[bold yellow]Would be held for review:[/] {text(reason)}")
     print_unproven(out, found.run.scopes())
     print_kept(out, found.run)
-    out.print("[dim]Preview: nothing was changed, here or at Ploy.[/]")
+    out.print("[dim]Preview: nothing was changed, here or in Ploy.[/]")
 
 
 def _describe(found: previews.Preview, change: previews.PreviewedChange) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ploy_connector_aws.spec.records import RecordType
 
@@ -23,10 +24,10 @@ NAME = (
 
 
 class FoundRecord(NamedTuple):
-    """A record, with its content as JSON."""
+    """A record, with its content as JSON values."""
 
     id: str
-    body: bytes
+    content: dict[str, Any]
     is_unproven: bool
 
 
@@ -37,20 +38,21 @@ class Listing(NamedTuple):
     total: int
 
 
-def list_records(
-    db: sqlite3.Connection,
-    tables: Tables,
-    type_: RecordType,
-    *,
-    text: str = "",
-    sort: str = "name",
-    is_descending: bool = False,
-    offset: int = 0,
-    limit: int = 50,
-    only_grantable: bool = False,
-) -> Listing:
-    """List the records of a type that contain a text, ignoring case; all of them for an empty text."""
-    assert sort in SORTED, "it becomes part of a statement"
+class Search(NamedTuple):
+    """What a list shows: the records that contain a text, ignoring case, and which page of them."""
+
+    text: str = ""
+    """Empty for all records."""
+    sort: str = "name"
+    is_descending: bool = False
+    offset: int = 0
+    limit: int = 50
+    only_grantable: bool = False
+
+
+def list_records(db: sqlite3.Connection, tables: Tables, type_: RecordType, search: Search) -> Listing:
+    """List the records of a type."""
+    assert search.sort in SORTED, "it becomes part of a statement"
     fields = " || char(10) || ".join(
         ["r.id", *(f"coalesce(json_extract(b.body, '$.{field}'), '')" for field in (*SEARCHED, "emails"))]
     )
@@ -58,18 +60,21 @@ def list_records(
         f"FROM {tables.records} r JOIN {tables.bodies} b ON b.rowid = r.body WHERE r.type = :type"
         f" AND (:text = '' OR instr(casefold({fields}), casefold(:text)))"
     )
-    if only_grantable:
+    if search.only_grantable:
         where += " AND json_extract(b.body, '$.grantable')"
     use_casefold(db)
-    values = {"type": type_, "text": text, "limit": limit, "offset": offset}
-    by = f"casefold({NAME})" if sort == "name" else f"json_extract(b.body, '$.{sort}')"
+    values = {"type": type_, "text": search.text, "limit": search.limit, "offset": search.offset}
+    by = f"casefold({NAME})" if search.sort == "name" else f"json_extract(b.body, '$.{search.sort}')"
+    direction = "DESC" if search.is_descending else "ASC"
     rows = db.execute(
         f"SELECT r.id, b.body, r.is_unproven {where}"
-        f" ORDER BY {by} {'DESC' if is_descending else 'ASC'}, casefold({NAME}), r.id LIMIT :limit OFFSET :offset",
+        f" ORDER BY {by} {direction}, casefold({NAME}), r.id LIMIT :limit OFFSET :offset",
         values,
     ).fetchall()
     total: int = db.execute(f"SELECT count(*) {where}", values).fetchone()[0]
-    return Listing(tuple(FoundRecord(id_, body, bool(is_unproven)) for id_, body, is_unproven in rows), total)
+    return Listing(
+        tuple(FoundRecord(id_, json.loads(body), bool(is_unproven)) for id_, body, is_unproven in rows), total
+    )
 
 
 def find_accounts(db: sqlite3.Connection, tables: Tables, text: str) -> list[str]:

@@ -26,17 +26,9 @@ class ScopeState:
     """None where it is proven."""
 
     @classmethod
-    def of_row(
-        cls,
-        name: str,
-        parent: str | None,
-        is_announced: int,
-        ending: ScopeEnding | None,
-        failure: str | None,
-        origin: str | None,
-        unproven_since: str | None,
-    ) -> ScopeState:
-        """Convert the columns of a table of scopes, which are in the order of the fields."""
+    def of_row(cls, row: tuple[Any, ...]) -> ScopeState:
+        """Convert a row of a table of scopes, with its columns in the order of the fields."""
+        name, parent, is_announced, ending, failure, origin, unproven_since = row
         return cls(
             name,
             parent,

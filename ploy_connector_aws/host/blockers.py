@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+
+from ploy_connector_aws.spec import Check
+
+CONNECTION_TEST, PLATFORM = "connection_test", "platform"
+"""Sources of blockers; others are loops that do not run."""
 
 
 @dataclass(frozen=True)
@@ -23,3 +29,8 @@ class Blocker:
         """Convert to JSON values."""
         since = self.since.isoformat(timespec="seconds") if self.since else None
         return {"source": self.source, "code": self.code, "message": self.message, "since": since}
+
+
+def to_blockers(checks: Iterable[Check]) -> tuple[Blocker, ...]:
+    """Convert the blocking checks of a connection report, each under its name, to blockers."""
+    return tuple(Blocker(CONNECTION_TEST, each.name, each.message) for each in checks)

@@ -18,9 +18,9 @@ from ploy_connector_aws.spec.errors import InvalidAnswerError
 from ploy_connector_aws.spec.records import grant_id
 
 from .connectors import Connector
-from .hook_calls import LONGEST_MESSAGE, to_text
 from .page_check import CLOCK_TOLERANCE
 from .redaction import redact, redact_values
+from .safe_errors import LONGEST_MESSAGE, to_text
 
 Kind: TypeAlias = Literal["grant", "revoke"]
 

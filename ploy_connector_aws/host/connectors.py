@@ -1,27 +1,54 @@
-"""Checking a connector class, and opening one instance of it per integration."""
+"""Opening one instance of a connector per integration, checking its hooks, and calling them.
+
+Whatever a hook raises or returns, a host gets an error of the specification. The text of an exception that is not a
+``ConnectorError`` is never repeated.
+"""
 
 from __future__ import annotations
 
+import dis
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, cast
+import sys
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import Any, NamedTuple, cast
 
 import pluggy
 from pydantic import ValidationError
 
 from ploy_connector_aws.spec.bounds import describe_errors
 from ploy_connector_aws.spec.context import ConnectorContext
-from ploy_connector_aws.spec.errors import ConfigurationError, PloyError
+from ploy_connector_aws.spec.errors import (
+    ConfigurationError,
+    ConnectorError,
+    HookFailedError,
+    InvalidAnswerError,
+    PloyError,
+)
 from ploy_connector_aws.spec.hooks import PROJECT_NAME, ConnectorHooks
-from ploy_connector_aws.spec.manifest import SPEC_VERSION, Manifest
+from ploy_connector_aws.spec.manifest import Manifest
+from ploy_connector_aws.spec.pages import Page
 from ploy_connector_aws.spec.reports import Check, ConnectionReport
 
-from .hook_calls import LIST_HOOKS, HookCalls, find_line, to_safe_report, to_text
-from .redaction import MINIMUM_SECRET_LENGTH, Redactor, find_secrets, remember_secrets
+from .redaction import MINIMUM_SECRET_LENGTH, Redactor, find_secrets, redact, remember_secrets
+from .safe_errors import (
+    LONGEST_MESSAGE,
+    describe_exception,
+    find_line,
+    to_safe_error,
+    to_safe_report,
+    to_text,
+    type_name,
+)
+
+LIST_HOOKS = ("list_accounts", "list_entitlements", "list_resources")
+"""The hooks of a sync, in the order in which a host calls them."""
 
 REQUIRED_HOOKS = ("configure", "test_connection")
-_LONGEST_REASON = 300
 
 HOOKS = tuple(name for name in vars(ConnectorHooks) if not name.startswith("_"))
 
@@ -170,82 +197,170 @@ def _find_problems(hook: str, implementation: pluggy.HookImpl) -> Iterator[str]:
         yield f"hook {hook!r} is a wrapper, and there is nothing to wrap"
 
 
-def check_connectors(classes: Iterable[tuple[str, type]]) -> dict[str, InstalledConnector]:
-    """Check connector classes, given with the names of their distributions.
-
-    Raises:
-        InvalidConnectorError: One of them breaks the specification; the message names its distribution.
-    """
-    connectors: dict[str, InstalledConnector] = {}
-    for distribution, connector_class in classes:
-        connector = check_connector(distribution, connector_class)
-        other = connectors.setdefault(connector.name, connector)
-        if other is not connector:
-            raise InvalidConnectorError(
-                connector.distribution,
-                f"its name {connector.name!r} is already taken by distribution {other.distribution!r}",
-            )
-    return connectors
-
-
-def check_connector(distribution: str, connector_class: type) -> InstalledConnector:
-    """Check one connector class.
-
-    Raises:
-        InvalidConnectorError: It breaks the specification; the message names its distribution.
-    """
-    name = connector_class.__name__
-    try:
-        manifest = connector_class.manifest  # type: ignore[attr-defined]
-    except AttributeError:
-        manifest = None
-    except Exception as error:
-        raise InvalidConnectorError(
-            distribution, f"the manifest of class {name!r} cannot be read ({describe_exception(error)})"
-        ) from error
-    if not isinstance(manifest, Manifest):
-        given = "" if manifest is None else f", only something of type {type(manifest).__name__!r}"
-        raise InvalidConnectorError(distribution, f"class {name!r} has no class attribute 'manifest'{given}")
-    manifest = _check_manifest(distribution, manifest)
-    opened = Connector(InstalledConnector(distribution, connector_class, manifest))
-    hooks = tuple(name for name in HOOKS if opened.implements(name))
-    return replace(opened.installed, manifest=manifest.model_copy(update={"hooks": hooks}))
-
-
-def _check_manifest(distribution: str, manifest: Manifest) -> Manifest:
-    """Validate a manifest again, as its author may have bypassed the model."""
-    version = vars(manifest).get("spec_version")
-    if version != SPEC_VERSION or type(version) is not int:
-        raise InvalidConnectorError(
-            distribution, f"it needs hook specification {version!r}; this host supports {SPEC_VERSION}"
-        )
-    try:
-        return Manifest.model_validate_json(manifest.model_dump_json(warnings="error"))
-    except ValidationError as error:
-        raise InvalidConnectorError(distribution, f"its manifest is not valid ({describe_errors(error)})") from None
-    except Exception as error:
-        raise InvalidConnectorError(distribution, f"its manifest is not valid ({describe_exception(error)})") from error
-
-
-def describe_exception(error: BaseException) -> str:
-    """Describe an exception raised before any settings were read: its type, the first line of its text, a place.
-
-    Returns:
-        E.g. ``ModuleNotFoundError: No module named 'okta', at staff/plugin.py line 3``.
-    """
-    if isinstance(error, ValidationError):
-        text = f"{error.title}: {describe_errors(error)}"
-    else:
-        try:
-            text = to_text(next(iter(str(error).splitlines()), ""), _LONGEST_REASON)
-        except Exception:  # noqa: BLE001 - an author's class may do anything
-            text = ""
-    line = find_line(error.__traceback__)
-    return to_text(type(error).__name__, 100) + (f": {text}" if text else "") + (f", at {line}" if line else "")
-
-
 def _first_line(error: Exception) -> str:
     """The message of pluggy, without the lines for its developers."""
     lines = str(error).splitlines()
     message = lines[0].split(" in plugin ")[0]
     return f"{message}: {lines[-1].strip()}" if len(lines) > 1 else message
+
+
+class HookCall(NamedTuple):
+    """The hook, and its connector, that runs in this thread."""
+
+    connector: str
+    hook: str
+
+
+_current: ContextVar[HookCall | None] = ContextVar("hook_call", default=None)
+
+
+def current_call() -> HookCall | None:
+    """Return the hook that runs in this thread, for the log; None outside of hooks."""
+    return _current.get()
+
+
+@dataclass
+class _Position:
+    """The progress of a list hook."""
+
+    pages: int = 0
+    scope: str | None = None
+
+    def __str__(self) -> str:
+        pages = f"{self.pages} page" + ("" if self.pages == 1 else "s")
+        return f"after {pages}, last scope {redact(self.scope)!r}" if self.scope is not None else f"after {pages}"
+
+
+class HookCalls:
+    """Calls hooks by their names, as ``calls.list_accounts(skip=…)``. Raises errors of ``spec.errors`` only.
+
+    Args:
+        connector: The connector's name.
+        connector_class: Its class; lines of its package are named in errors.
+        relay: pluggy's hook relay.
+    """
+
+    def __init__(self, connector: str, connector_class: type, relay: Any) -> None:
+        self._connector = connector
+        self._home = _home_of(connector_class)
+        self._relay = relay
+
+    def __getattr__(self, hook: str) -> Callable[..., Any]:
+        """The hook of that name."""
+        return partial(self._call, hook, getattr(self._relay, hook))
+
+    def _call(self, hook: str, caller: Callable[..., Any], **arguments: Any) -> Any:
+        with self._running(hook, _Position()):
+            answer = caller(**arguments)
+        if hook in LIST_HOOKS:
+            return self._pages(hook, answer)
+        return self._to_report(answer) if hook == "test_connection" else answer
+
+    def _pages(self, hook: str, answer: Any) -> Generator[Page, None, None]:
+        """Yield the pages of a list hook, which runs while the next page is requested."""
+        position = _Position()
+        if isinstance(answer, Page | str | bytes | dict):
+            raise self._wrong_type(hook, answer, "an iterator of Page", "returned")
+        with self._running(hook, position):
+            try:
+                pages = iter(answer)
+            except TypeError:
+                raise self._wrong_type(hook, answer, "an iterator of Page", "returned") from None
+        try:
+            while True:
+                with self._running(hook, position):
+                    try:
+                        page = next(pages)
+                    except StopIteration:
+                        return
+                if not isinstance(page, Page):
+                    raise self._wrong_type(hook, page, "a Page", "gave", position)
+                position.pages += 1
+                scope = getattr(page, "scope", None)
+                position.scope = scope if isinstance(scope, str) else None
+                yield page
+        finally:
+            # The end of the hook does not affect the pages that were read.
+            with suppress(BaseException), self._running(hook, position):
+                getattr(pages, "close", lambda: None)()
+
+    def _to_report(self, answer: Any) -> ConnectionReport:
+        if not isinstance(answer, ConnectionReport):
+            raise self._wrong_type("test_connection", answer, "a ConnectionReport", "returned")
+        with self._running("test_connection", _Position()):
+            return to_safe_report(answer)
+
+    def _wrong_type(
+        self, hook: str, given: Any, expected: str, verb: str, position: _Position | None = None
+    ) -> InvalidAnswerError:
+        name = "None" if given is None else f"a {type_name(given)}"
+        hint = "; does it end without return or yield" if given is None else ""
+        where = f", {position}" if position is not None else ""
+        return InvalidAnswerError(
+            f"the connector failed unexpectedly (TypeError): {hook} {verb} {name} where {expected} is expected{hint};"
+            f" connector {self._connector!r}, hook {hook}{where}"
+        )
+
+    @contextmanager
+    def _running(self, hook: str, position: _Position) -> Iterator[None]:
+        """Name the hook in the log during the block, and convert every exception into an error of the specification."""
+        token = _current.set(HookCall(self._connector, hook))
+        try:
+            yield
+        except InvalidAnswerError:
+            raise
+        except ConnectorError as error:
+            safe = to_safe_error(error, self._where(error, hook, position))
+            if safe is error:
+                raise
+            raise safe from error
+        except BaseException as error:
+            if isinstance(error, Exception) or _is_mistake(error):
+                raise self._failed(error, hook, position) from error
+            error.add_note(f"Raised by {self._where(error, hook, position)}.")
+            raise
+        finally:
+            _current.reset(token)
+
+    def _failed(self, error: BaseException, hook: str, position: _Position) -> HookFailedError:
+        details = f": {describe_errors(error)}" if isinstance(error, ValidationError) else ""
+        subject = f" of {error.title}" if isinstance(error, ValidationError) else ""
+        where = self._where(error, hook, position)
+        return HookFailedError(
+            to_text(
+                f"the connector failed unexpectedly ({type_name(error)}{redact(subject)}){redact(details)}; {where}",
+                LONGEST_MESSAGE,
+            )
+        )
+
+    def _where(self, error: BaseException, hook: str, position: _Position) -> str:
+        line = find_line(error.__traceback__, self._home)
+        parts = [f"connector {self._connector!r}", f"hook {hook}"]
+        if hook in LIST_HOOKS:
+            parts.append(str(position))
+        return ", ".join((*parts, *([line] if line else [])))
+
+
+def _is_mistake(error: BaseException) -> bool:
+    """Whether a hook raised it by mistake, such as SystemExit. Otherwise it ends the process, as Ctrl-C does."""
+    if isinstance(error, KeyboardInterrupt):
+        return _raises_by_statement(error.__traceback__)
+    return type(error).__module__.partition(".")[0] in ("builtins", "asyncio")
+
+
+def _raises_by_statement(traceback: TracebackType | None) -> bool:
+    """Whether the innermost line is a ``raise``: Python raises KeyboardInterrupt for a signal between any two steps."""
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    if traceback is None:
+        return False
+    return dis.opname[traceback.tb_frame.f_code.co_code[traceback.tb_lasti]] == "RAISE_VARARGS"
+
+
+def _home_of(connector_class: type) -> tuple[str, ...]:
+    """The file or folder of the package of a class, with a trailing separator."""
+    top = sys.modules.get(connector_class.__module__.partition(".")[0])
+    module = sys.modules.get(connector_class.__module__)
+    found = [f"{folder}/" for folder in getattr(top, "__path__", ())]
+    file = getattr(module, "__file__", None)
+    return (*found, *([file] if isinstance(file, str) else []))

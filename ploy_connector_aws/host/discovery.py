@@ -1,4 +1,4 @@
-"""Finding the installed connectors independently: a broken one does not affect the others.
+"""Finding the installed connectors, and checking each independently: a broken one does not affect the others.
 
 The name of an entry point is the name of its connector, so one can be loaded without the others.
 """
@@ -9,17 +9,22 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from importlib.metadata import Distribution, EntryPoint, distributions
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ploy_connector_aws.spec.hooks import PROJECT_NAME
+from pydantic import ValidationError
 
-from .connectors import InstalledConnector, InvalidConnectorError, check_connector, describe_exception
-from .hook_calls import to_text
+from ploy_connector_aws.spec.bounds import describe_errors
+from ploy_connector_aws.spec.hooks import PROJECT_NAME
+from ploy_connector_aws.spec.manifest import SPEC_VERSION, Manifest
+
+from .connectors import HOOKS, Connector, InstalledConnector, InvalidConnectorError
+from .safe_errors import describe_exception, to_text
 
 LOAD_SECONDS = 20.0
 """Time limit for reading a distribution's metadata, and for importing and checking its connector."""
@@ -237,6 +242,45 @@ def _load_now(candidate: _Candidate) -> InstalledConnector:
     return connector
 
 
+def check_connector(distribution: str, connector_class: type) -> InstalledConnector:
+    """Check one connector class.
+
+    Raises:
+        InvalidConnectorError: It breaks the specification; the message names its distribution.
+    """
+    name = connector_class.__name__
+    try:
+        manifest = connector_class.manifest  # type: ignore[attr-defined]
+    except AttributeError:
+        manifest = None
+    except Exception as error:
+        raise InvalidConnectorError(
+            distribution, f"the manifest of class {name!r} cannot be read ({describe_exception(error)})"
+        ) from error
+    if not isinstance(manifest, Manifest):
+        given = "" if manifest is None else f", only something of type {type(manifest).__name__!r}"
+        raise InvalidConnectorError(distribution, f"class {name!r} has no class attribute 'manifest'{given}")
+    manifest = _check_manifest(distribution, manifest)
+    opened = Connector(InstalledConnector(distribution, connector_class, manifest))
+    hooks = tuple(name for name in HOOKS if opened.implements(name))
+    return replace(opened.installed, manifest=manifest.model_copy(update={"hooks": hooks}))
+
+
+def _check_manifest(distribution: str, manifest: Manifest) -> Manifest:
+    """Validate a manifest again, as its author may have bypassed the model."""
+    version = vars(manifest).get("spec_version")
+    if version != SPEC_VERSION or type(version) is not int:
+        raise InvalidConnectorError(
+            distribution, f"it needs hook specification {version!r}; this host supports {SPEC_VERSION}"
+        )
+    try:
+        return Manifest.model_validate_json(manifest.model_dump_json(warnings="error"))
+    except ValidationError as error:
+        raise InvalidConnectorError(distribution, f"its manifest is not valid ({describe_errors(error)})") from None
+    except Exception as error:
+        raise InvalidConnectorError(distribution, f"its manifest is not valid ({describe_exception(error)})") from error
+
+
 @contextmanager
 def _rejecting(distribution: str, problem: str) -> Iterator[None]:
     """Convert every exception of the block, also SystemExit, into an ``InvalidConnectorError``; Ctrl-C stays."""
@@ -261,20 +305,15 @@ def _within(seconds: float, work: Callable[[], _T]) -> _T:
         _TooSlowError: It did not end; its thread is abandoned.
         Exception: The exception of the function.
     """
-    answer: list[_T] = []
-    raised: list[BaseException] = []
+    future: Future[_T] = Future()
 
     def run() -> None:
         try:
-            answer.append(work())
+            future.set_result(work())
         except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
-            raised.append(error)
+            future.set_exception(error)
 
-    thread = threading.Thread(target=run, name="load-connector", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if raised:
-        raise raised[0]
-    if not answer:
+    threading.Thread(target=run, name="load-connector", daemon=True).start()
+    if wait([future], seconds).not_done:
         raise _TooSlowError
-    return answer[0]
+    return future.result()

@@ -18,8 +18,8 @@ from ploy_connector_aws.spec.errors import InvalidAnswerError
 from ploy_connector_aws.spec.pages import Failure, Page
 from ploy_connector_aws.spec.records import Record, to_checked_json
 
-from .hook_calls import LONGEST_FIX, LONGEST_MESSAGE, to_text
 from .redaction import Redactor, redact
+from .safe_errors import LONGEST_FIX, LONGEST_MESSAGE, to_text
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """The tolerated difference between the clocks of two machines."""

@@ -226,11 +226,9 @@ def redact_values(value: Any) -> Any:
     """Replace every known secret in JSON values, names of members included."""
     if isinstance(value, str):
         return redact(value)
-    if isinstance(value, Mapping):
-        return {redact(name) if isinstance(name, str) else name: redact_values(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(redact_values(each) for each in value) if type(value) in (list, tuple) else value
-    return value
+    if isinstance(value, dict):
+        return {redact(name): redact_values(each) for name, each in value.items()}
+    return [redact_values(each) for each in value] if isinstance(value, list) else value
 
 
 def find_secrets(schema: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

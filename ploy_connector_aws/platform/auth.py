@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -13,7 +11,6 @@ from pydantic import SecretStr
 
 from ploy_connector_aws.spec.errors import ConfigurationError
 
-TOKEN_VARIABLE = "PLOY_TOKEN"  # noqa: S105 - the variable's name
 _LARGEST_TOKEN = 4096
 
 
@@ -37,29 +34,11 @@ class TokenSource:
             raise ConfigurationError(
                 "Give Ploy's token either as a value or as a file.",
                 field="platform.token",
-                fix=f"set platform.token_file, platform.token or {TOKEN_VARIABLE}",
+                fix="set platform.token_file, platform.token or PLOY_TOKEN",
             )
         self._file = file
         self._setting = setting
         self._token = None if token is None else _checked(token.get_secret_value(), "platform.token")
-
-    @classmethod
-    def find(
-        cls,
-        *,
-        token: SecretStr | None = None,
-        file: Path | None = None,
-        setting: str = "platform.token_file",
-        environment: Mapping[str, str] = os.environ,
-    ) -> TokenSource:
-        """Choose the source: ``PLOY_TOKEN`` takes precedence over the configured value or file.
-
-        Raises:
-            ConfigurationError: No token is configured, or more than one.
-        """
-        if TOKEN_VARIABLE in environment:
-            return cls(token=SecretStr(environment[TOKEN_VARIABLE]))
-        return cls(token=token, file=file, setting=setting)
 
     def token(self) -> SecretStr:
         """Return the token.

@@ -173,12 +173,7 @@ class PlatformClient:
             "content-digest": wire.to_content_digest(wire.digest_of(body)),
         }
         path = f"{_of(integration_id, sync_id)}/batches/{number}"
-        return self._answer(
-            "put_batch",
-            self._http.build_request("PUT", self._base + path, content=body, headers=headers),
-            wire.BatchAnswer,
-            self._exchange_seconds,
-        )
+        return self._call("put_batch", "PUT", path, wire.BatchAnswer, body, headers)
 
     def sync_status(self, integration_id: str, sync_id: str) -> wire.SyncStatus | None:
         """Read the state of a sync; None if the platform does not know it."""
@@ -256,7 +251,8 @@ class PlatformClient:
         method: str,
         path: str,
         answer: type[_Answer],
-        body: BaseModel | None = None,
+        body: BaseModel | bytes | None = None,
+        headers: dict[str, str] | None = None,
         *,
         exchange_seconds: float | None = None,
         is_waited_for: bool = False,
@@ -268,7 +264,8 @@ class PlatformClient:
             method: Of HTTP.
             path: Below the prefix of the contract.
             answer: The model of the answer.
-            body: The request.
+            body: The request; JSON, unless the headers state another media type.
+            headers: Those of the body.
             exchange_seconds: The total limit of one attempt, where it is not the usual one.
             is_waited_for: Ploy may be silent up to that limit: it compares everything, or waits for tasks.
         """
@@ -276,13 +273,10 @@ class PlatformClient:
         request = self._http.build_request(
             method,
             self._base + path,
-            content=body.model_dump_json().encode() if body else None,
-            headers={"content-type": "application/json"} if body else None,
+            content=body.model_dump_json().encode() if isinstance(body, BaseModel) else body,
+            headers=headers or ({"content-type": "application/json"} if body else None),
             timeout=httpx.Timeout(limit, connect=self._http.timeout.connect) if is_waited_for else self._http.timeout,
         )
-        return self._answer(call, request, answer, limit)
-
-    def _answer(self, call: str, request: httpx.Request, answer: type[_Answer], limit: float) -> _Answer:
         try:
             return answer.model_validate_json(self._send(call, request, limit))
         except ValidationError as error:

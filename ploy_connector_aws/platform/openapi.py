@@ -44,9 +44,9 @@ class Call(NamedTuple):
     method: str
     path: str
     summary: str
-    sends: type[BaseModel] | None
     answers: dict[int, tuple[type[BaseModel], str]]
     refusals: tuple[str, ...]
+    sends: type[BaseModel] | None = None
 
 
 _ANY = ("token_rejected", "unavailable")
@@ -66,7 +66,6 @@ CALLS = (
         method="GET",
         path="/integrations",
         summary="Read the integrations of this token, with their settings, which contain secrets.",
-        sends=None,
         answers={200: (wire.Integrations, "The enabled integrations.")},
         refusals=_ANY,
     ),
@@ -148,7 +147,6 @@ CALLS = (
         method="PUT",
         path=_SYNC + "/batches/{number}",
         summary="Stage a batch. The same number with the same digest again changes nothing.",
-        sends=None,
         answers={200: (wire.BatchAnswer, "All of its lines are staged.")},
         refusals=(
             *(*_ONE, *_BODY, "body_unreadable", "digest_mismatch", "not_gzip_ndjson", "lines_rejected"),
@@ -160,7 +158,6 @@ CALLS = (
         method="GET",
         path=_SYNC,
         summary="Read the state of a sync, the batches that have arrived, and the answer of the commit.",
-        sends=None,
         answers={200: (wire.SyncStatus, "The current state.")},
         refusals=(*_ONE, "sync_unknown"),
     ),
@@ -182,7 +179,6 @@ CALLS = (
         method="POST",
         path=_SYNC + "/abort",
         summary="Discard what is staged for an open sync. A committed or held one stays as it is.",
-        sends=None,
         answers={200: (wire.SyncStatus, "The current state.")},
         refusals=(*_ONE, "sync_unknown"),
     ),

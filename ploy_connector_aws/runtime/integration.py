@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from ploy_connector_aws import __version__
 from ploy_connector_aws.host import Connector, InstalledConnector, find_connectors
-from ploy_connector_aws.host.hook_calls import LONGEST_MESSAGE, to_text
 from ploy_connector_aws.host.redaction import find_secrets
+from ploy_connector_aws.host.safe_errors import LONGEST_MESSAGE, to_text
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.auth import TokenSource
 from ploy_connector_aws.platform.client import PlatformClient
@@ -22,12 +24,41 @@ from ploy_connector_aws.platform.retry import RetryPolicy
 from ploy_connector_aws.spec import ConfigurationError, ConnectorContext
 from ploy_connector_aws.spec.hooks import ConnectorHooks
 
+from . import logs
 from .memory import SnapshotMemory
-from .settings import OperatorSettings, override_config, refuse_misspelt
+from .settings import DEFAULT_FILE, OperatorSettings, has_variables, override_config, read_settings, refuse_misspelt
 from .snapshot.store import Store
 from .snapshot.verified_changes import VerifiedChangeLog
 from .sync.engine import Sync, SyncContext, SyncResult
 from .sync.ingest import OnProgress
+
+
+def read_operator_settings(config: Path | None, connector: str | None, *, debug: bool) -> OperatorSettings:
+    """Set up a command's log, and read the configuration; ``--connector`` takes precedence over the connector in it.
+
+    Args:
+        config: The value of ``--config``.
+        connector: The value of ``--connector``.
+        debug: Whether ``--debug`` is given.
+
+    Raises:
+        ConfigurationError: It is invalid or missing, or the connector is not installed.
+    """
+    logs.configure(debug=debug, for_people=True)
+    if config is None and not has_variables(os.environ):
+        option = f"--config {DEFAULT_FILE}"
+        is_set_up = DEFAULT_FILE.is_file()
+        raise ConfigurationError(
+            "No configuration: give --config FILE, or set the environment variables.",
+            fix=f"add {option} to the command" if is_set_up else f"run ploy-connector setup, then add {option}",
+        )
+    settings = read_settings(config)
+    if connector is not None:
+        settings = settings.with_connector(connector, "--connector")
+    if "connector" in settings.integration.model_fields_set:  # also for commands that do not open it
+        with settings.naming():
+            find_connector(settings.integration.connector)
+    return settings
 
 
 def find_connector(name: str) -> InstalledConnector:
@@ -48,18 +79,6 @@ def find_connector(name: str) -> InstalledConnector:
         f"{'; ' if refused else ''}{refused}.",
         field="integration.connector",
     )
-
-
-def require_connector(settings: OperatorSettings) -> None:
-    """Check that the connector named in the settings is installed, for commands that do not open it.
-
-    Raises:
-        ConfigurationError: It is not.
-        InvalidConnectorError: It breaks the specification.
-    """
-    if "connector" in settings.integration.model_fields_set:
-        with settings.naming():
-            find_connector(settings.integration.connector)
 
 
 def open_platform(
@@ -84,9 +103,7 @@ def open_platform(
     with settings.naming():
         return PlatformClient(
             platform.url,
-            TokenSource.find(
-                token=platform.token, file=platform.token_file, setting=settings.locate("platform.token_file")
-            ),
+            TokenSource(token=platform.token, file=platform.token_file, setting=settings.locate("platform.token_file")),
             retry=retry,
             on_attempt=on_attempt,
             watch=watch,
@@ -227,7 +244,7 @@ def refuse_other_connector(settings: OperatorSettings, integration: wire.Integra
     own = settings.integration
     if "connector" in own.model_fields_set and own.connector != integration.connector:
         raise ConfigurationError(
-            f"The integration {integration.id} has the connector {integration.connector!r} at Ploy, not "
+            f"The integration {integration.id} has the connector {integration.connector!r} in Ploy, not "
             f"{own.connector!r}.",
             field="integration.connector",
             fix=f'set it to "{integration.connector}", or leave it out',

@@ -17,7 +17,7 @@ import structlog
 from structlog.contextvars import bind_contextvars, bound_contextvars, merge_contextvars
 from structlog.typing import Processor
 
-from ploy_connector_aws.host.hook_calls import current_call
+from ploy_connector_aws.host.connectors import current_call
 from ploy_connector_aws.host.redaction import redact
 
 _Event = MutableMapping[str, Any]

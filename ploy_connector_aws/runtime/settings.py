@@ -20,6 +20,9 @@ from ploy_connector_aws.spec.bounds import OutsideId
 from ploy_connector_aws.spec.lists import split_list
 
 DEFAULT_URL = "https://api.joinploy.com"
+DEFAULT_FILE = Path("ploy.toml")
+"""The configuration file that ``ploy-connector setup`` writes by default."""
+
 _MOST_LEVELS = 32
 _TOO_DEEP = f"it is nested more than {_MOST_LEVELS} levels deep"
 _STATE_HOME = Path("~/.local/state/ploy-connector")
@@ -28,7 +31,7 @@ _STATE_HOME = Path("~/.local/state/ploy-connector")
 class IntegrationSettings(FrozenModel):
     """The integration."""
 
-    id: OutsideId = Field(default="local", description="The integration's id at Ploy.")
+    id: OutsideId = Field(default="local", description="The integration's id in Ploy.")
     connector: str = Field(default="aws", description="The connector's name.")
 
     @field_validator("id")
@@ -141,11 +144,14 @@ VARIABLES: dict[str, tuple[str, str]] = {
     "PLOY_INTEGRATION_ID": ("integration", "id"),
     "PLOY_CONNECTOR": ("integration", "connector"),
     "PLOY_URL": ("platform", "url"),
-    "PLOY_TOKEN": ("platform", "token"),
     "PLOY_TOKEN_FILE": ("platform", "token_file"),
+    "PLOY_TOKEN": ("platform", "token"),
     "PLOY_STATE_DIR": ("state", "dir"),
 }
-"""Environment variables that override a value of the file. ``PLOY_CONFIG_<NAME>`` overrides ``config.<name>``."""
+"""Environment variables that override a value of the file; the last one that names a token counts.
+
+``PLOY_CONFIG_<NAME>`` overrides ``config.<name>``.
+"""
 
 CONFIG_FILE_VARIABLE = "PLOY_CONFIG_FILE"
 """The path of the file itself, although the name looks like a connector's setting ``file``."""

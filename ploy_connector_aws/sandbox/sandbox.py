@@ -29,7 +29,7 @@ class Sandbox:
         folder: Where the state, ``ploy.toml`` and ``environment`` are kept; readable by this user only.
         organisation: The contents of AWS.
         policy: The policy of the customer's role.
-        customer: The name of the customer's organisation at Ploy.
+        customer: The name of the customer's organisation in Ploy.
     """
 
     def __init__(

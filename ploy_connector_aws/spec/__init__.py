@@ -1,10 +1,9 @@
 """The public hook specification: everything that the author of a connector needs, and no AWS.
 
-Map: ``hooks`` (the hooks), ``context`` (of one instance), ``records``, ``pages`` (records inside scopes that
-prove completeness), ``changes`` (grant and revoke), ``reports`` (connection tests), ``progress`` (of a running test),
-``errors``, ``manifest`` (known before configuring), ``wizard`` (the set-up as data), ``templates`` (of its documents
-and links), ``bounds`` and ``expressions`` (accepted values), ``lists`` (comma lists), ``_models``
-(the base class).
+Map: ``hooks`` (the hooks), ``context`` (of one instance), ``records``, ``pages`` (records inside scopes that prove
+completeness), ``changes`` (grant and revoke), ``reports`` (connection tests, and their progress), ``errors``,
+``manifest`` (known before configuring), ``wizard`` (the set-up as data), ``templates`` (of its documents and links),
+``bounds`` and ``expressions`` (accepted values), ``lists`` (comma lists), ``_models`` (the base class).
 """
 
 from .changes import AccessChange, AccessPath, AccessRequest, KnownAccess
@@ -24,9 +23,8 @@ from .errors import (
 from .hooks import ConnectorHooks, hookimpl
 from .manifest import SPEC_VERSION, Manifest
 from .pages import Failure, Page
-from .progress import Progress, ignore_progress
 from .records import Account, Email, Entitlement, ExternalId, Grant, Record, RecordKey, Resource
-from .reports import Check, ConnectionReport
+from .reports import Check, ConnectionReport, Progress, ignore_progress
 from .templates import TemplateError, render
 from .wizard import (
     Document,

@@ -6,6 +6,7 @@ A model rejects a value that is out of bounds. A pause is only a hint, so it is 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeAlias
 
@@ -48,12 +49,18 @@ def is_id(text: object) -> bool:
     return isinstance(text, str) and re.fullmatch(_ID, text) is not None and text not in _DOTS
 
 
+def _rejected_fields(error: ValidationError) -> Iterator[tuple[str, str]]:
+    """Yield the fields that a model rejected, each with its type of error, without repeating any of the input."""
+    for each in error.errors(include_input=False, include_context=False, include_url=False):
+        # A key of a mapping is input as well: only what looks like the name of a field is shown.
+        parts = (str(part) for part in each["loc"])
+        names = (part if part.isdecimal() or _READABLE.fullmatch(part) else "?" for part in parts)
+        yield ".".join(names) or "the whole", each["type"]
+
+
 def field_of(error: ValidationError) -> str:
     """Name the first field that a model rejected, without repeating any of its input."""
-    # A key of a mapping is input as well: only what looks like the name of a field is shown.
-    first = error.errors(include_input=False, include_context=False, include_url=False)[0]
-    parts = (str(part) for part in first["loc"])
-    return ".".join(part if part.isdecimal() or _READABLE.fullmatch(part) else "?" for part in parts) or "the whole"
+    return next(_rejected_fields(error))[0]
 
 
 def describe_errors(error: ValidationError) -> str:
@@ -62,12 +69,7 @@ def describe_errors(error: ValidationError) -> str:
     Returns:
         E.g. ``kind literal_error, emails.0 model_type``; of more than three the first three.
     """
-    found = []
-    for each in error.errors(include_input=False, include_context=False, include_url=False):
-        parts = (str(part) for part in each["loc"])
-        names = [part if part.isdecimal() or _READABLE.fullmatch(part) else "?" for part in parts]
-        found.append(f"{'.'.join(names) or 'the whole'} {each['type']}")
-    return join_names(dict.fromkeys(found), most=3)
+    return join_names(dict.fromkeys(" ".join(each) for each in _rejected_fields(error)), most=3)
 
 
 def _require_text(value: object) -> object:

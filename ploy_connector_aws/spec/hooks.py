@@ -15,8 +15,7 @@ import pluggy
 from .changes import AccessChange, AccessRequest
 from .context import ConnectorContext
 from .pages import Page
-from .progress import Progress
-from .reports import ConnectionReport
+from .reports import ConnectionReport, Progress
 
 PROJECT_NAME = "ploy_connector"
 """The pluggy project name, and the entry-point group under which connectors are installed."""

@@ -1,8 +1,8 @@
-"""The report of a connection test: named checks, each with its observation, meaning and fix."""
+"""The report of a connection test: named checks, each with its observation, meaning and fix; and its progress."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal, TypeAlias
 
 from pydantic import Field
@@ -73,3 +73,17 @@ class ConnectionReport(FrozenModel):
         kept = {check.name: check for check in previous if check.name not in passed}
         now = {check.name: check for check in self.checks if check.outcome == "failed" and check.is_blocking}
         return tuple({**kept, **now}.values())
+
+
+Progress: TypeAlias = Callable[[Iterable[Check]], None]
+"""A parameter of ``test_connection``: takes all checks so far, in the thread in which the hook was called.
+
+>>> def test_connection(self, progress):
+...     checks = self.assume_role()
+...     progress(checks)
+...     return ConnectionReport(checks=(*checks, *self.probe_permissions()))
+"""
+
+
+def ignore_progress(checks: Iterable[Check]) -> None:
+    """Ignore the progress of a connection test, for a host that shows none."""

@@ -65,12 +65,9 @@ def test_a_proof_lasts_as_long_as_a_day_s_test() -> None:
 
 def test_a_connection_test_that_proves_it_counts_from_when_it_began() -> None:
     role = Role()
-
-    def slow_test() -> ConnectionReport:
-        role.seconds += 100
-        return PROVEN
-
-    role.proof.record(slow_test)
+    began = role.proof.begin()
+    role.seconds += 100
+    role.proof.record(PROVEN, began)
     role.seconds = PROOF_LASTS_SECONDS - 1
     assert [role.is_usable(), role.proofs] == [True, 0]
     role.seconds = PROOF_LASTS_SECONDS
@@ -90,10 +87,10 @@ def test_a_connection_test_that_proves_it_counts_from_when_it_began() -> None:
 )
 def test_a_test_in_which_the_blocking_check_is_not_made_ends_no_block(later: ConnectionReport) -> None:
     role = Role()
-    role.proof.record(lambda: WEAK)
-    role.proof.record(lambda: later)
+    role.proof.record(WEAK, role.proof.begin())
+    role.proof.record(later, role.proof.begin())
     assert [role.is_usable(), role.proofs] == [False, 0]
-    role.proof.record(lambda: FIXED)
+    role.proof.record(FIXED, role.proof.begin())
     assert [role.is_usable(), role.proofs] == [True, 0]
 
 
@@ -108,20 +105,17 @@ def test_what_the_proof_found_open_is_tried_again_whenever_it_is_to_be_used() ->
 def test_a_test_without_the_two_entries_that_must_fail_proves_nothing() -> None:
     role = Role()
     role.answer = OPEN
-    role.proof.record(lambda: report(external_id_required="passed", trust_policy="passed"))
+    role.proof.record(report(external_id_required="passed", trust_policy="passed"), role.proof.begin())
     assert [role.is_usable(), role.proofs] == [False, 1]
 
 
 def test_a_test_that_began_before_a_block_does_not_end_it() -> None:
     role = Role()
-
-    def test_while_another_finds_it_open() -> ConnectionReport:
-        role.seconds += 1
-        role.proof.record(lambda: WEAK)
-        role.seconds += 1
-        return FIXED
-
-    role.proof.record(test_while_another_finds_it_open)
+    began = role.proof.begin()
+    role.seconds += 1
+    role.proof.record(WEAK, role.proof.begin())
+    role.seconds += 1
+    role.proof.record(FIXED, began)
     assert not role.is_usable()
 
 
@@ -153,7 +147,7 @@ def test_the_error_has_the_finding_and_the_fix() -> None:
         is_blocking=True,
     )
     proof = ExternalIdProof()
-    proof.record(lambda: ConnectionReport(checks=(found,)))
+    proof.record(ConnectionReport(checks=(found,)), proof.begin())
     with pytest.raises(AuthenticationError) as refused:
         proof.ensure(lambda: ConnectionReport(checks=(found,)))
     assert (refused.value.message, refused.value.fix, refused.value.request_id) == (
@@ -165,7 +159,7 @@ def test_the_error_has_the_finding_and_the_fix() -> None:
 
 def test_a_block_without_a_fix_has_the_fix_of_the_connection_test() -> None:
     role = Role()
-    role.proof.record(lambda: WEAK)
+    role.proof.record(WEAK, role.proof.begin())
     with pytest.raises(AuthenticationError) as refused:
         role.proof.ensure(role.prove)
     assert refused.value.fix == ("Fix the role's trust policy as the connection test states, and test again.")

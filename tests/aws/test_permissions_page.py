@@ -1,34 +1,17 @@
-"""The page about permissions says what the list of actions says, and is up to date."""
+"""The page about permissions says what the list of actions says; ``tests/test_docs.py`` compares it with the code."""
 
 from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 from ploy_connector_aws.aws.permissions import ACTIONS, BY_PERMISSION_SET, DIRECT_ASSIGNMENTS, EXPLANATIONS, KMS_DECRYPT
 from ploy_connector_aws.aws.permissions import OPTIONAL as OPTIONAL_ACTIONS
-from ploy_connector_aws.aws.permissions_page import render_page
 from tests.aws.conftest import SEED_POLICY
 
 OPTIONAL = [KMS_DECRYPT, *(action.iam for action in OPTIONAL_ACTIONS)]
 PAGE = Path(__file__).parents[2] / "docs" / "permissions.md"
-
-
-def test_the_page_is_generated_from_the_list_of_actions() -> None:
-    assert PAGE.read_text() == render_page(), (
-        "regenerate it: python -m ploy_connector_aws.aws.permissions_page > docs/permissions.md"
-    )
-
-
-def test_the_command_writes_the_page() -> None:
-    run = subprocess.run(
-        [sys.executable, "-m", "ploy_connector_aws.aws.permissions_page"], capture_output=True, text=True, check=False
-    )
-
-    assert (run.stdout, run.stderr) == (PAGE.read_text(), "")
 
 
 def test_every_action_of_the_policy_has_a_row_in_its_order() -> None:

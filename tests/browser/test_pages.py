@@ -1,23 +1,29 @@
-"""The reports of a scripted runtime in a browser: growing results, held syncs and malicious names."""
+"""The pages in a browser: reports of a scripted runtime, held syncs, malicious names, invalid input, lost servers.
+
+They are one module, as each module starts a browser.
+"""
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy import LocalPloy
 from ploy_connector_aws.spec import Check, ConnectionReport, Grant
 from ploy_connector_aws.spec.records import RecordType
+from tests.deadlines import PATIENCE_SECONDS
 from tests.sandbox.ploy.conftest import USERS, USERS_FAILED, Customer, account, accounts
 from tests.sandbox.ploy.manifests import CLUB
 from tests.sandbox.ploy.worker import Worker, failed_of, grant_of
 
-from .conftest import enter
+from .conftest import PATIENCE_MILLISECONDS, enter
 
+LOST = "this page is no longer updated"
 EVIL = "<script>alert('in')</script><img src=x onerror=alert('in')>"
 PATHS = ("", "/accounts", "/entitlements", "/resources", "/syncs", "/unproven", "/tasks")
 
@@ -168,3 +174,72 @@ def test_folded_diagram_is_opened_box_by_box_with_the_keyboard(page: Page, acme:
     assert page.locator("svg .box").count() == 4
     page.get_by_role("link", name="Show all paths").click()
     expect(diagram).to_be_visible()
+
+
+def test_invalid_field_gets_the_focus_and_the_rest_keeps_its_input(page: Page, ploy: LocalPloy, acme: Customer) -> None:
+    acme.client.put_manifest(CLUB)
+    enter(page, ploy, acme.organisation_id)
+    page.get_by_role("button", name="Setup The Club").click()
+    page.get_by_label("Address of the club").fill("a.b")
+    page.get_by_role("combobox", name="Door").evaluate(
+        "door => door.options[1].value = 'side'"
+    )  # as no browser sends it
+    page.get_by_role("combobox", name="Door").select_option(index=1)
+    page.get_by_label("Floors").fill("3")
+    page.get_by_label("Loud").check()
+    page.get_by_label("Sing").uncheck()
+    page.get_by_role("button", name="Test the connection").click()
+
+    expect(page.get_by_role("combobox", name="Door")).to_be_focused()
+    expect(page.get_by_role("combobox", name="Door")).to_have_accessible_description("This must be one of front, back.")
+    expect(page.get_by_label("Address of the club")).to_have_value("a.b")
+    expect(page.get_by_label("Floors")).to_have_value("3")
+    expect(page.get_by_label("Loud")).to_be_checked()
+    expect(page.get_by_label("Dance")).to_be_checked()
+    expect(page.get_by_label("Sing")).not_to_be_checked()
+
+
+@pytest.mark.parametrize("answer", [404, 500, None], ids=["unknown", "broken", "away"])
+def test_page_without_a_response_reports_that_it_stopped_updating(
+    page: Page, ploy: LocalPloy, acme: Customer, answer: int | None
+) -> None:
+    task = ploy.create_task(acme.id, "check")
+    enter(page, ploy, acme.organisation_id)
+    asked: list[str] = []
+
+    def answer_so(route: Route) -> None:
+        asked.append(route.request.url)
+        if answer is None:
+            route.abort()
+        else:
+            route.fulfill(status=answer, body="<p>No.</p>")
+
+    page.route("**/progress*", answer_so)
+    page.clock.install()
+    page.goto(f"{ploy.url}/app/integrations/{acme.id}/tasks/{task.id}")
+
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while page.get_by_text(LOST).is_hidden():
+        assert time.monotonic() < deadline
+        page.clock.run_for(500)  # milliseconds
+    assert len(asked) == (1 if answer == 404 else 10)
+    expect(page.get_by_text("Waiting for the service")).to_be_visible()
+
+
+def test_page_survives_a_restart_of_the_server(page: Page, ploy: LocalPloy, acme: Customer) -> None:
+    task = ploy.create_task(acme.id, "sync")
+    enter(page, ploy, acme.organisation_id)
+    asked: list[str] = []
+
+    def answer_in_the_end(route: Route) -> None:
+        asked.append(route.request.url)
+        route.abort() if len(asked) < 4 else route.continue_()
+
+    page.route("**/progress*", answer_in_the_end)
+    page.goto(f"{ploy.url}/app/integrations/{acme.id}/tasks/{task.id}")
+    expect(page.get_by_text("Waiting for the service")).to_be_visible()
+    ploy.registry.set_flags(acme.id, paused=True)
+
+    expect(page.get_by_text("Waiting: paused")).to_be_visible(timeout=PATIENCE_MILLISECONDS)
+    expect(page.get_by_text(LOST)).to_be_hidden()
+    expect(page.locator("[data-goes-on]")).to_have_count(0)  # the task has ended, so the page no longer polls

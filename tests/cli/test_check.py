@@ -57,7 +57,7 @@ def test_failed_checks_come_first_and_passed_ones_by_feature() -> None:
         "- Not needed.\n"
         "    p:c, p:e\n"
         "\n"
-        "Blocked: do not use this integration until its blocking checks pass.\n"
+        "Blocked by door: do not use this integration until this check passes.\n"
         "Not usable yet: 1 failed, 1 warning, 4 passed, 2 skipped.\n"
     )
 
@@ -67,8 +67,10 @@ def test_only_a_failed_check_blocks() -> None:
     shut = ConnectionReport(checks=(passed,))
 
     assert printed(shut) == "✓ door\n    It is shut.\n\nUsable: 1 passed.\n"
-    assert report_json(shut) == {"usable": True, "blocked": False, "checks": [passed.model_dump(mode="json")]}
+    assert report_json(shut) == {"usable": True, "blockers": [], "checks": [passed.model_dump(mode="json")]}
     assert {name: value for name, value in report_json(REPORT).items() if name != "checks"} == {
         "usable": False,
-        "blocked": True,
+        "blockers": [
+            {"source": "connection_test", "code": "door", "message": REPORT.checks[-1].message, "since": None}
+        ],
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from math import ceil
+from typing import NamedTuple
 
 import pytest
 from rich.console import Console
@@ -18,7 +19,7 @@ from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
 from ploy_connector_aws.sandbox.sandbox import Sandbox
 from tests.end_to_end.conftest import sites
-from tests.end_to_end.sync_harness import SiteMaker
+from tests.end_to_end.sync_harness import SiteMaker, make_site
 
 __all__ = ["sites"]
 
@@ -36,8 +37,32 @@ def run(sandbox: Sandbox, *, as_json: bool = False, width: int = 200) -> tuple[D
     return demo, demo.run(), out.getvalue()
 
 
-def test_demo_prints_what_matters_in_120_lines_of_100_columns(sandbox: Sandbox) -> None:
-    demo, code, printed = run(sandbox, width=100)
+class Played(NamedTuple):
+    """A demo that ran to its end, and what it left."""
+
+    demo: Demonstration
+    code: Exit
+    printed: str
+    paths: Sequence[AccountPath]
+    aws_accounts: Mapping[str, str]
+    """Their names by their ids."""
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        make_site(tmp_path_factory.mktemp("demo"), patch)(demo_organisation()) as site,
+    ):
+        ran = run(site.world, width=100)
+        names = {account.id: account.name for account in site.seeded.organisation.accounts}
+        with Store(site.settings.snapshot_path) as store:
+            assert store.baseline is not None
+            return Played(*ran, find_account_paths(Overlay(store.baseline)), names)
+
+
+def test_demo_prints_what_matters_in_120_lines_of_100_columns(played: Played) -> None:
+    demo, code, printed, *_ = played
 
     assert (code, len(demo.chapters)) == (Exit.OK, 9)
     lines = sum(max(1, ceil(len(line) / 100)) for line in printed.splitlines())
@@ -82,14 +107,9 @@ def test_unproven_sync_ends_the_demo_with_its_exit_status(sandbox: Sandbox) -> N
     assert [failure["missing_permissions"] for failure in unproven.values()] == [["sso:ListPermissionSets"]] * 2
 
 
-def test_account_paths_are_readable_at_every_width(sandbox: Sandbox) -> None:
-    assert run(sandbox, as_json=True)[1] is Exit.OK
-    names = {account.id: account.name for account in sandbox.seeded.organisation.accounts}
-    with Store(read_settings(sandbox.config_file, {}).snapshot_path) as store:
-        assert store.baseline is not None
-        found = find_account_paths(Overlay(store.baseline))
-    for width in (80, 100, 120):
-        check_account_paths(found, names, width)
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_account_paths_are_readable_at_every_width(played: Played, width: int) -> None:
+    check_account_paths(played.paths, played.aws_accounts, width)
 
 
 def test_inventory_without_findings_announces_no_rows() -> None:

@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 from ploy_connector_aws.cli.app import app
 from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.cli.prompts import WizardPrompts
-from ploy_connector_aws.host import SetupSession, check_connectors
+from ploy_connector_aws.host import SetupSession, check_connector
 from ploy_connector_aws.spec import (
     ConfigurationError,
     ConnectionReport,
@@ -290,7 +290,7 @@ class Staff:
 
 
 def test_any_connector_is_set_up_from_its_manifest(monkeypatch: pytest.MonkeyPatch) -> None:
-    staff = check_connectors([("staff", Staff)])["staff"]
+    staff = check_connector("staff", Staff)
     session = SetupSession(staff.manifest, {})
     session.choose((), ())
     typed = [

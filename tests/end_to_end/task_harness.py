@@ -238,7 +238,7 @@ class TaskHarness:
         self.tasks_path, self.snapshot_path = self.settings.tasks_path, self.settings.snapshot_path
         self.queue = PlatformClient(
             servers.ploy.url,
-            TokenSource.find(token=self.settings.platform.token, file=None),
+            TokenSource(token=self.settings.platform.token),
             transport=Wire(servers.network),
             retry=RetryPolicy(max_attempts=1),
         )
@@ -259,7 +259,7 @@ class TaskHarness:
         return self.seeded.users[person], self.seeded.groups[group]
 
     def order(self, kind: wire.TaskKind, person: str, group: str, *, minutes: float = 60, **more: Any) -> str:
-        """Order a grant or a revoke at Ploy; the task's id."""
+        """Order a grant or a revoke in Ploy; the task's id."""
         account_id, entitlement_id = self.pair(person, group)
         deadline = self.clock() + timedelta(minutes=minutes)
         return self.servers.ploy.create_task(

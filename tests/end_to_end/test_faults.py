@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import pytest
 
@@ -26,6 +26,18 @@ ACTIONS = {
     "ListAccountAssignmentsForPrincipal": "sso:ListAccountAssignmentsForPrincipal",
 }
 
+ALIKE = {"ListManagedPoliciesInPermissionSet", "ListCustomerManagedPolicyReferencesInPermissionSet"}
+"""Each is read for a permission set, as its description is."""
+READ_IN_TURN = {"ListInstances", "ListUsers", "ListGroupMemberships", "ListAccountAssignmentsForPrincipal"}
+"""One of each level: what the others list is like one of these."""
+
+
+def played(operations: Collection[str]) -> pytest.MarkDecorator:
+    """Each operation; those that are not among these in a soak only."""
+    return pytest.mark.parametrize(
+        "operation", [pytest.param(each, marks=[] if each in operations else [pytest.mark.soak]) for each in ACTIONS]
+    )
+
 
 def test_a_denied_call_deletes_nothing_and_is_named_with_the_missing_permission(site: Site) -> None:
     site.sync()
@@ -42,7 +54,7 @@ def test_a_denied_call_deletes_nothing_and_is_named_with_the_missing_permission(
     assert site.records_at_ploy() == before
 
 
-@pytest.mark.parametrize("operation", ACTIONS)
+@played(ACTIONS.keys() - ALIKE)
 def test_a_call_denied_from_the_first_sync_on_invents_nothing(site: Site, operation: str) -> None:
     site.world.aws.faults.deny(operation)
     assert site.sync().code == Exit.UNPROVEN
@@ -57,7 +69,7 @@ def test_a_call_denied_from_the_first_sync_on_invents_nothing(site: Site, operat
     assert site.at_ploy() == truth
 
 
-@pytest.mark.parametrize("operation", ACTIONS)
+@played(READ_IN_TURN)
 def test_what_changed_in_aws_while_a_call_was_denied_is_right_once_it_is_allowed_again(
     site: Site, operation: str
 ) -> None:

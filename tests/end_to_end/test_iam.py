@@ -10,7 +10,7 @@ import pytest
 from moto.backends import get_backend
 
 from ploy_connector_aws.cli.exit_codes import Exit
-from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
+from tests.aws.conftest import small_demo_organisation
 
 from .oracle import is_of_iam
 from .sync_harness import Site, SiteMaker
@@ -21,7 +21,7 @@ USERS = {"ci-deployer", "backup-robot", "henrik.aas", "auditor-2023"}
 
 @pytest.fixture
 def company(sites: SiteMaker) -> Iterator[Site]:
-    with sites(demo_organisation()) as site:
+    with sites(small_demo_organisation()) as site:
         assert site.sync().code == Exit.OK
         yield site
 

@@ -8,20 +8,20 @@ from collections.abc import Iterator
 import pytest
 
 from ploy_connector_aws.cli.exit_codes import Exit
-from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
 from ploy_connector_aws.sandbox.aws.inventory.resources import Resources, Table
+from tests.aws.conftest import small_demo_organisation
 
 from .sync_harness import Site, SiteMaker
 
 
 @pytest.fixture
 def halden(sites: SiteMaker) -> Iterator[Site]:
-    with sites(demo_organisation()) as made:
+    with sites(small_demo_organisation()) as made:
         yield made
 
 
 def resources(site: Site) -> dict[str, str]:
-    """The kinds of the resources at Ploy, by id; without AWS accounts."""
+    """The kinds of the resources in Ploy, by id; without AWS accounts."""
     return {
         id_: str(content["kind"])
         for (type_, id_), content in site.records_at_ploy().items()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from ploy_connector_aws.graph.paths import Edge, Holder, PathFinder
-from ploy_connector_aws.graph.search import find_accounts, list_records
+from ploy_connector_aws.graph.search import Search, find_accounts, list_records
 from ploy_connector_aws.graph.tables import Tables
 from ploy_connector_aws.spec import Account, Email, Entitlement, Grant, Record, Resource
 from ploy_connector_aws.spec.records import to_json
@@ -70,14 +69,15 @@ def db() -> Iterator[sqlite3.Connection]:
 def test_records_of_a_type_are_found_by_what_they_hold(
     db: sqlite3.Connection, text: str, sort: str, found: list[str]
 ) -> None:
-    listing = list_records(db, TABLES, "account", text=text, sort=sort)
+    listing = list_records(db, TABLES, "account", Search(text, sort))
     assert ([each.id for each in listing.rows], listing.total) == (found, len(found))
 
 
 def test_a_list_is_sorted_paged_and_counted(db: sqlite3.Connection) -> None:
-    listing = list_records(db, TABLES, "entitlement", is_descending=True, offset=1, limit=1)
-    assert ([json.loads(each.body)["name"] for each in listing.rows], listing.total) == (["readers"], 2)
-    assert [each.id for each in list_records(db, TABLES, "entitlement", only_grantable=True).rows] == ["g-1"]
+    listing = list_records(db, TABLES, "entitlement", Search(is_descending=True, offset=1, limit=1))
+    assert ([each.content["name"] for each in listing.rows], listing.total) == (["readers"], 2)
+    grantable = list_records(db, TABLES, "entitlement", Search(only_grantable=True))
+    assert [each.id for each in grantable.rows] == ["g-1"]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.host import Connector, change_access, check_connectors
+from ploy_connector_aws.host import Connector, change_access, check_connector
 from ploy_connector_aws.spec import (
     AccessChange,
     AccessRequest,
@@ -61,7 +61,7 @@ class Changer:
 
 
 def open_changer(answer: object) -> Connector:
-    return check_connectors([("changer", Changer)])["changer"].open({"answer": answer, "token": SECRET})
+    return check_connector("changer", Changer).open({"answer": answer, "token": SECRET})
 
 
 def edge(account: str = "ann", entitlement: str = "g", **more: Any) -> Grant:

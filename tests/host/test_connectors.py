@@ -7,8 +7,20 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.host import InvalidConnectorError, check_connectors, find_connectors
-from ploy_connector_aws.spec import Account, ConnectionReport, Manifest, Page, hookimpl
+from ploy_connector_aws.host import InvalidConnectorError, check_connector, find_connectors
+from ploy_connector_aws.spec import (
+    Account,
+    AuthenticationError,
+    ConfigurationError,
+    ConnectionReport,
+    Manifest,
+    NotFoundError,
+    Page,
+    PermissionDeniedError,
+    RejectedError,
+    TemporaryError,
+    hookimpl,
+)
 
 MANIFEST = Manifest(name="tiny", title="Tiny", version="1.0", spec_version=1, description="A test.", config_schema={})
 
@@ -74,7 +86,7 @@ def test_implemented_hooks_are_read_from_the_code() -> None:
     class Boaster(Tiny):
         manifest = MANIFEST.model_copy(update={"hooks": ("grant",)})
 
-    (found,) = check_connectors([("tiny", Boaster)]).values()
+    found = check_connector("tiny", Boaster)
 
     hooks = ("configure", "test_connection", "list_accounts")
     assert found.manifest == MANIFEST.model_copy(update={"hooks": hooks})
@@ -97,25 +109,49 @@ def test_connector_that_breaks_the_specification_is_rejected_by_distribution(
     connector_class: type, reason: str
 ) -> None:
     with pytest.raises(InvalidConnectorError) as caught:
-        check_connectors([("guilty-dist", connector_class)])
+        check_connector("guilty-dist", connector_class)
     assert str(caught.value).startswith("Connector distribution 'guilty-dist' was refused: ")
     assert reason in str(caught.value)
 
 
-def test_two_connectors_of_one_name_are_rejected_with_both_distributions() -> None:
-    with pytest.raises(InvalidConnectorError, match=r"'second'.*'tiny' is already taken by distribution 'first'"):
-        check_connectors([("first", Tiny), ("second", Tiny)])
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        (AuthenticationError, {}),
+        (ConfigurationError, {"field": "name", "is_located": True}),
+        (NotFoundError, {"kind": "USER", "id": "u1"}),
+        (PermissionDeniedError, {"actions": ("read",)}),
+        (RejectedError, {"reason": "full"}),
+        (TemporaryError, {"retry_after_seconds": 2.0, "changed_nothing": True}),
+    ],
+)
+def test_an_error_of_an_author_s_own_class_keeps_all_fields_of_the_specification(
+    kind: Any, more: dict[str, Any]
+) -> None:
+    class Own(kind):  # type: ignore[misc]
+        def __str__(self) -> str:
+            return "not its message"
+
+    class Failing(Tiny):
+        @hookimpl
+        def configure(self, config: Mapping[str, Any]) -> None:
+            raise Own("No.", **more)
+
+    with pytest.raises(kind) as caught:
+        check_connector("dist", Failing).open({"name": "one"})
+    assert type(caught.value) is kind
+    assert {**vars(caught.value), "origin": ""} == vars(kind("No.", **more))
 
 
 def test_each_integration_has_an_instance_of_its_own() -> None:
-    tiny = check_connectors([("dist", Tiny)])["tiny"]
+    tiny = check_connector("dist", Tiny)
     one, two = tiny.open({"name": "one"}), tiny.open({"name": "two"})
     read = [[page.records for page in each.hooks.list_accounts(skip=frozenset())] for each in (one, two, one)]
     assert read == [[(Account(id="one"),)], [(Account(id="two"),)], [(Account(id="one"),)]]
 
 
 def test_implements_reports_the_implemented_hooks() -> None:
-    tiny = check_connectors([("dist", Tiny)])["tiny"].open({"name": "one"})
+    tiny = check_connector("dist", Tiny).open({"name": "one"})
     assert [hook for hook in ("list_accounts", "list_entitlements", "grant") if tiny.implements(hook)] == [
         "list_accounts"
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ploy_connector_aws.host import check_connectors
+from ploy_connector_aws.host import check_connector
 from ploy_connector_aws.spec import ConnectionReport, ConnectorContext, Manifest, Page, hookimpl
 
 
@@ -39,10 +39,10 @@ def test_configure_gets_its_context_and_may_omit_it() -> None:
         ConnectorContext(name, lambda *call: calls.append(call), lambda *call: calls.append(call))
         for name in ("a", "b")
     ]
-    installed = check_connectors([("counting", Counting)])["c"]
+    installed = check_connector("counting", Counting)
     for connector in [*(installed.open({}, each) for each in contexts), installed.open({})]:
         connector.test_connection()
     assert calls == [("directory", "a"), ("directory",), ("directory", "b"), ("directory",)]
 
-    check_connectors([("without", WithoutContext)])["c"].open({}, contexts[0]).test_connection()
+    check_connector("without", WithoutContext).open({}, contexts[0]).test_connection()
     assert len(calls) == 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ploy_connector_aws.host import InstalledConnector, check_connectors
+from ploy_connector_aws.host import InstalledConnector, check_connector
 from ploy_connector_aws.spec import Check, ConnectionReport, Manifest, Page, Progress, hookimpl
 
 SECRET = "a-secret-of-the-settings"
@@ -34,7 +34,7 @@ class Reporting:
 
 
 def make_installed() -> InstalledConnector:
-    return check_connectors([("reporting", Reporting)])["r"]
+    return check_connector("reporting", Reporting)
 
 
 def test_progress_is_reported_in_order_and_redacted() -> None:

@@ -9,23 +9,12 @@ from ploy_connector_aws.spec import ConfigurationError
 TOKEN = SecretStr("ploy_abc.DEF-123~/+==")
 
 
-def test_token_variable_takes_precedence_over_the_configuration(tmp_path: Path) -> None:
+def test_token_is_the_given_one_or_that_of_the_file(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("from-file\n")
 
-    found = [
-        TokenSource.find(token=TOKEN, environment={"PLOY_TOKEN": "from-variable"}),
-        TokenSource.find(file=file, environment={"PLOY_TOKEN": "from-variable"}),
-        TokenSource.find(token=TOKEN, environment={}),
-        TokenSource.find(file=file, environment={}),
-    ]
-
-    assert [source.token().get_secret_value() for source in found] == [
-        "from-variable",
-        "from-variable",
-        TOKEN.get_secret_value(),
-        "from-file",
-    ]
+    assert TokenSource(token=TOKEN).token() == TOKEN
+    assert TokenSource(file=file).token() == SecretStr("from-file")
 
 
 def test_token_file_is_read_again_only_after_a_rejection(tmp_path: Path) -> None:
@@ -58,7 +47,7 @@ def test_token_with_invalid_characters_is_rejected_without_repeating_it(tmp_path
 def test_exactly_one_source_of_the_token_is_required(tmp_path: Path) -> None:
     for arguments in ({}, {"token": TOKEN, "file": tmp_path}):
         with pytest.raises(ConfigurationError, match="either as a value or as a file"):
-            TokenSource.find(environment={}, **arguments)  # type: ignore[arg-type]
+            TokenSource(**arguments)  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="cannot be read: No such file"):
         TokenSource(file=tmp_path / "none").token()
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.platform.batches import split_batches
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.spec import AccessChange
 
@@ -34,8 +33,7 @@ COMMIT = wire.Commit(batches=1, digest=BATCHES_DIGEST, records={}, scopes=1)
 
 
 def _batch(*lines: wire.AnyLine) -> bytes:
-    (batch,) = split_batches(map(wire.to_ndjson, lines), wire.Limits())
-    return wire.pack(batch)
+    return wire.pack([wire.to_ndjson(line) for line in lines])
 
 
 def _complete(lease_id: str = LEASE, task_id: str = TASK, **result: Any) -> Callable[[PlatformClient], object]:

@@ -212,9 +212,7 @@ def run(command: Command) -> int:
 
 def serve() -> None:
     """Import everything once; then start a command for each line of standard input."""
-    import ploy_connector_aws.aws.client.session
-    import ploy_connector_aws.aws.identity_center.reader
-    import ploy_connector_aws.cli  # noqa: F401
+    import tests.process.imports  # noqa: F401
     from tests.brief_waits import brief_intervals, shorten_waits
 
     shorten_waits()

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.reduction import DupFd
 from pathlib import Path
 from typing import Any, TextIO
@@ -20,7 +20,7 @@ from typing import Any, TextIO
 from tests.deadlines import PATIENCE_SECONDS
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload([f"{__package__}.imports"])
+_context.set_forkserver_preload([f"{__package__}.imports", "ploy_connector_aws.sandbox.sandbox"])
 
 
 class Forked:
@@ -31,6 +31,7 @@ class Forked:
         environment: All its environment variables.
         folder: Its working directory.
         stderr: Where its standard error goes instead of a pipe.
+        prepare: What it does first.
     """
 
     def __init__(
@@ -39,13 +40,14 @@ class Forked:
         environment: Mapping[str, str],
         folder: Path | None = None,
         stderr: TextIO | None = None,
+        prepare: Callable[[], object] = int,
     ) -> None:
         (read_out, out), (read_err, err) = os.pipe(), os.pipe()
         self.stdout: TextIO = os.fdopen(read_out)
         self.stderr: TextIO = os.fdopen(read_err)
         outputs = DupFd(out), DupFd(stderr.fileno() if stderr else err)
         self._process = _context.Process(
-            target=_run, args=(list(arguments), dict(environment), str(folder or Path.cwd()), *outputs)
+            target=_run, args=(list(arguments), dict(environment), str(folder or Path.cwd()), prepare, *outputs)
         )
         self._process.start()
         os.close(out)
@@ -111,7 +113,9 @@ class Forked:
         self.stderr.close()
 
 
-def _run(arguments: list[str], environment: dict[str, str], folder: str, out: Any, err: Any) -> None:
+def _run(
+    arguments: list[str], environment: dict[str, str], folder: str, prepare: Callable[[], object], out: Any, err: Any
+) -> None:
     """What the forked process does."""
     for number, duplicate in ((1, out), (2, err)):
         descriptor = duplicate.detach()
@@ -128,4 +132,5 @@ def _run(arguments: list[str], environment: dict[str, str], folder: str, out: An
 
     shorten_waits()
     brief_intervals.start()
+    prepare()
     main()

@@ -19,7 +19,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -286,6 +286,14 @@ def _recorded(path: Path, situation: str, play: Callable[[str, Path], object]) -
 
 def _rank(seed: str, *name: str) -> bytes:
     return hashlib.sha256(" ".join((seed, *name)).encode()).digest()
+
+
+def choose(points: Mapping[str, Kill], long: Collection[str]) -> list[object]:
+    """The points of a table as parameters; those that are long are left to a soak."""
+    assert points.keys() >= set(long)
+    return [
+        pytest.param(kill, id=name, marks=[pytest.mark.soak] if name in long else []) for name, kill in points.items()
+    ]
 
 
 def seed_of(request: pytest.FixtureRequest) -> str:

@@ -161,7 +161,7 @@ def play(site: Site, folder: Path, rounds: int) -> None:
 
 
 def test_commands_beside_a_service_lose_nothing(site: Site, tmp_path: Path) -> None:
-    play(site, tmp_path, rounds=5)
+    play(site, tmp_path, rounds=3)
 
 
 @pytest.mark.soak

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.process.conftest import COMMAND
 from tests.runtime.test_settings import HOSTILE
+
+from .forked import Forked
 
 
 @pytest.mark.parametrize("name", ["arrays", "keys with dots", "a long number", "no tables"])
@@ -18,14 +18,9 @@ def test_hostile_configuration_file_ends_with_status_3(tmp_path: Path, name: str
     config = tmp_path / "config.toml"
     config.write_text(HOSTILE[name])
     config.chmod(0o600)
-    ended = subprocess.run(
-        [COMMAND, "list", "accounts", "--config", str(config), "--json"],
-        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "COLUMNS": "200"}
+    with Forked(["list", "accounts", "--config", str(config), "--json"], environment) as process:
+        out, err = process.communicate()
 
-    assert (ended.returncode, ended.stderr) == (3, "")
-    assert str(config) in json.loads(ended.stdout)["error"]["message"]
+    assert (process.wait(), err) == (3, "")
+    assert str(config) in json.loads(out)["error"]["message"]

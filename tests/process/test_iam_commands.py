@@ -10,16 +10,20 @@ import pytest
 from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.sandbox.aws import Assignment
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
-from tests.end_to_end.sync_harness import Site, SiteMaker
+from tests.end_to_end.sync_harness import Site, make_site
 
 from .conftest import run
 
 ADMINISTRATOR = "policy AdministratorAccess  privileged"
 
 
-@pytest.fixture
-def company(sites: SiteMaker) -> Iterator[Site]:
-    with sites(demo_organisation()) as site:
+@pytest.fixture(scope="module")
+def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A company that was synced once: no test of this module changes anything."""
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        make_site(tmp_path_factory.mktemp("company"), patch)(demo_organisation()) as site,
+    ):
         # The site's account is not the company's own, so what was assigned there is assigned here.
         owner = site.seeded.instance.owner_account_id
         site.seeded.assign(Assignment(owner, "AdministratorAccess", "Cloud Administrators"))

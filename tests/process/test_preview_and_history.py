@@ -63,7 +63,7 @@ def test_preview_is_a_list_for_people(synced: Site) -> None:
     assert f"- removed account Given Family ({dee})" in out
     assert "- removed grant Given Family holds everyone" in out
     assert '"Action":["sso:ListPermissionSets"]' in out
-    assert "nothing was changed, here or at Ploy" in out
+    assert "nothing was changed, here or in Ploy" in out
 
 
 def test_preview_without_an_earlier_sync_reports_that(site: Site) -> None:

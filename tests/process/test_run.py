@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import threading
 import urllib.error
 import urllib.request
@@ -20,7 +19,7 @@ from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
 from tests.deadlines import PATIENCE_SECONDS
 from tests.end_to_end.sync_harness import Site, SiteMaker
 
-from .conftest import COMMAND, clean_environment, read_document
+from .conftest import clean_environment, read_document
 from .forked import Forked
 
 PATIENCE = PATIENCE_SECONDS
@@ -198,12 +197,7 @@ def other_role(site: Site) -> str:
 def test_unusable_configuration_ends_the_service_with_a_message(
     site: Site, variables: dict[str, str], files: int, ending: Exit, sentence: str
 ) -> None:
-    done = subprocess.run(
-        [COMMAND, "run", *(["--config", str(site.world.config_file)] * files), "--json", "--health-port", "0"],
-        env=clean_environment(site, list(variables.items())),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE,
-    )
-    assert (done.returncode, sentence in json.loads(done.stdout)["error"]["message"]) == (ending, True), done.stdout
+    arguments = ["run", *(["--config", str(site.world.config_file)] * files), "--json", "--health-port", "0"]
+    with Forked(arguments, clean_environment(site, list(variables.items()))) as process:
+        out, _ = process.communicate()
+    assert (process.wait(), sentence in json.loads(out)["error"]["message"]) == (ending, True), out

@@ -6,24 +6,25 @@ import ctypes
 import json
 import resource
 import subprocess
-from collections.abc import Callable
+from functools import partial
 
 from ploy_connector_aws.cli.exit_codes import Exit
 from tests.deadlines import PATIENCE_SECONDS
 from tests.end_to_end.sync_harness import Site
 
 from .conftest import COMMAND, clean_environment, run
+from .forked import Forked
 
 
-def sync(site: Site, before_it_starts: Callable[[], object]) -> subprocess.CompletedProcess[str]:
-    """Run a sync in a process that is prepared first."""
+def sync_without_rights(site: Site) -> subprocess.CompletedProcess[str]:
+    """Run a sync in a process that obeys the permissions of files; it does so only if it starts by itself."""
     return subprocess.run(
         [COMMAND, "sync", "--config", str(site.world.config_file)],
         capture_output=True,
         text=True,
         check=False,
         env=clean_environment(site),
-        preexec_fn=before_it_starts,
+        preexec_fn=obey_permissions,
         timeout=PATIENCE_SECONDS,
     )
 
@@ -38,10 +39,12 @@ def test_full_disk_is_one_message_and_loses_nothing(site: Site) -> None:
     before = site.records_at_ploy()
     site.seeded.delete_user("bo")
     most = site.settings.snapshot_path.stat().st_size + 8192
-    full = sync(site, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)))
-    assert full.returncode == Exit.STATE, full.stderr
-    assert full.stderr.startswith("Error: The snapshot file ")
-    assert full.stderr.count("\n") == 2, "a sentence and its fix"
+    limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (most, most))
+    with Forked(["sync", "--config", str(site.world.config_file)], clean_environment(site), prepare=limit) as full:
+        _, err = full.communicate()
+    assert full.returncode == Exit.STATE, err
+    assert err.startswith("Error: The snapshot file ")
+    assert err.count("\n") == 2, "a sentence and its fix"
     assert site.records_at_ploy() == before
     assert site.sync().code == Exit.OK
     assert site.at_ploy() == site.in_aws()
@@ -53,7 +56,7 @@ def test_read_only_folder_is_one_message_and_loses_nothing(site: Site) -> None:
     folder = site.settings.state.dir
     for path in (*folder.iterdir(), folder):
         path.chmod(0o500 if path == folder else 0o400)
-    refused = sync(site, obey_permissions)
+    refused = sync_without_rights(site)
     for path in (folder, *folder.iterdir()):
         path.chmod(0o700 if path == folder else 0o600)
     assert refused.returncode == Exit.STATE, refused.stderr

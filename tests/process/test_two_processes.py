@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 
 from ploy_connector_aws.cli.exit_codes import Exit
+from ploy_connector_aws.runtime.snapshot.store import Store
 from tests.end_to_end.sync_harness import Site
 
-from .conftest import COMMAND, clean_environment, run_forked, running_sandbox, start
+from .conftest import COMMAND, clean_environment, run, run_forked, running_sandbox, start
+from .forked import Forked
 from .test_beside_service import PATIENCE, RunningService, running_service
 
 
@@ -48,16 +50,10 @@ def test_service_beside_a_sandbox_names_the_sandbox(tmp_path: Path) -> None:
         )
         named = f"the service of `ploy-connector sandbox` (process {places['process']})."
         assert (second.returncode, named in second.stderr) == (Exit.TRY_AGAIN, True), second.stderr
-        third = subprocess.run(
-            [COMMAND, "sandbox", "--dir", str(tmp_path / "try-it")],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PATIENCE,
-        )
-        assert third.returncode == Exit.CONFIGURATION, third.stderr
-        assert f"Another sandbox is running in {tmp_path / 'try-it'}: process {places['process']} on" in third.stderr
+        with Forked(["sandbox", "--dir", str(tmp_path / "try-it")], environment) as third:
+            _, err = third.communicate()
+        assert third.returncode == Exit.CONFIGURATION, err
+        assert f"Another sandbox is running in {tmp_path / 'try-it'}: process {places['process']} on" in err
 
 
 def test_file_of_a_running_service_is_not_set_aside(site: Site, service: RunningService) -> None:
@@ -171,11 +167,8 @@ def as_file_of_another(site: Site, path: Path) -> str:
     other = "int-of-another-organisation"
     path.unlink()
     kept = site.settings.state.dir / f"{other}.sqlite"
-    create = (
-        "import pathlib, sys; from ploy_connector_aws.runtime.snapshot.store import Store; "
-        "Store(pathlib.Path(sys.argv[1]))"
-    )
-    subprocess.run([sys.executable, "-c", create, str(kept)], check=True)
+    with Store(kept):
+        pass
     shutil.copy(kept, path)
     return f"it belongs to the integration {other!r}, not to {site.integration_id!r}"
 
@@ -185,8 +178,9 @@ def test_every_command_rejects_a_foreign_snapshot_file(site: Site, replace: Call
     site.sync()
     reason = replace(site, site.settings.snapshot_path)
     before = site.settings.snapshot_path.stat()
-    ended, _, printed = run_many(site, COMMANDS)
-    assert ended == [Exit.STATE] * len(COMMANDS), printed
+    results = [run(site, *command) for command in COMMANDS]
+    printed = "".join(out + err for _, out, err in results)
+    assert [code for code, _, _ in results] == [Exit.STATE] * len(COMMANDS), printed
     assert printed.count(reason) == len(COMMANDS), printed
     after = site.settings.snapshot_path.stat()
     assert (after.st_mode, after.st_mtime_ns) == (before.st_mode, before.st_mtime_ns)

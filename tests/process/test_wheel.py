@@ -56,10 +56,10 @@ def test_wheel_contains_modules_page_files_and_types(unpacked: Path) -> None:
 
 
 def test_demo_runs_from_the_wheel_in_a_hostile_environment(unpacked: Path, tmp_path: Path) -> None:
-    where = run_python(unpacked, "import ploy_connector_aws as it; print(it.__file__)").stdout
-    assert where.startswith(str(unpacked))
+    code = "import ploy_connector_aws as it; print(it.__file__); from ploy_connector_aws.cli import main; main()"
     with Trap(tmp_path).set() as trap:
-        done = run_python(unpacked, "from ploy_connector_aws.cli import main; main()", "demo", **trap.environment)
+        done = run_python(unpacked, code, "demo", **trap.environment)
+    assert done.stdout.startswith(str(unpacked))
     assert (done.returncode, done.stderr, trap.visits) == (0, "", 0)
     for part in (
         "✓ assume-role",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from ploy_connector_aws.host import Connector, check_connectors
+from ploy_connector_aws.host import Connector, check_connector
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import REFUSALS, PlatformRejectedError, PlatformUnavailableError
 from ploy_connector_aws.sandbox.ploy.problems import ProblemError
@@ -121,7 +121,7 @@ class Directory:
 
 
 def open_directory(source: Source) -> Connector:
-    return check_connectors([("directory", Directory)])["directory"].open({"source": source})
+    return check_connector("directory", Directory).open({"source": source})
 
 
 @dataclass(kw_only=True)

@@ -21,7 +21,6 @@ from ploy_connector_aws.sandbox.ploy.snapshots import Snapshot
 from ploy_connector_aws.sandbox.ploy.syncs import Syncs
 from ploy_connector_aws.sandbox.ploy.views import open_current
 from ploy_connector_aws.spec import Page
-from tests.soak import cheap
 
 from .page_histories import HISTORIES
 from .records import DENIED, START, account
@@ -102,7 +101,6 @@ def side(folder: Path, clock: list[datetime]) -> Iterator[Side]:
     ploy_syncs.close()
 
 
-@cheap
 @given(HISTORIES)
 @example(
     [

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.host import Connector, check_connectors
+from ploy_connector_aws.host import Connector, check_connector
 from ploy_connector_aws.runtime.errors import InternalError
 from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.snapshot.store import Store
@@ -52,7 +52,7 @@ class Directory:
 
 
 def open_directory(**lists: tuple[object, ...]) -> Connector:
-    return check_connectors([("directory", Directory)])["directory"].open(lists)
+    return check_connector("directory", Directory).open(lists)
 
 
 def read_into(store: Store, connector: Connector) -> Run:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from ploy_connector_aws.platform.auth import TokenSource
 from ploy_connector_aws.runtime.settings import OperatorSettings, override_config, read_settings, refuse_misspelt
 from ploy_connector_aws.spec import ConfigurationError
 
@@ -65,6 +67,30 @@ def test_variables_override_the_file(tmp_path: Path) -> None:
         "platform": {"url": "http://127.0.0.1:1", "token": None, "token_file": Path("/token")},
         "state": {"dir": tmp_path},
     }
+
+
+@pytest.mark.parametrize("configured", ["token = 'from-configuration'", "token_file = '{folder}/token'"])
+@pytest.mark.parametrize(
+    "environment", [{"PLOY_TOKEN": "from-variable"}, {"PLOY_TOKEN_FILE": "{folder}/token-of-variable"}, {}]
+)
+def test_token_variables_take_precedence_over_the_token_of_the_file(
+    tmp_path: Path, configured: str, environment: dict[str, str]
+) -> None:
+    (tmp_path / "token").write_text("from-configuration\n")
+    (tmp_path / "token-of-variable").write_text("from-variable\n")
+    file = write(tmp_path, f"[platform]\n{configured.format(folder=tmp_path)}\n")
+    variables = {name: value.format(folder=tmp_path) for name, value in environment.items()}
+    platform = read_settings(file, variables).platform
+    found = TokenSource(token=platform.token, file=platform.token_file).token().get_secret_value()
+    assert found == ("from-variable" if environment else "from-configuration")
+
+
+@pytest.mark.parametrize("configured", ['token = "of-the-file"', 'token_file = "/token"'])
+@pytest.mark.parametrize("variables", [{}, {"PLOY_TOKEN_FILE": "/another"}])
+def test_the_token_variable_takes_precedence(tmp_path: Path, configured: str, variables: dict[str, str]) -> None:
+    file = write(tmp_path, f"[platform]\n{configured}\n")
+    found = read_settings(file, {"PLOY_TOKEN": "from-variable", **variables}).platform
+    assert (found.token, found.token_file) == (SecretStr("from-variable"), None)
 
 
 def test_a_connector_s_settings_are_overridden_one_by_one_and_lists_are_split_at_their_commas() -> None:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ploy_connector_aws.host import check_connectors
+from ploy_connector_aws.host import check_connector
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.snapshot.compare import compare
 from ploy_connector_aws.runtime.snapshot.store import Store
@@ -105,7 +105,7 @@ class SyncSetup:
             Sync(
                 SyncContext(
                     "i",
-                    check_connectors([("one", OneGroup)])["one"].open({"setup": self}),
+                    check_connector("one", OneGroup).open({"setup": self}),
                     "same",
                     platform,  # type: ignore[arg-type]
                     platform.hello,

@@ -3,6 +3,5 @@
 Map: ``session`` (the assumed role and its clients), ``assume_role`` (denied role assumptions), ``external_id_proof``
 (whether the role requires the external ID), ``calls`` (one call, or all pages of it), ``timestamps`` (their parser),
 ``rate_limits`` (one limiter per quota), ``exchanges`` (a time limit for each HTTP exchange), ``response_check`` and
-``shapes`` (whether a response is complete and well-formed), ``api_errors`` and ``errors`` (what AWS's errors mean),
-``instrumentation`` (call metrics), ``log_redaction`` (no secret in botocore's logs).
+``shapes`` (whether a response is complete and well-formed), ``api_errors`` and ``errors`` (what AWS's errors mean).
 """

@@ -1,4 +1,4 @@
-"""A failed API call and AWS's error response: the codes that decide its meaning, and the resource reported missing."""
+"""A failed API call and AWS's error response: what a code means, and which resource is reported missing."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from ploy_connector_aws.aws.permissions import find_action
+from ploy_connector_aws.spec import ConnectorError, TemporaryError
 from ploy_connector_aws.spec.bounds import to_pause_seconds
 
 THROTTLED_CODES = frozenset(
@@ -48,6 +49,18 @@ SERVER_CODES = (
     "504",
 )
 """Codes for a failure on AWS's side."""
+
+SIGNATURE_CODES = (
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "InvalidSignatureException",
+    "MissingAuthenticationToken",
+    "RequestExpired",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+)
+"""Codes for a signature or a token that AWS does not accept."""
 
 LONGEST_PAUSE_SECONDS = 300
 """AWS's quotas refill within seconds (AWS.md section 2.1), so a longer pause is cut to this."""
@@ -106,6 +119,26 @@ class ErrorResponse:
             body=body,
             request_id=metadata.get("RequestId"),
         )
+
+
+@dataclass(frozen=True)
+class ErrorMeaning:
+    """The error of the hook specification that a code stands for."""
+
+    kind: type[ConnectorError]
+    message: str
+    """``{call}`` stands for the call, and ``{code}`` for the code."""
+    fix: str | None = None
+    reason: str | None = None
+    """That of a ``RejectedError``."""
+
+    def to_error(self, response: ErrorResponse, call: object) -> ConnectorError:
+        """Make the error of one response."""
+        more: dict[str, Any] = {} if self.reason is None else {"reason": self.reason}
+        if issubclass(self.kind, TemporaryError):
+            more["retry_after_seconds"] = response.retry_after_seconds
+        message = self.message.format(call=call, code=response.code)
+        return self.kind(message, fix=self.fix, request_id=response.request_id, **more)
 
 
 _NOT_FOUND_TERMS = frozenset(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 from ploy_connector_aws.config import PLOY_ACCOUNT_ID
 from ploy_connector_aws.spec import AuthenticationError, ConnectorError, TemporaryError
 
-from .api_errors import SERVER_CODES, THROTTLED_CODES, ErrorResponse
+from .api_errors import SERVER_CODES, SIGNATURE_CODES, THROTTLED_CODES, ErrorMeaning, ErrorResponse
 from .response_check import FLAWED_FIX, FLAWS
 
 
@@ -25,29 +23,16 @@ class DeniedByCallerAccountError(RoleDeniedError):
 
 def assume_role_failed(response: ErrorResponse) -> ConnectorError:
     """Return the error for a failed AssumeRole."""
-    if response.code in THROTTLED_CODES:
-        return TemporaryError("AWS throttled the request to assume the role.", request_id=response.request_id)
-    if response.code in SERVER_CODES:
-        return TemporaryError("AWS had an internal error in AssumeRole.", request_id=response.request_id)
-    if response.code in FLAWS:
-        return TemporaryError(
-            f"AWS's response to AssumeRole {FLAWS[response.code]}, also after all retries.",
-            fix=FLAWED_FIX,
-            request_id=response.request_id,
-        )
+    meaning = _FAILURES.get(response.code, _UNKNOWN_FAILURE)
     if response.code in _DENIED_CODES:
         text = response.text.lower()
-        denied, why, remedy = next((denial for phrase, denial in _DENIED_BY if phrase in text), _NOT_TRUSTED)
-        return denied(why, fix=remedy, request_id=response.request_id)
-    message, fix = _FAILURES.get(response.code, (f"The role could not be assumed ({response.code}).", None))
-    return AuthenticationError(message, fix=fix, request_id=response.request_id)
+        meaning = next((denial for phrase, denial in _DENIED_BY if phrase in text), _NOT_TRUSTED)
+    return meaning.to_error(response, "AssumeRole")
 
 
 _DENIED_CODES = ("AccessDenied", "AccessDeniedException")
 
-_Denial: TypeAlias = tuple[type[RoleDeniedError], str, str]
-
-_NOT_TRUSTED: _Denial = (
+_NOT_TRUSTED = ErrorMeaning(
     NotTrustedError,
     "AWS did not let Ploy assume the role. AWS does not state which of these is the cause: the role does not exist; it "
     f"does not trust Ploy's account {PLOY_ACCOUNT_ID}; its trust policy requires another external ID; its trust policy "
@@ -58,18 +43,18 @@ _NOT_TRUSTED: _Denial = (
 )
 
 
-def _by_caller_account(what: str) -> _Denial:
-    return (
+def _by_caller_account(what: str) -> ErrorMeaning:
+    return ErrorMeaning(
         DeniedByCallerAccountError,
         f"{what} denies AssumeRole; nothing is wrong with the role.",
         "The operator of the connector must let its AWS credentials call sts:AssumeRole.",
     )
 
 
-_DENIED_BY: tuple[tuple[str, _Denial], ...] = (
+_DENIED_BY: tuple[tuple[str, ErrorMeaning], ...] = (
     (
         "resource control policy",
-        (
+        ErrorMeaning(
             RoleDeniedError,
             "A resource control policy of the customer's organization denies Ploy's AssumeRole.",
             f"A person who manages the organization must let Ploy's account {PLOY_ACCOUNT_ID} assume this role.",
@@ -87,33 +72,30 @@ The policies of its own account bind a cross-account caller; its trust policy an
 user guide, "Cross-account policy evaluation logic").
 """
 
-_OWN_CREDENTIALS_WRONG = (
-    "AWS rejected Ploy's own credentials; nothing is wrong with the role.",
-    "The operator of the connector must renew its AWS credentials and check its clock.",
-)
-_REQUEST_INVALID = (
-    "AWS rejected AssumeRole as invalid: the role's maximum session duration may be under one hour.",
-    "Set the role's maximum session duration to one hour or more.",
-)
+_UNKNOWN_FAILURE = ErrorMeaning(AuthenticationError, "The role could not be assumed ({code}).")
 
-_FAILURES: dict[str, tuple[str, str | None]] = {
+_FAILURES: dict[str, ErrorMeaning] = {
+    **dict.fromkeys(THROTTLED_CODES, ErrorMeaning(TemporaryError, "AWS throttled the request to assume the role.")),
+    **dict.fromkeys(SERVER_CODES, ErrorMeaning(TemporaryError, "AWS had an internal error in {call}.")),
+    **{
+        code: ErrorMeaning(TemporaryError, f"AWS's response to {{call}} {what}, also after all retries.", FLAWED_FIX)
+        for code, what in FLAWS.items()
+    },
     **dict.fromkeys(
-        (
-            "ExpiredToken",
-            "ExpiredTokenException",
-            "IncompleteSignature",
-            "InvalidClientTokenId",
-            "InvalidSignatureException",
-            "MissingAuthenticationToken",
-            "RequestExpired",
-            "RequestTimeTooSkewed",
-            "SignatureDoesNotMatch",
-            "UnrecognizedClientException",
+        (*SIGNATURE_CODES, "InvalidClientTokenId", "UnrecognizedClientException"),
+        ErrorMeaning(
+            AuthenticationError,
+            "AWS rejected Ploy's own credentials; nothing is wrong with the role.",
+            "The operator of the connector must renew its AWS credentials and check its clock.",
         ),
-        _OWN_CREDENTIALS_WRONG,
     ),
-    "ValidationError": _REQUEST_INVALID,
-    "RegionDisabledException": (
+    "ValidationError": ErrorMeaning(
+        AuthenticationError,
+        "AWS rejected {call} as invalid: the role's maximum session duration may be under one hour.",
+        "Set the role's maximum session duration to one hour or more.",
+    ),
+    "RegionDisabledException": ErrorMeaning(
+        AuthenticationError,
         "AWS STS is switched off for the AWS account in the Region of the settings, or the Region is not enabled.",
         "Enable the Region and STS in it for the AWS account, or name another Region in the settings.",
     ),

@@ -1,4 +1,4 @@
-"""Makes every AWS call: converts its errors to those of the specification, and reads lists page by page."""
+"""Makes every AWS call, converts its errors to those of the specification, and isolates them to a scope."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from botocore import xform_name
 from botocore.client import BaseClient
 
-from ploy_connector_aws.spec import TemporaryError
+from ploy_connector_aws.spec import AuthenticationError, Failure, Page, TemporaryError
 
 from .api_errors import ApiCall
 from .errors import to_connector_error
@@ -141,6 +141,24 @@ def read_responses(
             )
         seen.add(digest)
         token = {paging.token: next_token}
+
+
+def isolate_failure(scope: str, pages: Iterator[Page]) -> Iterator[Page]:
+    """Turn an error of a scope into a failure of that scope alone.
+
+    Args:
+        scope: The scope of the pages.
+        pages: The pages; the scope is announced before they can fail.
+
+    Raises:
+        AuthenticationError: Nothing else can be read either.
+    """
+    try:
+        yield from pages
+    except AuthenticationError:
+        raise
+    except Exception as error:  # noqa: BLE001 - no error proves anything about the other scopes
+        yield Page(scope=scope, failure=Failure.from_error(error))
 
 
 def find_request_id(response: dict[str, Any]) -> str | None:

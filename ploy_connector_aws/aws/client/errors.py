@@ -20,7 +20,16 @@ from ploy_connector_aws.spec import (
     TemporaryError,
 )
 
-from .api_errors import NAMED_BY_CODE, SERVER_CODES, THROTTLED_CODES, ApiCall, ErrorResponse, missing_resource
+from .api_errors import (
+    NAMED_BY_CODE,
+    SERVER_CODES,
+    SIGNATURE_CODES,
+    THROTTLED_CODES,
+    ApiCall,
+    ErrorMeaning,
+    ErrorResponse,
+    missing_resource,
+)
 from .assume_role import assume_role_failed
 from .response_check import FLAWED_FIX, FLAWS
 
@@ -61,7 +70,7 @@ def to_connector_error(error: Exception, call: ApiCall) -> ConnectorError:
         # botocore fetches credentials inside the next call, so AssumeRole can fail inside any call.
         if error.operation_name == "AssumeRole":
             return assume_role_failed(response)
-        return _MEANINGS.get(response.code, _unknown_error)(response, call)
+        return _MEANINGS.get(response.code, _UNKNOWN_ERROR)(response, call)
     if isinstance(error, _OWN_CREDENTIALS_MISSING):
         return AuthenticationError(
             "Ploy's own AWS credentials could not be found or are incomplete, so the role was not requested.",
@@ -134,23 +143,6 @@ _DENIED_ELSEWHERE: tuple[tuple[str, type[PermissionDeniedError], str | None, str
 """Phrases of AWS's denials that name another cause than a missing Allow, with the cause and the fix."""
 
 
-def _throttled(response: ErrorResponse, call: ApiCall) -> ConnectorError:
-    return NotAppliedError(
-        f"AWS throttled {call}, also after all retries.",
-        retry_after_seconds=response.retry_after_seconds,
-        fix="None needed: the next sync tries again. If this continues, something else in the account uses the quota.",
-        request_id=response.request_id,
-    )
-
-
-def _server_error(response: ErrorResponse, call: ApiCall) -> ConnectorError:
-    return TemporaryError(
-        f"AWS had an internal error in {call}, also after all retries.",
-        retry_after_seconds=response.retry_after_seconds,
-        request_id=response.request_id,
-    )
-
-
 def _not_found(response: ErrorResponse, call: ApiCall) -> ConnectorError:
     if response.reason.startswith("KMS"):
         return _key_unusable(response, call)
@@ -163,42 +155,22 @@ def _not_found(response: ErrorResponse, call: ApiCall) -> ConnectorError:
     )
 
 
-def _key_unusable(response: ErrorResponse, call: ApiCall) -> ConnectorError:
-    return RejectedError(
-        f"{call} failed because the customer managed key that encrypts IAM Identity Center cannot be used.",
-        reason="kms_key_unusable",
-        fix="Enable or restore the key in AWS KMS.",
-        request_id=response.request_id,
-    )
+_key_unusable = ErrorMeaning(
+    RejectedError,
+    "{call} failed because the customer managed key that encrypts IAM Identity Center cannot be used.",
+    fix="Enable or restore the key in AWS KMS.",
+    reason="kms_key_unusable",
+).to_error
 
 
 def _invalid(response: ErrorResponse, call: ApiCall) -> ConnectorError:
-    return (
-        _key_unusable(response, call)
-        if response.reason.startswith("KMS")
-        else _invalid_request(call, response.request_id)
-    )
+    if response.reason.startswith("KMS"):
+        return _key_unusable(response, call)
+    return _invalid_request(call, response.request_id)
 
 
 def _invalid_request(call: ApiCall, request_id: str | None = None) -> ConnectorError:
     return RejectedError(f"AWS rejected {call} as invalid.", reason="invalid_request", request_id=request_id)
-
-
-def _credentials_unknown(response: ErrorResponse, call: ApiCall) -> ConnectorError:
-    return RegionNotEnabledError(
-        f"AWS did not recognise the session's credentials in {call}: the Region is not enabled for the AWS account, or "
-        "the role's sessions were revoked.",
-        fix="Enable the Region for the account, or name an enabled one in the settings.",
-        request_id=response.request_id,
-    )
-
-
-def _credentials_rejected(response: ErrorResponse, call: ApiCall) -> ConnectorError:
-    return AuthenticationError(
-        f"AWS rejected the session's signature or token in {call}.",
-        fix="Check the clock of the machine that runs the connector, then try again.",
-        request_id=response.request_id,
-    )
 
 
 def _conflict(response: ErrorResponse, call: ApiCall) -> ConnectorError:
@@ -208,33 +180,21 @@ def _conflict(response: ErrorResponse, call: ApiCall) -> ConnectorError:
     return NotAppliedError(f"{call}: conflicting change in progress.", request_id=response.request_id)
 
 
-def _quota_exceeded(response: ErrorResponse, call: ApiCall) -> ConnectorError:
-    return RejectedError(
-        f"AWS rejected {call}: a quota of IAM Identity Center is used up.",
-        reason="quota_exceeded",
-        fix="Free some of it, or ask AWS for a higher one; a group and a user have a limited number of memberships.",
-        request_id=response.request_id,
-    )
-
-
-def _flawed(response: ErrorResponse, call: ApiCall) -> ConnectorError:
-    return TemporaryError(
-        f"The response to {call} {FLAWS[response.code]}, also after all retries.",
-        fix=FLAWED_FIX,
-        request_id=response.request_id,
-    )
-
-
-def _unknown_error(response: ErrorResponse, call: ApiCall) -> ConnectorError:
-    return TemporaryError(
-        f"AWS rejected {call} with the unknown error {response.code}.", request_id=response.request_id
-    )
-
-
 _MEANINGS: dict[str, Callable[[ErrorResponse, ApiCall], ConnectorError]] = {
     **dict.fromkeys(("AccessDenied", "AccessDeniedException", "UnauthorizedOperation"), _denied),
-    **dict.fromkeys(THROTTLED_CODES, _throttled),
-    **dict.fromkeys(SERVER_CODES, _server_error),
+    **dict.fromkeys(
+        THROTTLED_CODES,
+        ErrorMeaning(
+            NotAppliedError,
+            "AWS throttled {call}, also after all retries.",
+            fix="None needed: the next sync tries again. If this continues, something else in the account uses the "
+            "quota.",
+        ).to_error,
+    ),
+    **dict.fromkeys(
+        SERVER_CODES,
+        ErrorMeaning(TemporaryError, "AWS had an internal error in {call}, also after all retries.").to_error,
+    ),
     **dict.fromkeys(("ResourceNotFoundException", *NAMED_BY_CODE), _not_found),
     **dict.fromkeys(
         (
@@ -255,25 +215,37 @@ _MEANINGS: dict[str, Callable[[ErrorResponse, ApiCall], ConnectorError]] = {
             "InvalidAccessKeyId",  # s3
             "InvalidToken",  # s3
         ),
-        _credentials_unknown,
+        ErrorMeaning(
+            RegionNotEnabledError,
+            "AWS did not recognise the session's credentials in {call}: the Region is not enabled for the AWS account, "
+            "or the role's sessions were revoked.",
+            fix="Enable the Region for the account, or name an enabled one in the settings.",
+        ).to_error,
     ),
     **dict.fromkeys(
-        (
-            "ExpiredToken",
-            "ExpiredTokenException",
-            "IncompleteSignature",
-            "InvalidSignatureException",
-            "MissingAuthenticationToken",
-            "RequestExpired",
-            "RequestTimeTooSkewed",
-            "SignatureDoesNotMatch",
-        ),
-        _credentials_rejected,
+        SIGNATURE_CODES,
+        ErrorMeaning(
+            AuthenticationError,
+            "AWS rejected the session's signature or token in {call}.",
+            fix="Check the clock of the machine that runs the connector, then try again.",
+        ).to_error,
     ),
-    **dict.fromkeys(FLAWS, _flawed),
+    **{
+        code: ErrorMeaning(
+            TemporaryError, f"The response to {{call}} {what}, also after all retries.", fix=FLAWED_FIX
+        ).to_error
+        for code, what in FLAWS.items()
+    },
     "ConflictException": _conflict,
-    "ServiceQuotaExceededException": _quota_exceeded,
+    "ServiceQuotaExceededException": ErrorMeaning(
+        RejectedError,
+        "AWS rejected {call}: a quota of IAM Identity Center is used up.",
+        fix="Free some of it, or ask AWS for a higher one; a group and a user have a limited number of memberships.",
+        reason="quota_exceeded",
+    ).to_error,
 }
+
+_UNKNOWN_ERROR = ErrorMeaning(TemporaryError, "AWS rejected {call} with the unknown error {code}.").to_error
 
 _OWN_CREDENTIALS_MISSING = (
     botocore_errors.NoCredentialsError,

@@ -52,7 +52,8 @@ class ExternalIdProof:
             TemporaryError: The proof could not be made.
         """
         with self._ensuring:
-            report = None if self._is_settled else self.record(prove)
+            began = self.begin()
+            report = None if self._is_settled else self.record(prove(), began)
             blocking, is_proven = self._blocking, self._is_proven
         if blocking:
             first = blocking[0]
@@ -70,14 +71,20 @@ class ExternalIdProof:
                 request_id=failed.request_id if failed else None,
             )
 
-    def record(self, test: Callable[[], ConnectionReport]) -> ConnectionReport:
-        """Run a test, and remember what it shows about the role.
+    def begin(self) -> float:
+        """Return the time at which a test begins, for ``record``."""
+        return self._monotonic()
+
+    def record(self, report: ConnectionReport, began: float) -> ConnectionReport:
+        """Remember what a test shows about the role.
 
         Args:
-            test: Runs it.
+            report: Its report.
+            began: When it began, from ``begin``.
+
+        Returns:
+            The report.
         """
-        began = self._monotonic()
-        report = test()
         passed = {check.name for check in report.checks if check.outcome == "passed"}
         with self._lock:
             # A test that began before the role was found open proves nothing about the time since.

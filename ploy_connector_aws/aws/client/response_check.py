@@ -210,7 +210,7 @@ _JSON_TYPES: dict[str, Callable[[Any], bool]] = {
 
 
 def _find_flaw_of_xml(response: _Response, root: ElementTree.Element) -> str | None:
-    if _local_name(root) != _ROOTS.get(response.model.name, f"{response.model.name}Response"):
+    if root.tag.rpartition("}")[2] != _ROOTS.get(response.model.name, f"{response.model.name}Response"):
         return "Response.Foreign"
     # The Query protocol, that of EC2, and S3 in a header.
     ids = (root.findtext(path) for path in ("{*}ResponseMetadata/{*}RequestId", "{*}requestId"))
@@ -231,12 +231,8 @@ def _find_flaw_of_xml(response: _Response, root: ElementTree.Element) -> str | N
     return None if is_valid else "Response.Member"
 
 
-def _is_list(element: ElementTree.Element) -> bool:
-    return not (element.text or "").strip()
-
-
 _XML_TYPES: dict[str, Callable[[ElementTree.Element], bool]] = {
-    "list": _is_list,
+    "list": lambda element: not (element.text or "").strip(),
     "string": lambda element: bool(element.text),
     "structure": lambda element: len(element) > 0,
 }
@@ -253,7 +249,3 @@ _PROTOCOLS: dict[str, tuple[Callable[[bytes], Any], Callable[[_Response, Any], s
 
 def _shapes(model: OperationModel) -> Mapping[str, Shape]:
     return model.output_shape.members if model.output_shape else {}
-
-
-def _local_name(element: ElementTree.Element) -> str:
-    return element.tag.rpartition("}")[2]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import pkgutil
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import botocore
+import botocore.retries
 from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
@@ -31,11 +35,9 @@ from ploy_connector_aws.aws.permissions import (
 from ploy_connector_aws.config import PLOY_PARTITION, AwsConfig
 from ploy_connector_aws.spec import ConnectorContext
 
-from .api_errors import ApiCall
+from .api_errors import THROTTLED_CODES, ApiCall
 from .errors import to_connector_error
 from .exchanges import EXCHANGE_SECONDS, ExchangeSession
-from .instrumentation import count_calls
-from .log_redaction import silence_botocore
 from .rate_limits import Throttle
 from .response_check import check_responses
 from .timestamps import parse_timestamp
@@ -98,7 +100,6 @@ class RoleSession:
         parent: RoleSession | None = None,
         precheck: Callable[[], None] = lambda: None,
     ) -> None:
-        silence_botocore()
         self.config = config
         self._precheck = precheck
         self.context: ConnectorContext = context or (parent.context if parent else ConnectorContext())
@@ -169,7 +170,7 @@ class RoleSession:
         with self._lock:
             client = _create_client(session, self._profile, self._actions, service, region_name=region)
         self.throttle.attach(client)
-        count_calls(client, self.context)
+        _count_calls(client, self.context)
         return client
 
     def regions(self, service: str) -> list[str]:
@@ -217,7 +218,7 @@ class RoleSession:
     def _make_source_client(self, source: ExchangeSession, *args: Any, **kwargs: Any) -> BaseClient:
         kwargs["region_name"] = self.config.region
         client = _create_client(source, self._sts_profile, [ASSUME_ROLE], *args, **kwargs)
-        count_calls(client, self.context)
+        _count_calls(client, self.context)
         return client
 
 
@@ -248,11 +249,11 @@ class ReadSession(RoleSession):
 
 def make_sts_client(region: str, profile: CallProfile) -> BaseClient:
     """Make a client with Ploy's own credentials that can only call GetCallerIdentity and AssumeRole."""
-    silence_botocore()
     return _create_client(_new_session(), profile, [ASSUME_ROLE, GET_CALLER_IDENTITY], "sts", region_name=region)
 
 
 def _new_session() -> ExchangeSession:
+    _silence_botocore()
     # Registering botocore's handlers is most of what a session costs; copying them takes a tenth of the time.
     session = ExchangeSession(event_hooks=copy(_handlers()), include_builtin_handlers=False)
     # The service models are most of a session's memory: one loader for the process (AWS.md section 11.1).
@@ -287,3 +288,43 @@ def _create_client(
     client = session.create_client(*args, **kwargs, config=config, exchange_seconds=profile.exchange_seconds)
     guard_client(client, actions)
     return client
+
+
+def _count_calls(client: BaseClient, context: ConnectorContext) -> None:
+    """Make a client report each attempt of each call."""
+    service = client.meta.service_model.service_name
+
+    def report_call(event_name: str, **_: Any) -> None:
+        # botocore would take any return value for AWS's response.
+        context.on_call(service, event_name.rpartition(".")[2])
+
+    def report_end(parsed_response: Mapping[str, Any] | None, event_name: str, **_: Any) -> None:
+        # Emitted for an exception, too (botocore.endpoint.Endpoint._get_response).
+        context.on_answer(service, event_name.rpartition(".")[2])
+        if (parsed_response or {}).get("Error", {}).get("Code") in THROTTLED_CODES:
+            context.on_throttle(service)
+
+    client.meta.events.register("before-send.*.*", report_call)
+    client.meta.events.register("response-received.*.*", report_end)
+
+
+def _is_above_debug(record: logging.LogRecord) -> bool:
+    return record.levelno > logging.DEBUG
+
+
+def _silence_botocore() -> None:
+    """Drop botocore's debug records: they show the external ID, secret keys, session tokens and signatures.
+
+    A level on a child logger overrides one on its parent; it does not override a filter on the logger itself. Each of
+    botocore's modules has a logger of its own name, and new ones may log requests too, so every one gets the filter.
+    """
+    for name in _module_names():
+        logging.getLogger(name).addFilter(_is_above_debug)
+
+
+@cache
+def _module_names() -> tuple[str, ...]:
+    packages = (botocore, botocore.retries)
+    return tuple(
+        each.name for package in packages for each in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
+    )

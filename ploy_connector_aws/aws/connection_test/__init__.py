@@ -4,9 +4,9 @@
 - `assume_role_checks`: whose credentials the connector has, and whether AWS requires exactly this external ID, which
   the connector also proves alone before it uses a role; `trust_policy_check`: what the trust policy states about that
 - `probes`: the calls that show whether each permission is there, and the read of the role's own policies
-- `evaluation`: what these policies allow, and what to change in them; `required`: what the settings need
-- `permission_checks`, `instance_checks`, `assignment_check`, `unneeded_check`: the checks; `checks`: their evidence and
-  constructors
+- `evidence`: what the probes showed, and constructors of checks
+- `evaluation`: what the settings need, which instance the role sees, what its policies allow, what to change in them
+- `permission_checks`, `instance_checks`, `assignment_check`, `unneeded_check`: the checks
 """
 
 from .assume_role_checks import prove_external_id

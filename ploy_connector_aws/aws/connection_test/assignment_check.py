@@ -7,9 +7,8 @@ from ploy_connector_aws.aws.permissions import BY_PERMISSION_SET, render_stateme
 from ploy_connector_aws.spec import Check
 from ploy_connector_aws.spec.lists import join_names
 
-from .checks import Evidence, skipped
-from .evaluation import evaluate
-from .required import resources_of
+from .evaluation import evaluate, resources_of
+from .evidence import Evidence, skipped
 
 ASSIGNMENT_CALLS = "assignment-calls"
 

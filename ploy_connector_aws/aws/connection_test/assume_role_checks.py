@@ -29,7 +29,7 @@ from ploy_connector_aws.aws.client.session import INTERACTIVE, RoleSession, make
 from ploy_connector_aws.config import PLOY_ACCOUNT_ID, AwsConfig
 from ploy_connector_aws.spec import Check, ConnectionReport, ConnectorError
 
-from .checks import failed, skipped
+from .evidence import failed, skipped
 from .trust_policy_check import TRUST_POLICY_FIX
 
 OWN_CREDENTIALS = "own-credentials"

@@ -1,26 +1,65 @@
-"""Evaluates whether the policies of the role that Ploy assumes allow an action, and what to change if not.
+"""Evaluation of the evidence: what the settings need, which instance the role sees, what its policies allow and lack.
 
-Performs no I/O.
-
-It does not see service control policies, resource control policies, the policy of an encryption key, or that AWS lets
-only some accounts do something.
+Performs no I/O. The evaluation of policies does not see service control policies, resource control policies, the policy
+of an encryption key, or that AWS lets only some accounts do something.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from ploy_connector_aws.aws.permissions import render_statement
+from ploy_connector_aws.aws.features import BY_PERMISSION_SET_FEATURE, CUSTOMER_MANAGED_KEY, FEATURES, features_of
+from ploy_connector_aws.aws.identity_center.instance import Instance
+from ploy_connector_aws.aws.permissions import ACTIONS, BY_PERMISSION_SET, DIRECT_ASSIGNMENTS, Action, render_statement
 from ploy_connector_aws.aws.policy.documents import Policy, Statement
 from ploy_connector_aws.aws.policy.patterns import EVERYTHING, Pattern, covers, overlaps
 from ploy_connector_aws.aws.policy.trust import covers_action
+from ploy_connector_aws.aws.setup import render_policy
 from ploy_connector_aws.config import AwsConfig
+from ploy_connector_aws.spec import RejectedError, choose_features
 
-from .required import render_needed_policy
+from .evidence import CREATE, DELETE, OF_ADMINISTRATORS, Directory, InstanceKind, OwnRole, RolePolicy
+
+_GROUPS = "arn:aws:identitystore:::group/*"
+_USERS = "arn:aws:identitystore:::user/*"
+_MEMBERSHIPS = "arn:aws:identitystore:::membership/*"
+_STORE = "arn:aws:identitystore::{owner}:identitystore/{store}"
+_INSTANCE = "arn:aws:sso:::instance/{instance}"
+_SETS = "arn:aws:sso:::permissionSet/{instance}/*"
+_ACCOUNTS = "arn:aws:sso:::account/*"
+_DATABASES = "arn:aws:rds:{region}:{account}:db:*"
+_CLUSTERS = "arn:aws:ecs:{region}:{account}:cluster/*"
+
+_RESOURCES: Mapping[str, tuple[str, ...]] = {
+    "identitystore:ListUsers": (_USERS, _STORE),
+    "identitystore:DescribeUser": (_USERS, _STORE),
+    "identitystore:ListGroups": (_GROUPS, _STORE),
+    "identitystore:ListGroupMemberships": (_GROUPS, _MEMBERSHIPS, _STORE),
+    "identitystore:GetGroupMembershipId": (_GROUPS, _MEMBERSHIPS, _USERS, _STORE),
+    CREATE: (_GROUPS, _USERS, _STORE),
+    DELETE: (_GROUPS, _MEMBERSHIPS, _USERS, _STORE),
+    "sso:ListPermissionSets": (_INSTANCE,),
+    "sso:ListAccountAssignmentsForPrincipal": (_INSTANCE,),
+    "sso:DescribePermissionSet": (_INSTANCE, _SETS),
+    "sso:ListManagedPoliciesInPermissionSet": (_INSTANCE, _SETS),
+    "sso:ListCustomerManagedPolicyReferencesInPermissionSet": (_INSTANCE, _SETS),
+    "sso:CreateAccountAssignment": (_ACCOUNTS, _INSTANCE, _SETS),
+    "sso:DeleteAccountAssignment": (_ACCOUNTS, _INSTANCE, _SETS),
+    "sso:DescribeAccountAssignmentCreationStatus": (_INSTANCE,),
+    "sso:DescribeAccountAssignmentDeletionStatus": (_INSTANCE,),
+    "sso:ListAccountsForProvisionedPermissionSet": (_INSTANCE, _SETS),
+    "sso:ListAccountAssignments": (_ACCOUNTS, _INSTANCE, _SETS),
+    "rds:DescribeDBInstances": (_DATABASES,),
+    "rds:ListTagsForResource": (_DATABASES,),
+    "ecs:DescribeClusters": (_CLUSTERS,),
+    "ecs:ListTagsForResource": (_CLUSTERS,),
+}
+"""AWS's service-authorization data. An action that is not here has no resources: a policy allows it or does not
+(AWS.md section 1.6)."""
 
 Effect: TypeAlias = Literal["allowed", "partly", "not_allowed", "denied", "unknown"]
 """'partly': allowed only on some resources or under conditions.
@@ -39,32 +78,63 @@ _SESSION_WIDE_KEYS = re.compile(
 """Condition keys whose values do not change between calls of one session: caller, network origin, Region."""
 
 
-@dataclass(frozen=True)
-class RolePolicy:
-    """One policy of the role (attached, inline or its boundary). Only AWS can change one with `is_aws_managed`."""
-
-    name: str
-    policy: Policy
-    is_aws_managed: bool = False
+def listed_actions(config: AwsConfig) -> tuple[Action, ...]:
+    """Return all actions that have a check: those of the policy, and the optional ones that the settings enable."""
+    return (*ACTIONS, *(DIRECT_ASSIGNMENTS if config.direct_assignments else ()))
 
 
-@dataclass(frozen=True)
-class OwnRole:
-    """The role as IAM returns it; `boundary` is None if the role has no permissions boundary."""
+def is_needed(action: Action, config: AwsConfig) -> bool:
+    """Whether a feature that the settings enable needs the action."""
+    return not set(_enabled_features(config)).isdisjoint(features_of(action))
 
-    trust_document: object
-    policies: tuple[RolePolicy, ...]
-    boundary: RolePolicy | None = None
 
-    @property
-    def all_policies(self) -> tuple[RolePolicy, ...]:
-        """All policies of the role, the boundary last."""
-        return (*self.policies, *([self.boundary] if self.boundary else []))
+def has_resources(action: str) -> bool:
+    """Whether a policy can allow an action on some resources only, so that one call does not prove it for all."""
+    return action in _RESOURCES
 
-    @property
-    def unsupported(self) -> tuple[str, ...]:
-        """Messages about what could not be read or understood."""
-        return tuple(f"{each.name}: {message}" for each in self.all_policies for message in each.policy.unsupported)
+
+def resources_of(action: str, config: AwsConfig, instance: Instance | None) -> tuple[str, ...]:
+    """Return the patterns of the resources that a call of an action must be allowed on: on each of them.
+
+    Args:
+        action: The IAM action.
+        config: The integration's settings.
+        instance: The instance of IAM Identity Center, if it is known.
+    """
+    return tuple(
+        each.format(
+            region=config.region,
+            account=config.account_id,
+            owner=(instance and instance.owner_account_id) or "*",
+            store=instance.identity_store_id if instance else "*",
+            instance=instance.arn.rpartition("/")[2] if instance else "*",
+        )
+        for each in _RESOURCES.get(action, ("*",))
+    )
+
+
+def useful_actions(config: AwsConfig) -> tuple[Action, ...]:
+    """Return the optional actions that the connector uses as soon as it has them."""
+    return BY_PERMISSION_SET if config.includes("identity-center/assignments") else ()
+
+
+def render_needed_policy(config: AwsConfig, *, with_key: bool, with_fewer_calls: bool = False) -> str:
+    """Render, on one line, the policy with everything that the settings need and nothing else.
+
+    Args:
+        config: The integration's settings.
+        with_key: Whether to include what a customer managed key needs.
+        with_fewer_calls: Whether to include what reading assignments by permission set needs.
+    """
+    optional = {CUSTOMER_MANAGED_KEY: with_key, BY_PERMISSION_SET_FEATURE: with_fewer_calls}
+    features = (*_enabled_features(config), *(name for name, is_wanted in optional.items() if is_wanted))
+    return json.dumps(json.loads(render_policy(features)), separators=(",", ":"))
+
+
+def _enabled_features(config: AwsConfig) -> tuple[str, ...]:
+    names = {feature.setting for feature in FEATURES if feature.setting}
+    settings = {name: list(value) if isinstance(value := getattr(config, name), tuple) else value for name in names}
+    return choose_features(FEATURES, settings=settings)
 
 
 @dataclass(frozen=True)
@@ -194,6 +264,32 @@ def _applies(
 def _has_session_wide_conditions(statement: Statement) -> bool:
     """Whether the conditions have the same result for all calls of an action in one session."""
     return all(_SESSION_WIDE_KEYS.fullmatch(each.key.lower()) for each in statement.conditions)
+
+
+def classify_instance(config: AwsConfig, directory: Directory, role: OwnRole | None) -> InstanceKind:
+    """Decide what the instance is to this account. AWS does not state it, so its answers to the probes decide.
+
+    Args:
+        config: The integration's settings.
+        directory: What the probes showed.
+        role: The role's own policies, if they could be read.
+    """
+    instance = directory.instance
+    if instance is None:
+        return "none"
+    results = {action: directory.results[action] for action in OF_ADMINISTRATORS if action in directory.results}
+    if instance.owner_account_id in (config.account_id, None):
+        errors = [each.error for each in results.values()]
+        has_no_sets = any(isinstance(each, RejectedError) and each.reason == "invalid_request" for each in errors)
+        return "account" if instance.is_account_instance or has_no_sets else "own"
+    if any(each.is_allowed and each.is_certain for each in results.values()):
+        return "delegated"
+    if role is not None and any(
+        each.is_plainly_denied and evaluate(role, action).effect in ("allowed", "partly")
+        for action, each in results.items()
+    ):
+        return "member"
+    return "foreign"
 
 
 def render_fix(action: str, evaluation: Evaluation, role: OwnRole, config: AwsConfig) -> str:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 
-from ploy_connector_aws.aws.client.errors import DeniedByOtherPolicyError
 from ploy_connector_aws.aws.identity_center.instance import Instance
 from ploy_connector_aws.aws.permissions import KMS_DECRYPT, render_statement
 from ploy_connector_aws.aws.policy.documents import Condition, Statement
 from ploy_connector_aws.aws.policy.patterns import Pattern, covers
 from ploy_connector_aws.aws.policy.trust import covers_action
 from ploy_connector_aws.config import AwsConfig
-from ploy_connector_aws.spec import Check, PermissionDeniedError, RejectedError
+from ploy_connector_aws.spec import Check, PermissionDeniedError
 from ploy_connector_aws.spec.reports import CheckOutcome
 
-from .checks import Evidence, InstanceKind, check_name, failed, skipped
-from .evaluation import OwnRole, evaluate, render_fix
-from .probes import Directory, ProbeResult
-from .required import LIST_INSTANCES, OF_ADMINISTRATORS
+from .evaluation import evaluate, render_fix
+from .evidence import LIST_INSTANCES, Evidence, InstanceKind, OwnRole, check_name, failed, skipped
 
 FIND_INSTANCE = "find-instance"
 KMS_FEATURE = "IAM Identity Center with a key of the customer's own"
@@ -33,49 +30,6 @@ _KEY_USERS = ("sso", "identitystore")
 
 _HOSTS = tuple(Pattern(f"{each}.*.amazonaws.com") for each in _KEY_USERS)
 _VIA_SERVICE = "kms:viaservice"
-
-
-def classify_instance(config: AwsConfig, directory: Directory, role: OwnRole | None) -> InstanceKind:
-    """Decide what the instance is to this account. AWS does not state it, so its answers to the probes decide.
-
-    Args:
-        config: The integration's settings.
-        directory: What the probes showed.
-        role: The role's own policies, if they could be read.
-    """
-    instance = directory.instance
-    if instance is None:
-        return "none"
-    results = {action: directory.results[action] for action in OF_ADMINISTRATORS if action in directory.results}
-    if instance.owner_account_id in (config.account_id, None):
-        has_no_sets = any(_is_invalid_request(each) for each in results.values())
-        return "account" if instance.is_account_instance or has_no_sets else "own"
-    if any(each.is_allowed and each.is_certain for each in results.values()):
-        return "delegated"
-    if role is not None and any(
-        is_plainly_denied(each) and evaluate(role, action).effect in ("allowed", "partly")
-        for action, each in results.items()
-    ):
-        return "member"
-    return "foreign"
-
-
-def is_plainly_denied(result: ProbeResult) -> bool:
-    """Whether AWS denied the call and named nothing else than the permission."""
-    error = result.error
-    is_denied = isinstance(error, PermissionDeniedError) and not isinstance(error, DeniedByOtherPolicyError)
-    return is_denied and not is_about_key(result)
-
-
-def is_about_key(result: ProbeResult) -> bool:
-    """Whether the call failed because of the encryption key."""
-    error = result.error
-    is_denied = isinstance(error, PermissionDeniedError) and error.actions == (KMS_DECRYPT,)
-    return is_denied or (isinstance(error, RejectedError) and error.reason == "kms_key_unusable")
-
-
-def _is_invalid_request(result: ProbeResult) -> bool:
-    return isinstance(result.error, RejectedError) and result.error.reason == "invalid_request"
 
 
 def check_instance(evidence: Evidence) -> Check:
@@ -162,7 +116,7 @@ def check_key(evidence: Evidence) -> Check:
     """Report whether an encryption key of the customer's own keeps AWS from answering."""
     name, role = check_name(KMS_DECRYPT), evidence.role
     results = [result for action, result in evidence.directory.results.items() if action != LIST_INSTANCES]
-    error = next((result.error for result in results if is_about_key(result)), None)
+    error = next((result.error for result in results if result.is_about_key), None)
     if error is None:
         if not any(result.is_allowed for result in results):
             message = "Not tried, because AWS answered no call of IAM Identity Center."

@@ -7,21 +7,21 @@ from ploy_connector_aws.aws.permissions import EXPLANATIONS, KMS_DECRYPT, Action
 from ploy_connector_aws.spec import Check, PermissionDeniedError
 from ploy_connector_aws.spec.reports import CheckOutcome
 
-from .checks import Evidence, check_name, failed, skipped
-from .evaluation import Evaluation, evaluate, render_fix
-from .instance_checks import FIND_INSTANCE, is_about_key, is_plainly_denied
-from .probes import IAM_REGION, ProbeResult
-from .required import (
+from .evaluation import Evaluation, evaluate, has_resources, is_needed, listed_actions, render_fix, resources_of
+from .evidence import (
     CREATE,
     DELETE,
     LIST_INSTANCES,
     OF_ADMINISTRATORS,
     SELF_READ,
-    has_resources,
-    is_needed,
-    listed_actions,
-    resources_of,
+    Evidence,
+    ProbeResult,
+    check_name,
+    failed,
+    skipped,
 )
+from .instance_checks import FIND_INSTANCE
+from .probes import IAM_REGION
 from .trust_policy_check import TRUST_POLICY
 
 REGION = "region"
@@ -84,7 +84,7 @@ def _skip_reason(action: Action, evidence: Evidence) -> str | None:
         return f"AWS did not check it: see {REGION}."
     if action.iam == LIST_INSTANCES and result.error and not isinstance(result.error, PermissionDeniedError):
         return f"Unknown: see {FIND_INSTANCE}."
-    if is_about_key(result):
+    if result.is_about_key:
         return f"The encryption key kept AWS from answering: see {check_name(KMS_DECRYPT)}."
     if evidence.kind == "account" and action.iam in OF_ADMINISTRATORS and result.error:
         return f"AWS does not offer it for an account instance: see {FIND_INSTANCE}."
@@ -99,7 +99,7 @@ def _member_skip_reason(action: Action, result: ProbeResult, evidence: Evidence)
     if not is_of_administrators or not is_of_another or evidence.kind == "delegated":
         return None
     created = evidence.results.get(CREATE, ProbeResult())
-    is_denied = is_plainly_denied(result) or (action.iam == DELETE and is_plainly_denied(created))
+    is_denied = result.is_plainly_denied or (action.iam == DELETE and created.is_plainly_denied)
     evaluation = _evaluate(action, evidence)
     if not is_denied or evaluation is None or evaluation.effect not in ("allowed", "partly"):
         return None
@@ -112,9 +112,8 @@ def _member_skip_reason(action: Action, result: ProbeResult, evidence: Evidence)
 def _from_evaluation(action: Action, evaluation: Evaluation | None, evidence: Evidence, tried: str) -> Check:
     """Decide by the role's own policies; `tried` is the message about what the call showed."""
     if evaluation is None:
-        reason = evidence.read_failure.message if evidence.read_failure else ""
-        message = f"The role's own policies could not be read, and nothing else shows it. {reason}".rstrip()
-        return skipped(check_name(action.iam), message)
+        message = f"The role's own policies could not be read, and nothing else shows it. {evidence.read_problem}"
+        return skipped(check_name(action.iam), message.rstrip())
     if evaluation.effect == "allowed":
         return _evaluated(action, "passed", f"The role's own policies allow it. {tried} {_NOT_VISIBLE}")
     if evaluation.effect == "unknown":
@@ -137,8 +136,7 @@ def _evaluated(action: Action, outcome: CheckOutcome, message: str, fix: str | N
 def _unproven(action: Action, result: ProbeResult, evidence: Evidence) -> Check:
     """Report a write that was tried on what does not exist, if the role's own policies show nothing about it."""
     if evidence.role is None:
-        problem, fix = "read", evidence.read_fix
-        reason = evidence.read_failure.message if evidence.read_failure else ""
+        problem, reason, fix = "read", evidence.read_problem, evidence.read_fix
     else:
         names = ", ".join(each.name for each in evidence.role.all_policies if each.policy.unsupported)
         problem, reason = "understood", evidence.role.unsupported[0]
@@ -156,7 +154,7 @@ def _from_denial(
 ) -> Check:
     """Report a call that AWS denied; the role's own policies show what to change."""
     effect = evaluation.effect if evaluation else "unknown"
-    is_plain = is_plainly_denied(ProbeResult(error=error))
+    is_plain = ProbeResult(error=error).is_plainly_denied
     if action.access == "write" and effect == "partly" and is_plain:
         return _from_evaluation(action, evaluation, evidence, _TRIED_ON_MADE_UP)
     check = failed(check_name(action.iam), error, feature=action.feature, method="probed")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -29,8 +28,7 @@ from ploy_connector_aws.aws.permissions import get_action, render_write_session_
 from ploy_connector_aws.aws.policy.documents import Policy, to_policy
 from ploy_connector_aws.spec import ConnectorError, NotFoundError, RejectedError, TemporaryError
 
-from .evaluation import OwnRole, RolePolicy
-from .required import CREATE, LIST_INSTANCES, OF_ADMINISTRATORS
+from .evidence import CREATE, LIST_INSTANCES, OF_ADMINISTRATORS, Directory, OwnRole, ProbeResult, Results, RolePolicy
 
 ANSWERED = "AWS answered the call."
 
@@ -41,37 +39,6 @@ _MADE_UP = "ploy-probe-none"
 """Name of resources that probes ask about and that do not exist."""
 
 _UNREAD = Policy(unsupported=("AWS did not return the policy's document.",))
-
-
-@dataclass(frozen=True)
-class ProbeResult:
-    """What the call of one action showed.
-
-    `is_certain` is False where AWS may have answered before it checked the permission: it reported that something
-    made up does not exist.
-    """
-
-    message: str = ""
-    error: Exception | None = None
-    is_certain: bool = True
-    answer: Any = None
-
-    @property
-    def is_allowed(self) -> bool:
-        """Whether the call did not fail."""
-        return self.error is None
-
-
-Results = dict[str, ProbeResult]
-"""Probe results by IAM action."""
-
-
-@dataclass(frozen=True)
-class Directory:
-    """Probe results of IAM Identity Center, and the instance if there is one."""
-
-    instance: Instance | None = None
-    results: Results = field(default_factory=dict)
 
 
 def probe(client: BaseClient, operation: str, **parameters: Any) -> ProbeResult:

@@ -17,12 +17,11 @@ from ploy_connector_aws.spec import Check, ConnectionReport, ConnectorContext, F
 
 from .assignment_check import ASSIGNMENT_CALLS, check_assignment_calls
 from .assume_role_checks import check_assume_role
-from .checks import Evidence, check_name, failed, skipped
-from .evaluation import OwnRole
-from .instance_checks import FIND_INSTANCE, KMS_FEATURE, check_instance, check_key, classify_instance
+from .evaluation import classify_instance, is_needed, listed_actions
+from .evidence import LIST_INSTANCES, Directory, Evidence, OwnRole, ProbeResult, Results, check_name, failed, skipped
+from .instance_checks import FIND_INSTANCE, KMS_FEATURE, check_instance, check_key
 from .permission_checks import OF_DIRECTORY, REGION, check_permission, check_region
-from .probes import SERVICES, Directory, ProbeResult, Results, probe_directory, read_own_role
-from .required import LIST_INSTANCES, is_needed, listed_actions
+from .probes import SERVICES, probe_directory, read_own_role
 from .trust_policy_check import TRUST_POLICY, check_own_trust_policy
 from .unneeded_check import UNNEEDED, check_unneeded
 

@@ -23,9 +23,9 @@ from ploy_connector_aws.aws.policy.trust import (
     to_trust,
 )
 from ploy_connector_aws.config import PLOY_ACCOUNT_ID, PLOY_PARTITION, AwsConfig
-from ploy_connector_aws.spec import Check, Failure
+from ploy_connector_aws.spec import Check
 
-from .checks import Evidence
+from .evidence import Evidence
 
 TRUST_POLICY = "trust-policy"
 
@@ -71,14 +71,13 @@ def check_own_trust_policy(evidence: Evidence) -> Check:
     """Check the trust policy that was read; if it was not, warn, because nothing confirms the AssumeRole checks."""
     if evidence.role is not None:
         return check_trust_policy(evidence.role.trust_document, evidence.config)
-    failure = evidence.read_failure or Failure(code="internal", message="")
     return Check(
         name=TRUST_POLICY,
         outcome="warning",
         message="The role's own trust policy could not be read, so it is unknown whom it admits beside Ploy, and "
-        f"whether it accepts an external ID other than those that were tried. {failure.message}".rstrip(),
+        f"whether it accepts an external ID other than those that were tried. {evidence.read_problem}".rstrip(),
         fix=evidence.read_fix,
-        request_id=failure.request_id,
+        request_id=evidence.read_failure.request_id if evidence.read_failure else None,
     )
 
 

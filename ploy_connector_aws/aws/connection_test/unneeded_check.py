@@ -14,10 +14,9 @@ from ploy_connector_aws.spec import Check
 from ploy_connector_aws.spec.lists import join_names
 from ploy_connector_aws.spec.reports import CheckOutcome
 
-from .checks import Evidence, skipped
-from .evaluation import OwnRole
+from .evaluation import is_needed, listed_actions, render_needed_policy, useful_actions
+from .evidence import SELF_READ, Evidence, OwnRole, skipped
 from .instance_checks import is_for_key
-from .required import SELF_READ, is_needed, listed_actions, render_needed_policy, useful_actions
 from .trust_policy_check import TRUST_POLICY
 
 UNNEEDED = "unneeded-permissions"

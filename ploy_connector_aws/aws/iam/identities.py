@@ -15,7 +15,7 @@ from ploy_connector_aws.aws.policy.effective_permissions import (
 )
 from ploy_connector_aws.aws.policy.privileges import judge
 from ploy_connector_aws.aws.policy.trust import to_trust
-from ploy_connector_aws.aws.scopes import RecordBuffer, take, to_aws_account
+from ploy_connector_aws.aws.records import RecordBuffer, take, to_aws_account
 from ploy_connector_aws.aws.spool import Edge, EdgeKind
 from ploy_connector_aws.spec import Entitlement, Grant, Page, RejectedError, TemporaryError
 

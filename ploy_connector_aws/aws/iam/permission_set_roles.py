@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from ploy_connector_aws.aws.policy.documents import to_policy
-from ploy_connector_aws.aws.scopes import RecordBuffer, to_aws_account, to_utc
+from ploy_connector_aws.aws.records import RecordBuffer, to_aws_account, to_utc
 from ploy_connector_aws.spec import Entitlement, Grant, Page, RejectedError
 
 from .read_context import ReadContext

@@ -17,7 +17,7 @@ from ploy_connector_aws.aws.policy.effective_permissions import (
     unread_policy,
 )
 from ploy_connector_aws.aws.policy.privileges import judge
-from ploy_connector_aws.aws.scopes import RecordBuffer, take
+from ploy_connector_aws.aws.records import RecordBuffer, take
 from ploy_connector_aws.aws.spool import Spool
 from ploy_connector_aws.config import IAM
 from ploy_connector_aws.spec import AuthenticationError, Failure, Page, PermissionDeniedError, TemporaryError

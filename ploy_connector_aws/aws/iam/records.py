@@ -8,7 +8,7 @@ from typing import Any, Literal
 from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.aws.policy.privileges import Verdict
 from ploy_connector_aws.aws.policy.trust import Trust
-from ploy_connector_aws.aws.scopes import take, to_utc
+from ploy_connector_aws.aws.records import take, to_utc
 from ploy_connector_aws.spec import Account, Entitlement
 
 SOURCE = "iam"

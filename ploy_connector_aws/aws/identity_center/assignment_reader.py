@@ -30,7 +30,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Set
 from datetime import UTC, datetime
 
-from ploy_connector_aws.aws.scopes import isolate_failure
+from ploy_connector_aws.aws.client.calls import isolate_failure
 from ploy_connector_aws.aws.spool import Cursor, SpoolEntry
 from ploy_connector_aws.spec import (
     AuthenticationError,

@@ -12,7 +12,7 @@ from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.aws.client.calls import read_pages
 from ploy_connector_aws.aws.gone import contradiction_error
 from ploy_connector_aws.aws.policy.privileges import Verdict
-from ploy_connector_aws.aws.scopes import RecordBuffer, take, to_aws_account
+from ploy_connector_aws.aws.records import RecordBuffer, take, to_aws_account
 from ploy_connector_aws.aws.spool import Kind, SpoolEntry
 from ploy_connector_aws.spec import (
     AuthenticationError,

@@ -14,7 +14,7 @@ from typing import Any
 from botocore.client import BaseClient
 
 from ploy_connector_aws.aws.client.calls import read, read_pages
-from ploy_connector_aws.aws.scopes import RecordBuffer, take
+from ploy_connector_aws.aws.records import RecordBuffer, take
 from ploy_connector_aws.spec import (
     AuthenticationError,
     ConnectorError,

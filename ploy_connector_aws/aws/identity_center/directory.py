@@ -8,7 +8,7 @@ from typing import Any
 
 from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.aws.client.calls import read, read_pages
-from ploy_connector_aws.aws.scopes import take, to_utc
+from ploy_connector_aws.aws.records import take, to_utc
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import (
     Account,

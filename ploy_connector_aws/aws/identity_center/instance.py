@@ -11,7 +11,7 @@ from typing import Any
 from ploy_connector_aws.aws.client.calls import read_pages
 from ploy_connector_aws.aws.client.errors import RegionNotEnabledError
 from ploy_connector_aws.aws.client.session import ReadSession
-from ploy_connector_aws.aws.scopes import to_utc
+from ploy_connector_aws.aws.records import to_utc
 from ploy_connector_aws.spec import ConnectorError, PermissionDeniedError, RejectedError, TemporaryError
 
 _SCAN_THREADS = 8

@@ -10,7 +10,7 @@ from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.aws.client.calls import read, read_pages
 from ploy_connector_aws.aws.policy.effective_permissions import ManagedPolicies, unread_policy
 from ploy_connector_aws.aws.policy.privileges import Verdict, judge
-from ploy_connector_aws.aws.scopes import take, to_utc
+from ploy_connector_aws.aws.records import take, to_utc
 from ploy_connector_aws.spec import Entitlement, NotFoundError, Page, RecordKey, RejectedError, TemporaryError
 
 from .read_context import ReadContext, is_about

@@ -16,7 +16,7 @@ from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.gone import DeletionConfirmer, contradiction_error
 from ploy_connector_aws.aws.policy.effective_permissions import ManagedPolicies
 from ploy_connector_aws.aws.policy.privileges import Verdict
-from ploy_connector_aws.aws.scopes import take
+from ploy_connector_aws.aws.records import take
 from ploy_connector_aws.aws.spool import Spool
 from ploy_connector_aws.spec import NotFoundError
 

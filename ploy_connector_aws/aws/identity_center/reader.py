@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Set
 
+from ploy_connector_aws.aws.client.calls import isolate_failure
 from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.iam.permission_set_roles import NamedRole
 from ploy_connector_aws.aws.policy.effective_permissions import ManagedPolicies
-from ploy_connector_aws.aws.scopes import isolate_failure
 from ploy_connector_aws.aws.spool import Spool, SpoolEntry
 from ploy_connector_aws.config import IDENTITY_CENTER, SCOPE_DEPENDENCIES, AwsConfig
 from ploy_connector_aws.spec import AuthenticationError, Failure, Page, RejectedError, TemporaryError
@@ -47,10 +47,8 @@ class IdentityCenterReader:
         self._managed_policies = managed_policies
         self._spool = Spool(session.context.scratch_dir)
         self._context: ReadContext | None = None
-        self._has_begun = False
         self._parallel: _ParallelRead | None = None
         self._root_error: Exception | None = None
-        self._authentication_error: AuthenticationError | None = None
 
     def read_accounts(self, skip: Set[str]) -> Iterator[Page]:
         """Find the instance, announce all scopes below it, and read the people.
@@ -64,7 +62,6 @@ class IdentityCenterReader:
         Raises:
             AuthenticationError: The role cannot be assumed, or no longer.
         """
-        self._has_begun = True
         try:
             yield from self._read_root()
             if self._context is not None and self._config.includes(PERMISSION_SETS):
@@ -73,24 +70,16 @@ class IdentityCenterReader:
                 yield from isolate_failure(USERS, read_users(self._context))
                 found_as_members = (scope.rpartition("/")[2] for scope in skip if scope.startswith(user_scope("")))
                 self._spool.add("user", ((user_id, "") for user_id in found_as_members))
-        except AuthenticationError as error:
-            self._authentication_error = error
-            self._stop()
-            raise
-        except GeneratorExit:
+        except (AuthenticationError, GeneratorExit):
             self._stop()
             raise
 
     def read_entitlements(self, skip: Set[str]) -> Iterator[Page]:
-        """Read groups, members, permission sets and assignments; first the people, if that was not done yet.
+        """Read groups, members, permission sets and assignments; after ``read_accounts``.
 
         Raises:
             AuthenticationError: The role cannot be assumed, or no longer.
         """
-        if not self._has_begun:
-            yield from self.read_accounts(skip)
-        if self._authentication_error is not None:
-            raise self._authentication_error
         if self._context is not None:
             self._parallel = _ParallelRead(self._config, self._context, skip)
             yield from self._parallel.run()

@@ -8,7 +8,7 @@ from typing import Any
 from botocore.client import BaseClient
 
 from ploy_connector_aws.aws.client.calls import read_pages
-from ploy_connector_aws.aws.scopes import take, to_utc
+from ploy_connector_aws.aws.records import take, to_utc
 from ploy_connector_aws.config import PLOY_PARTITION
 from ploy_connector_aws.spec import AuthenticationError, ConnectorError, PermissionDeniedError, Resource, TemporaryError
 

@@ -9,7 +9,7 @@ from botocore.client import BaseClient
 
 from ploy_connector_aws.aws.client.calls import read, read_pages
 from ploy_connector_aws.aws.gone import DeletionConfirmer
-from ploy_connector_aws.aws.scopes import take
+from ploy_connector_aws.aws.records import take
 from ploy_connector_aws.spec import NotFoundError, Resource, TemporaryError
 
 from .read_context import Found, Inventory, without_unknown

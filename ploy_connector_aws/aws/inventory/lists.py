@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ploy_connector_aws.aws.client.calls import read_pages
-from ploy_connector_aws.aws.scopes import take
+from ploy_connector_aws.aws.records import take
 from ploy_connector_aws.config import PLOY_PARTITION
 from ploy_connector_aws.spec import Resource, TemporaryError
 

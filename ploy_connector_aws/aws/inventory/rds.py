@@ -7,7 +7,7 @@ from typing import Any
 
 from ploy_connector_aws.aws.client.calls import read_pages
 from ploy_connector_aws.aws.gone import DeletionConfirmer
-from ploy_connector_aws.aws.scopes import take, to_utc
+from ploy_connector_aws.aws.records import take, to_utc
 from ploy_connector_aws.spec import NotFoundError, Resource
 
 from .read_context import Found, Inventory, without_unknown

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Set
 
-from ploy_connector_aws.aws.client.calls import read
+from ploy_connector_aws.aws.client.calls import isolate_failure, read
 from ploy_connector_aws.aws.client.errors import RegionNotEnabledError
 from ploy_connector_aws.aws.client.session import ReadSession
-from ploy_connector_aws.aws.scopes import isolate_failure, to_aws_account
+from ploy_connector_aws.aws.records import to_aws_account
 from ploy_connector_aws.config import RESOURCE_SCOPES
 from ploy_connector_aws.spec import AuthenticationError, Failure, Page, PermissionDeniedError, RejectedError
 

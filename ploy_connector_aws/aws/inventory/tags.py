@@ -12,7 +12,7 @@ from botocore.client import BaseClient
 from ploy_connector_aws.aws.client.calls import read
 from ploy_connector_aws.aws.gone import DeletionConfirmer
 from ploy_connector_aws.aws.identity_center.read_context import is_about
-from ploy_connector_aws.aws.scopes import take
+from ploy_connector_aws.aws.records import take
 from ploy_connector_aws.spec import (
     AuthenticationError,
     ConnectorError,

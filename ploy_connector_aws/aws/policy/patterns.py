@@ -53,8 +53,38 @@ def overlaps(one: Pattern, other: Pattern) -> bool:
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether a pattern without variables matches a text without wildcards."""
-    return _match(tuple(pattern), tuple(text), _is_star, _is_matched)
+    """Whether a pattern without variables matches a text without wildcards.
+
+    Each piece between two `*` takes the first place where it fits, which leaves the most text to the rest.
+    """
+    first, *pieces = pattern.split("*")
+    if not pieces:
+        return len(first) == len(text) and _fits(first, text, 0)
+    last = pieces.pop()
+    at, end = len(first), len(text) - len(last)
+    if at > end or not _fits(first, text, 0) or not _fits(last, text, end):
+        return False
+    for piece in pieces:
+        at = _find(piece, text, at, end)
+        if at < 0:
+            return False
+        at += len(piece)
+    return True
+
+
+def _find(piece: str, text: str, start: int, end: int) -> int:
+    """Return the first place from `start` on where a piece fits that ends by `end`; -1 if there is none."""
+    if "?" not in piece:
+        return text.find(piece, start, end)
+    return next((at for at in range(start, end - len(piece) + 1) if _fits(piece, text, at)), -1)
+
+
+def _fits(piece: str, text: str, at: int) -> bool:
+    """Compare a piece with the text at a place; `?` stands for any one character."""
+    if "?" not in piece:
+        return text.startswith(piece, at)
+    found = text[at : at + len(piece)]
+    return all(wide in ("?", each) for wide, each in zip(piece, found, strict=True))
 
 
 @lru_cache(maxsize=_CACHED)

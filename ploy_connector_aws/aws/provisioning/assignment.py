@@ -35,9 +35,8 @@ from ploy_connector_aws.spec import (
 )
 
 from .assignment_slots import MAX_CHANGES, slots_of
-from .context import AccessContext
+from .sessions import ACCOUNT_ASSIGNMENT, AccessContext, WriteResult, make_write_session, send_write
 from .targets import DirectAssignment, Direction, Observation, Plan
-from .writes import ACCOUNT_ASSIGNMENT, WriteResult, make_write_session, send_write
 
 POLL_PAUSES_SECONDS = (1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 5.0, 5.0, 8.0, 8.0, 10.0, 10.0)
 """Pauses between the polls of the status; most assignments take a few seconds."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from .context import Clock
+from .sessions import Clock
 
 MAX_CHANGES = 10
 """Changes that may be in progress in one instance."""

@@ -11,11 +11,10 @@ from ploy_connector_aws.aws.client.session import RoleSession
 from ploy_connector_aws.aws.identity_center.directory import members_scope, to_membership
 from ploy_connector_aws.aws.permissions import get_action
 from ploy_connector_aws.config import PLOY_PARTITION
-from ploy_connector_aws.spec import AccessRequest, Entitlement, NotFoundError, RejectedError, TemporaryError
+from ploy_connector_aws.spec import AccessRequest, Entitlement, NotFoundError, TemporaryError
 
-from .context import AccessContext
-from .targets import Direction, Membership, Observation, Plan
-from .writes import WriteResult, make_write_session, send_write
+from .sessions import AccessContext, WriteResult, make_write_session, send_write
+from .targets import Direction, Membership, Observation, Plan, to_rejection
 
 _READ = "GetGroupMembershipId"
 
@@ -64,10 +63,8 @@ class MembershipEdge:
 
     def check(self) -> None:
         """Reject a change of a group that an outside system manages, unless the settings allow it."""
-        reason = self._group.not_grantable_reason if self._group else None
-        if reason is not None:
-            message, _, fix = reason.partition(". ")
-            raise RejectedError(f"{message}.", reason="externally_managed", fix=fix)
+        if self._group and self._group.not_grantable_reason is not None:
+            raise to_rejection(self._group.not_grantable_reason, "externally_managed")
 
     def open(self, direction: Direction) -> None:
         """Open a session for this person, this group and the identity store only."""

@@ -25,8 +25,8 @@ from ploy_connector_aws.aws.identity_center.read_context import is_about
 from ploy_connector_aws.spec import AccessPath, AccessRequest, ConnectorError, Grant, NotFoundError, TemporaryError
 
 from .assignment import read_assignments
-from .context import AccessContext
 from .membership import read_membership
+from .sessions import AccessContext
 from .targets import DirectAssignment, Direction, Membership, Target, is_group, to_permission_set
 
 INVISIBLE = (

@@ -22,11 +22,10 @@ from ploy_connector_aws.spec import (
 from ploy_connector_aws.spec.changes import KnownState
 
 from .assignment import AssignmentEdge
-from .context import AccessContext, Clock
 from .membership import MembershipEdge
 from .paths import INVISIBLE, read_paths
+from .sessions import AccessContext, Clock, WriteResult
 from .targets import Direction, Membership, Observation, Plan, Target, is_in_effect, plan_change, to_target
-from .writes import WriteResult
 
 VERIFY_PAUSES_SECONDS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Pauses before the reads that verify a write. AWS documents no bound for its delay (AWS.md section 3.4)."""

@@ -114,19 +114,19 @@ def to_target(request: AccessRequest, *, change_groups: bool, direct_assignments
     """
     if not _DIRECTORY_ID.fullmatch(request.account_id):
         if _IAM_ACCOUNT.fullmatch(request.account_id):
-            raise _not_grantable(grantability.IAM_ACCOUNT)
+            raise to_rejection(grantability.IAM_ACCOUNT)
         raise _invalid("account")
     if _DIRECTORY_ID.fullmatch(request.entitlement_id):
         if not change_groups:
-            raise _not_grantable(grantability.GROUP)
+            raise to_rejection(grantability.GROUP)
         return Membership(request.account_id, request.entitlement_id)
     if role := _ACCOUNT_ROLE.fullmatch(request.entitlement_id):
         if not direct_assignments:
-            raise _not_grantable(grantability.ACCOUNT_ROLE)
+            raise to_rejection(grantability.ACCOUNT_ROLE)
         return DirectAssignment(request.account_id, role["account"], role["permission_set"], role["instance"])
     for pattern, reason in _NOT_GRANTABLE:
         if pattern.fullmatch(request.entitlement_id):
-            raise _not_grantable(reason)
+            raise to_rejection(reason)
     raise _invalid("entitlement")
 
 
@@ -140,9 +140,15 @@ def to_permission_set(account_role: str) -> str:
     return account_role.partition("/")[2]
 
 
-def _not_grantable(reason: str) -> RejectedError:
-    message, _, fix = reason.partition(". ")
-    return RejectedError(f"{message}.", reason="not_grantable", fix=fix)
+def to_rejection(not_grantable: str, reason: str = "not_grantable") -> RejectedError:
+    """Return the error for a target that cannot be granted; its first sentence is the message, the rest the fix.
+
+    Args:
+        not_grantable: One of the messages of ``grantability``.
+        reason: The code of the error.
+    """
+    message, _, fix = not_grantable.partition(". ")
+    return RejectedError(f"{message}.", reason=reason, fix=fix)
 
 
 def _invalid(what: str) -> RejectedError:

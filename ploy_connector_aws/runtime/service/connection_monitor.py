@@ -35,7 +35,7 @@ class ConnectionMonitor:
     """Tests the connection when it is time to, and reports the result to Ploy. Used by one thread.
 
     Args:
-        integration_id: The integration's id at Ploy.
+        integration_id: The integration's id in Ploy.
         connector: A connector that only this thread uses.
         platform: A client that only this thread uses.
         control: Learns whether the connection may be used.

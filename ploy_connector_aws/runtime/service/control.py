@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from ploy_connector_aws.host import Blocker
+from ploy_connector_aws.host.blockers import CONNECTION_TEST, PLATFORM, Blocker, to_blockers
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.errors import code_of, message_of
 from ploy_connector_aws.runtime.tasks.coordinator import PAUSED, READ_ONLY
@@ -17,9 +17,7 @@ from ploy_connector_aws.spec import Check, ConnectionReport, TemporaryError
 
 _DEFAULTS = wire.HelloAnswer()
 
-_CONNECTION_TEST, _PLATFORM = "connection_test", "platform"
-"""Sources of blockers; the others are loops that do not run."""
-_NOT_TESTED = "not_tested"
+_NOT_TESTED = Blocker(CONNECTION_TEST, "not_tested", "The connection was not tested yet.")
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ class Control:
         self._failed_checks: tuple[Check, ...] = ()
         self._awaits_test = True
         self._blockers: tuple[Blocker, ...] = ()
-        self._set_blockers(_CONNECTION_TEST, {_NOT_TESTED: "The connection was not tested yet."})
+        self._set_blockers(CONNECTION_TEST, [_NOT_TESTED])
         self.is_unconfigurable = False
         """Whether the settings open no connector."""
         self.reports = 0
@@ -83,10 +81,8 @@ class Control:
                 self._is_woken = True
             if by_scan:
                 self._is_woken = self._awaits_test = False
-            shown = [
-                each for each, is_set in ((PAUSED, answer.flags.paused), (READ_ONLY, answer.flags.read_only)) if is_set
-            ]
-            self._set_blockers(_PLATFORM, {each.code: each.message for each in shown})
+            flags = ((PAUSED, answer.flags.paused), (READ_ONLY, answer.flags.read_only))
+            self._set_blockers(PLATFORM, [each for each, is_set in flags if is_set])
             self._changed.notify_all()
         if is_new_interval:
             self._on_new_poll_interval()
@@ -95,25 +91,22 @@ class Control:
         """Record whether a connection test allows use of the connection. Only a passed check lifts its blocker."""
         with self._changed:
             self._failed_checks = report.blockers(self._failed_checks)
-            self._set_blockers(_CONNECTION_TEST, {check.name: check.message for check in self._failed_checks})
+            self._set_blockers(CONNECTION_TEST, to_blockers(self._failed_checks))
             self.reports += 1
         self.on_report()
 
     def note_loop(self, loop: str, error: Exception | None) -> None:
         """Record why a loop does not run; None where it runs."""
         with self._changed:
-            self._set_blockers(loop, {code_of(error): message_of(error)} if error else {})
+            self._set_blockers(loop, [Blocker(loop, code_of(error), message_of(error))] if error else [])
 
-    def _set_blockers(self, source: str, messages: Mapping[str, str]) -> None:
-        """Replace the blockers of one source, given as messages by code; one that stays keeps its beginning."""
-        known = {each.code: each for each in self._blockers if each.source == source}
+    def _set_blockers(self, source: str, found: Iterable[Blocker]) -> None:
+        """Replace the blockers of one source; one that stays keeps its beginning."""
+        began = {each.code: each.since for each in self._blockers if each.source == source}
         now = self._now()
         self._blockers = (
             *(each for each in self._blockers if each.source != source),
-            *(
-                replace(known.get(code, Blocker(source, code, message, now)), message=message)
-                for code, message in messages.items()
-            ),
+            *(replace(each, since=began.get(each.code, now)) for each in found),
         )
 
     def blockers(self) -> tuple[Blocker, ...]:
@@ -121,11 +114,11 @@ class Control:
         if not self.is_unconfigurable:
             return self._blockers
         # With settings that open no connector there is nothing to test or use: every attempt fails by itself.
-        return tuple(each for each in self._blockers if each.code != _NOT_TESTED)
+        return tuple(each for each in self._blockers if each.code != _NOT_TESTED.code)
 
     def connection_blocker(self) -> Blocker | None:
         """Return why the connection must not be used, as far as tests of it show; None where it may be."""
-        return next((each for each in self.blockers() if each.source == _CONNECTION_TEST), None)
+        return next((each for each in self.blockers() if each.source == CONNECTION_TEST), None)
 
     def await_test(self) -> None:
         """Record that no scan may begin before a connection test has passed."""

@@ -25,10 +25,8 @@ class IntegrationHealth:
     """When the last scan succeeded or, before the first, when the integration started; monotonic seconds."""
     scan_interval_seconds: float
     is_paused: bool = False
-    down: dict[str, str] = field(default_factory=dict)
-    """The loops that do not run, each with the code of the reason. Replaced as a whole, never changed."""
-    down_since: dict[str, float] = field(default_factory=dict)
-    """When each stopped. Replaced with ``down``."""
+    down: dict[str, tuple[str, float]] = field(default_factory=dict)
+    """The loops that do not run, each with the code of the reason, and since when. Replaced as a whole."""
     last_error: str | None = None
     """The code of the last scan's error; None after a success."""
     heartbeats: Heartbeats = field(default_factory=Heartbeats)
@@ -47,7 +45,7 @@ class IntegrationHealth:
 
     def failing(self, now: float) -> dict[str, float]:
         """Return each reason why it is unhealthy, and since when; in monotonic seconds."""
-        found = {f"{loop}: {code}": self.down_since.get(loop, self.since) for loop, code in sorted(self.down.items())}
+        found = {f"{loop}: {code}": since for loop, (code, since) in sorted(self.down.items())}
         late = self.heartbeats.failing(now)
         if self.is_paused:
             late.pop(f"{CHECK_LOOP}: overdue", None)

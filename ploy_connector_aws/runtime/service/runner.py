@@ -129,7 +129,7 @@ class _TaskEvents(TaskEvents):
     def polled(self, answer: wire.LeaseAnswer) -> None:
         self._dependencies.control.apply(answer)
 
-    def ended(self, kind: wire.TaskKind, outcome: str, seconds: float) -> None:  # noqa: ARG002
+    def ended(self, kind: wire.TaskKind, outcome: str) -> None:
         self._dependencies.metrics.task_ended(kind, outcome)
 
     def outbox(self, waiting: int) -> None:
@@ -247,12 +247,10 @@ class IntegrationRunner:
     def _note_loop(self, name: str, error: Exception | None) -> None:
         """Show that a loop runs or, with its error, that it does not."""
         with self._lock:
-            down = {loop: code for loop, code in self._health.down.items() if loop != name}
-            since = {loop: at for loop, at in self._health.down_since.items() if loop != name}
+            down = dict(self._health.down)
+            _, since = down.pop(name, (None, self._monotonic()))
             if error is not None:
-                since[name] = self._health.down_since.get(name, self._monotonic())
-                down[name] = code_of(error)
-            self._health.down_since = since
+                down[name] = code_of(error), since
             self._health.down = down
         self.control.note_loop(name, error)
         if name == SCAN_LOOP:

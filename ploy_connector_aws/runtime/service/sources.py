@@ -203,18 +203,16 @@ def to_sources(
         ConfigurationError: Two of them name the same integration, or one has no usable address or token.
     """
     sources: list[Source] = []
-    by_integration: dict[str, int] = {}
-    by_organisation: dict[str, int] = {}
-    named_in: dict[str, int] = {}
+    known: list[OperatorSettings] = []
     for position, settings in enumerate(configurations, 1):
-        organisation = organisation_of(settings)
-        if names_integration(settings):
-            _refuse_twice(by_integration.setdefault(settings.integration.id, position), position)
-            named_in.setdefault(organisation, position)
-            _refuse_twice(by_organisation.get(organisation, position), position)
-        else:
-            _refuse_twice(by_organisation.setdefault(organisation, position), position)
-            _refuse_twice(named_in.get(organisation, position), position)
+        for first, other in enumerate(known, 1):
+            if _name_one_integration(other, settings):
+                raise ConfigurationError(
+                    f"The configurations {first} and {position} name the same integration.",
+                    field="integration.id",
+                    fix="name each integration in one file, or leave integration.id out of the one file of its token",
+                )
+        known.append(settings)
         name = f"source-{position}"
         if settings.config is None:
             sources.append(PlatformSource(name, settings, on_attempt))
@@ -224,13 +222,11 @@ def to_sources(
     return sources
 
 
-def _refuse_twice(first: int, second: int) -> None:
-    if first != second:
-        raise ConfigurationError(
-            f"The configurations {first} and {second} name the same integration.",
-            field="integration.id",
-            fix="name each integration in one file, or leave integration.id out of the one file of its token",
-        )
+def _name_one_integration(one: OperatorSettings, other: OperatorSettings) -> bool:
+    """Return whether two configurations may name the same integration; without an id, all of the token are meant."""
+    if names_integration(one) and names_integration(other):
+        return one.integration.id == other.integration.id
+    return organisation_of(one) == organisation_of(other)
 
 
 _FOR_ALL_ORGANISATIONS = ("PLOY_URL", "PLOY_STATE_DIR", CONFIG_FILE_VARIABLE)

@@ -315,7 +315,7 @@ class Run:
             {**names, "self": self.number},
         )
         for row in rows:
-            yield ScopeState.of_row(*row)
+            yield ScopeState.of_row(row)
 
     def records(self, type: RecordType | None = None) -> Iterator[StoredRecord]:  # noqa: A002 - the name of the field in records
         """Yield the records after this run, proven and unproven, by type and id."""

@@ -147,9 +147,9 @@ class Sync:
                 if status.state != pending.state:
                     self._note(pending, status.answer)
             elif status is not None and status.state == "rejected":
-                self._end(pending, "rejected", "A person rejected it at Ploy.")
+                self._end(pending, "rejected", "A person rejected it in Ploy.")
             elif pending.state == "held":
-                self._end(pending, "replaced", "Another sync replaced it at Ploy.")
+                self._end(pending, "replaced", "Another sync replaced it in Ploy.")
             elif status is None or status.state != "open":
                 self._store.update(pending, sync_id=None)  # it may be uploaded again
 

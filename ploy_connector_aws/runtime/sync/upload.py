@@ -5,15 +5,19 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
 from ploy_connector_aws.graph.values import ScopeState
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.platform.batches import split_batches
 from ploy_connector_aws.platform.client import PlatformClient
-from ploy_connector_aws.platform.errors import BatchConflictError, PlatformRejectedError, SyncGoneError
+from ploy_connector_aws.platform.errors import (
+    BatchConflictError,
+    PlatformRejectedError,
+    RecordTooLargeError,
+    SyncGoneError,
+)
 from ploy_connector_aws.runtime.snapshot.compare import stored_changes, to_outcome
 from ploy_connector_aws.runtime.snapshot.delta import Delta
 from ploy_connector_aws.runtime.snapshot.run import Run
@@ -224,6 +228,33 @@ class Upload:
     def _retracted_lines(self) -> Iterator[wire.TombstoneLine]:
         for key in self.uploaded.retracted():
             yield wire.TombstoneLine(type=key.type, id=key.id)
+
+
+def split_batches(lines: Iterable[bytes], limits: wire.Limits) -> Iterator[list[bytes]]:
+    """Split lines into batches, in order, with one batch in memory at a time. The same lines give the same batches.
+
+    Args:
+        lines: Encoded lines, without their line ends.
+        limits: How many lines and bytes (before compression, line ends included) a batch may hold.
+
+    Raises:
+        RecordTooLargeError: A line is larger than ``limits.max_batch_bytes``.
+    """
+    batch: list[bytes] = []
+    size = 0
+    for number, line in enumerate(lines, start=1):
+        length = len(line) + 1
+        if length > limits.max_batch_bytes:
+            raise RecordTooLargeError(
+                f"Line {number} has {length} bytes; a batch of the platform holds at most {limits.max_batch_bytes}."
+            )
+        if batch and (len(batch) == limits.max_batch_lines or size + length > limits.max_batch_bytes):
+            yield batch
+            batch, size = [], 0
+        batch.append(line)
+        size += length
+    if batch:
+        yield batch
 
 
 def _to_scope_line(scope: ScopeState) -> wire.ScopeLine:

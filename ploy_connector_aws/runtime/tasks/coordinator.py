@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ploy_connector_aws.host import Blocker
+from ploy_connector_aws.host.blockers import PLATFORM, Blocker
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec import ConnectionReport
 
@@ -20,11 +20,12 @@ LEASE_MARGIN = timedelta(seconds=5)
 
 _MAX_HELD = 100
 """Tasks that wait for a retry occupy no worker, but each lease is renewed on its own."""
-_LONGEST_PAUSE_SECONDS = 60.0
+LONGEST_PAUSE_SECONDS = 60.0
+"""No thread waits longer for the next round."""
 
-NOT_ASKED = Blocker("platform", "not_asked", "Ploy has not answered yet, so the task may not begin.")
-PAUSED = Blocker("platform", "paused", "The integration is paused.")
-READ_ONLY = Blocker("platform", "read_only", "The integration is read-only.")
+NOT_ASKED = Blocker(PLATFORM, "not_asked", "Ploy has not answered yet, so the task may not begin.")
+PAUSED = Blocker(PLATFORM, "paused", "The integration is paused.")
+READ_ONLY = Blocker(PLATFORM, "read_only", "The integration is read-only.")
 LEASE_NOT_RENEWED = Blocker("lease", "not_renewed", "Its lease could not be renewed.")
 
 
@@ -41,19 +42,12 @@ def write_before(held: HeldTask) -> datetime:
 class TaskEvents:
     """Callbacks of the task loop, which do nothing here. Any thread calls them; each returns at once."""
 
-    def leased(self, kind: wire.TaskKind) -> None:
-        """A task was leased, for the first time or again."""
-
-    def begun(self, kind: wire.TaskKind) -> None:
-        """An attempt at a task begins."""
-
-    def ended(self, kind: wire.TaskKind, outcome: str, seconds: float) -> None:
+    def ended(self, kind: wire.TaskKind, outcome: str) -> None:
         """An attempt at a task ended.
 
         Args:
             kind: The task's kind.
             outcome: The outcome of a change, ``done``, ``again``, or the code of a failure.
-            seconds: How long it took.
         """
 
     def checks_so_far(self, task_id: str, attempt: int, number: int, report: ConnectionReport) -> None:
@@ -75,14 +69,8 @@ class TaskEvents:
     def acknowledged(self, kind: wire.TaskKind) -> None:
         """Ploy acknowledged the report of a task."""
 
-    def dropped(self, kind: wire.TaskKind) -> None:
-        """A task belongs to another runtime now or has ended at Ploy; its report, if any, was not accepted."""
-
     def polled(self, answer: wire.LeaseAnswer) -> None:
         """Ploy answered a poll for tasks."""
-
-    def poll_failed(self, reason: str) -> None:
-        """Ploy did not answer a poll for tasks; the reason is the name of the error."""
 
 
 class TaskCoordinator:
@@ -186,7 +174,7 @@ class TaskCoordinator:
             for moment in (each.not_before, attempt_deadline(each.task))
             if moment is not None and moment > now
         ]
-        return min([(moment - now).total_seconds() for moment in moments], default=_LONGEST_PAUSE_SECONDS)
+        return min([(moment - now).total_seconds() for moment in moments], default=LONGEST_PAUSE_SECONDS)
 
     def set_flags(self, flags: wire.Flags) -> None:
         """Record Ploy's flags."""
@@ -207,7 +195,7 @@ class TaskCoordinator:
     def wait(self, version: int, seconds: float) -> None:
         """Wait for a change after this version, at most for some seconds."""
         with self._condition:
-            self._condition.wait_for(lambda: self._version != version, timeout=min(seconds, _LONGEST_PAUSE_SECONDS))
+            self._condition.wait_for(lambda: self._version != version, timeout=min(seconds, LONGEST_PAUSE_SECONDS))
 
     def close(self) -> None:
         """Let no further task begin."""
@@ -224,6 +212,8 @@ class TaskContext:
     coordinator: TaskCoordinator
     events: TaskEvents
     now: Callable[[], datetime]
+    settings_revision: int | None = None
+    """The revision of the settings that tasks are done with, where they come from Ploy."""
 
 
 def _key(held: HeldTask) -> tuple[str, ...]:

@@ -204,7 +204,7 @@ class Journal(AbstractContextManager["Journal"]):
 
     @property
     def worker_id(self) -> str:
-        """The name of this file at Ploy."""
+        """The name of this file in Ploy."""
         return str(self._read("SELECT value FROM facts WHERE name = 'worker_id'")[0][0])
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypedDict, Unpack
@@ -64,8 +64,7 @@ class Accounts:
 
     def create_user(self, account_id: str, name: str, policy: Document) -> AccessKey:
         """Creates an IAM user with an inline policy, and returns its key; an existing user keeps its key."""
-        text = json.dumps(policy)
-        to_policy(text)
+        text = _checked(policy, to_policy)
         with self.lock:
             self.add(account_id)
             backend = iam(account_id)
@@ -85,8 +84,7 @@ class Accounts:
         **options: Unpack[RoleOptions],
     ) -> str:
         """Creates a role with this trust policy; returns its ARN."""
-        text = json.dumps(trust)
-        to_trust_policy(text)
+        text = _checked(trust, to_trust_policy)
         boundary = options.get("boundary")
         with self.lock:
             self.add(account_id)
@@ -109,15 +107,13 @@ class Accounts:
 
     def set_role_policy(self, role_arn: str, policy: Document) -> None:
         """Replaces the role's inline permission policy, for running sessions too."""
-        text = json.dumps(policy)
-        to_policy(text)
+        text = _checked(policy, to_policy)
         with self.lock:
             self.role(role_arn).policies[INLINE_POLICY_NAME] = text
 
     def set_trust_policy(self, role_arn: str, trust: Document) -> None:
         """Replaces the role's trust policy."""
-        text = json.dumps(trust)
-        to_trust_policy(text)
+        text = _checked(trust, to_trust_policy)
         with self.lock:
             self.role(role_arn).assume_role_policy_document = text
 
@@ -129,8 +125,7 @@ class Accounts:
 
     def create_managed_policy(self, account_id: str, name: str, policy: Document) -> str:
         """Creates a customer managed policy; returns its ARN."""
-        text = json.dumps(policy)
-        to_policy(text)
+        text = _checked(policy, to_policy)
         with self.lock:
             made = iam(account_id).create_policy("", "/", text, name, [])
         return str(made.arn)
@@ -183,6 +178,13 @@ def ploy_trust_policy(external_id: str) -> Document:
             }
         ],
     }
+
+
+def _checked(document: Document, parse: Callable[[str], object]) -> str:
+    """The text of a document; raises ``MalformedPolicyError`` for one that AWS would not accept."""
+    text = json.dumps(document)
+    parse(text)
+    return text
 
 
 def _attach(role: Role, arn: str) -> None:

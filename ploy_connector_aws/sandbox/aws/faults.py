@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypedDict, Unpack
+from typing import Any, NoReturn, TypedDict, Unpack
 
 from .access_denied import AwsError, ErrorKind, common_error
 from .requests import ApiRequest
@@ -48,7 +48,7 @@ class Rule:
     Region and parameters are counted on their own: `every=1, times=1` strikes the first attempt at each call.
     """
 
-    inject: Callable[[ApiRequest], None]
+    inject: Callable[[ApiRequest], object]
     operations: frozenset[str] = frozenset()
     every: int = 1
     times: int | None = None
@@ -126,12 +126,9 @@ class Faults:
         **when: Unpack[When],
     ) -> Rule:
         """Throttles every n-th call; `reason` may be KMS_THROTTLING."""
-        members = {"RetryAfterSeconds": retry_after_seconds, "Reason": reason}
-
-        def inject(request: ApiRequest) -> None:
-            raise _throttled(request, {name: value for name, value in members.items() if value is not None})
-
-        return self._add(inject, operations, every, **when)
+        given = {"RetryAfterSeconds": retry_after_seconds, "Reason": reason}
+        members = {name: value for name, value in given.items() if value is not None}
+        return self._add(lambda request: _raise(_throttled(request, members)), operations, every, **when)
 
     def limit_rates(self) -> None:
         """Switches AWS's real quotas on: a token bucket that holds one second's calls."""
@@ -140,19 +137,13 @@ class Faults:
 
     def fail(self, every: int = 1, *operations: str, **when: Unpack[When]) -> Rule:
         """Returns an internal error, status 500, for every n-th call; `afterwards`: although it was carried out."""
-
-        def inject(request: ApiRequest) -> None:
-            raise common_error(ErrorKind.INTERNAL, request.protocol)
-
-        return self._add(inject, operations, every, **when)
+        return self._add(
+            lambda request: _raise(common_error(ErrorKind.INTERNAL, request.protocol)), operations, every, **when
+        )
 
     def cut_connection(self, every: int = 1, *operations: str, **when: Unpack[When]) -> Rule:
         """Resets the connection of every n-th call instead of a response; `afterwards`: it was carried out."""
-
-        def inject(_: ApiRequest) -> None:
-            raise ConnectionCutError
-
-        return self._add(inject, operations, every, **when)
+        return self._add(lambda _: _raise(ConnectionCutError()), operations, every, **when)
 
     def answer(
         self,
@@ -166,11 +157,7 @@ class Faults:
         **when: Unpack[When],
     ) -> Rule:
         """Returns a scripted error for an operation, for example `Reason` KMS_ACCESS_DENIED."""
-
-        def inject(_: ApiRequest) -> None:
-            raise AwsError(code, message, status, members or {})
-
-        return self._add(inject, (operation,), every, **when)
+        return self._add(lambda _: _raise(AwsError(code, message, status, members or {})), (operation,), every, **when)
 
     def delay(self, seconds: float, *operations: str, **when: Unpack[When]) -> Rule:
         """Delays the responses of these operations, or of all."""
@@ -183,12 +170,8 @@ class Faults:
 
         A fault that it switches on starts with the next call.
         """
-
-        def inject(_: ApiRequest) -> None:
-            callback()
-
         when.setdefault("times", 1)
-        return self._add(inject, (operation,) if operation else (), nth, **when)
+        return self._add(lambda _: callback(), (operation,) if operation else (), nth, **when)
 
     def empty_pages(self, *operations: str) -> None:
         """Puts an empty page with a token before every real page of these operations, or of all."""
@@ -235,7 +218,7 @@ class Faults:
         return operations is not None and (not operations or _names(request, operations))
 
     def _add(
-        self, inject: Callable[[ApiRequest], None], operations: Iterable[str], every: int = 1, **when: Unpack[When]
+        self, inject: Callable[[ApiRequest], object], operations: Iterable[str], every: int = 1, **when: Unpack[When]
     ) -> Rule:
         rule = Rule(inject, frozenset(operations), every, **when)
         with self._lock:
@@ -259,6 +242,10 @@ class Faults:
             if bucket.tokens < 1:
                 raise _throttled(request, {})
             bucket.tokens -= 1
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error
 
 
 def _throttled(request: ApiRequest, members: Mapping[str, Any]) -> AwsError:

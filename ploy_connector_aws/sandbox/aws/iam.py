@@ -66,16 +66,9 @@ def _named(things: Mapping[str, Any]) -> Iterator[Row]:
     return ((thing.name, thing) for thing in things.values())
 
 
-def _list_users(call: IamCall) -> Shape:
-    return call.page("Users", _named(call.backend.users), iam_shapes.listed_user)
-
-
-def _list_groups(call: IamCall) -> Shape:
-    return call.page("Groups", _named(call.backend.groups), iam_shapes.listed_group)
-
-
-def _list_roles(call: IamCall) -> Shape:
-    return call.page("Roles", _named(call.backend.roles), iam_shapes.listed_role)
+def _list(member: str, shape: Callable[[Any], Shape]) -> Callable[[IamCall], Shape]:
+    """The answer of a list that takes no parameters, of moto's objects of the same name."""
+    return lambda call: call.page(member, _named(getattr(call.backend, member.lower())), shape)
 
 
 def _list_policies(call: IamCall) -> Shape:
@@ -134,9 +127,9 @@ _KINDS: Mapping[str, _Kind] = {
 
 OPERATIONS: Mapping[str, tuple[Callable[[IamCall], Shape], frozenset[str]]] = {
     "GetAccountAuthorizationDetails": (_get_details, frozenset({"Filter"})),
-    "ListRoles": (_list_roles, frozenset()),
-    "ListUsers": (_list_users, frozenset()),
+    "ListRoles": (_list("Roles", iam_shapes.listed_role), frozenset()),
+    "ListUsers": (_list("Users", iam_shapes.listed_user), frozenset()),
     "ListPolicies": (_list_policies, frozenset({"Scope", "OnlyAttached"})),
-    "ListGroups": (_list_groups, frozenset()),
+    "ListGroups": (_list("Groups", iam_shapes.listed_group), frozenset()),
 }
 """The reads that this local AWS knows, each with the parameters it takes besides those of paging."""

@@ -11,11 +11,10 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec import Manifest
 
 from .batch_lines import unpack
-from .local_platform import ReceivedBody
 from .long_poll import wait_for_tasks
 from .problems import ProblemError
 from .registry import ForbiddenError, IntegrationRow
-from .requests import Body, Organisation, PloyHost, Target, bounded, integration_of, parse
+from .requests import Body, Organisation, PloyHost, RecordedBody, Target, bounded, integration_of, parse, record
 from .verification import find_blocker
 
 router = APIRouter(prefix=wire.API_PREFIX)
@@ -39,10 +38,9 @@ def create_integration(ploy: PloyHost, organisation: Organisation, body: Body) -
 
 @router.patch("/integrations/{integration_id}")
 def change_settings(
-    ploy: PloyHost, organisation: Organisation, integration_id: str, body: Body, request: Request
+    ploy: PloyHost, organisation: Organisation, integration_id: str, body: RecordedBody
 ) -> wire.SetUpStatus:
     """Save what a person entered in a set-up, and order a connection test once no setting is missing."""
-    _record(ploy, request, body)
     settings = parse(wire.SettingsChange, bounded(body)).settings
     row = ploy.registry.find(integration_id, organisation)
     if row is None or not (row.is_enabled or row.is_draft):
@@ -92,9 +90,8 @@ def _setup_status(row: IntegrationRow) -> wire.SetUpStatus:
 
 
 @router.post("/integrations/{integration_id}/hello")
-def hello(ploy: PloyHost, target: Target, body: Body, request: Request) -> wire.HelloAnswer:
+def hello(ploy: PloyHost, target: Target, body: RecordedBody) -> wire.HelloAnswer:
     """Take a runtime's introduction."""
-    _record(ploy, request, body)
     return ploy.hello(target.integration.id, parse(wire.HelloRequest, body))
 
 
@@ -117,16 +114,14 @@ def report_refused(ploy: PloyHost, organisation: Organisation, body: Body) -> wi
 
 
 @router.post("/integrations/{integration_id}/checks")
-def report_check(ploy: PloyHost, target: Target, body: Body, request: Request) -> wire.CheckStatus:
+def report_check(ploy: PloyHost, target: Target, body: RecordedBody) -> wire.CheckStatus:
     """Take a runtime's report of a connection test."""
-    _record(ploy, request, body)
     return ploy.verification.report(target.integration.id, parse(wire.CheckProgress, bounded(body)))
 
 
 @router.post("/integrations/{integration_id}/syncs")
-def open_sync(ploy: PloyHost, target: Target, body: Body, request: Request) -> wire.OpenedSync:
+def open_sync(ploy: PloyHost, target: Target, body: RecordedBody) -> wire.OpenedSync:
     """Open a staging area."""
-    _record(ploy, request, body)
     return ploy.open_sync(target.integration.id, parse(wire.OpenSync, body))
 
 
@@ -143,7 +138,7 @@ def put_batch(
     if len(body) > target.limits.max_batch_bytes:
         raise ProblemError("body_too_large", f"A batch has at most {target.limits.max_batch_bytes} bytes.")
     if ploy.bodies is not None:  # unpacked only for the record
-        _record(ploy, request, unpack(body, target.limits))
+        record(request, unpack(body, target.limits))
     digest = request.headers.get("content-digest")
     return ploy.syncs(target.integration.id).put_batch(sync_id, number, body, digest, target.limits)
 
@@ -159,12 +154,10 @@ def commit(
     ploy: PloyHost,
     target: Target,
     sync_id: str,
-    body: Body,
-    request: Request,
+    body: RecordedBody,
     response: Response,
 ) -> wire.CommitAnswer:
     """Make a staged sync visible, or hold it for approval."""
-    _record(ploy, request, body)
     answer = ploy.commit(target.integration.id, sync_id, parse(wire.Commit, body))
     response.status_code = 200 if answer.status == "committed" else 202
     return answer
@@ -177,9 +170,8 @@ def abort(ploy: PloyHost, target: Target, sync_id: str) -> wire.SyncStatus:
 
 
 @router.post("/integrations/{integration_id}/tasks/lease")
-async def lease_tasks(ploy: PloyHost, target: Target, body: Body, request: Request) -> wire.LeaseAnswer:
+async def lease_tasks(ploy: PloyHost, target: Target, body: RecordedBody, request: Request) -> wire.LeaseAnswer:
     """Lease tasks. Long poll: returns when there are tasks, when the flags change, or after ``wait_seconds``."""
-    _record(ploy, request, body)
     lease, integration_id = parse(wire.LeaseRequest, body), target.integration.id
 
     def try_lease() -> tuple[wire.LeaseAnswer, bool]:
@@ -194,26 +186,18 @@ async def lease_tasks(ploy: PloyHost, target: Target, body: Body, request: Reque
 
 
 @router.post("/integrations/{integration_id}/tasks/{task_id}/extend")
-def extend_lease(ploy: PloyHost, target: Target, task_id: str, body: Body, request: Request) -> wire.LeaseExtended:
+def extend_lease(ploy: PloyHost, target: Target, task_id: str, body: RecordedBody) -> wire.LeaseExtended:
     """Extend the lease of a task."""
-    _record(ploy, request, body)
     return ploy.extend_lease(target.integration.id, task_id, parse(wire.LeaseExtension, body))
 
 
 @router.post("/integrations/{integration_id}/tasks/{task_id}/complete")
-def complete_task(ploy: PloyHost, target: Target, task_id: str, body: Body, request: Request) -> wire.TaskStatus:
+def complete_task(ploy: PloyHost, target: Target, task_id: str, body: RecordedBody) -> wire.TaskStatus:
     """Take the report that a task was done."""
-    _record(ploy, request, body)
     return ploy.complete_task(target.integration.id, task_id, parse(wire.TaskDone, body))
 
 
 @router.post("/integrations/{integration_id}/tasks/{task_id}/fail")
-def fail_task(ploy: PloyHost, target: Target, task_id: str, body: Body, request: Request) -> wire.TaskStatus:
+def fail_task(ploy: PloyHost, target: Target, task_id: str, body: RecordedBody) -> wire.TaskStatus:
     """Take the report that a task failed and needs a person."""
-    _record(ploy, request, body)
     return ploy.queue(target.integration.id).fail(task_id, parse(wire.TaskFailed, body))
-
-
-def _record(ploy: PloyHost, request: Request, content: bytes) -> None:
-    if ploy.bodies is not None:
-        ploy.bodies.append(ReceivedBody(request.method, request.url.path, content))

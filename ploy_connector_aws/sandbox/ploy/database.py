@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from ploy_connector_aws.spec import ConfigurationError
 
@@ -66,6 +67,35 @@ def open_database(path: Path, *, busy_seconds: float = 5) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+class DatabaseFile:
+    """A connection to a file, which the threads of this process share.
+
+    Args:
+        path: The file.
+        schema: Statements that create the missing tables.
+        busy_seconds: How long a statement waits for another connection that is writing.
+    """
+
+    def __init__(self, path: Path, schema: str, *, busy_seconds: float = 5) -> None:
+        self.path = path
+        self._db = open_database(path, busy_seconds=busy_seconds)
+        self._db.executescript(schema)
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._db.close()
+
+    def _read(self, sql: str, *values: object) -> list[Any]:
+        with self._lock:
+            return self._db.execute(sql, values).fetchall()
+
+    def _write(self, sql: str, *values: object) -> int:
+        with self._lock:
+            return self._db.execute(sql, values).rowcount
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import uvicorn
@@ -64,7 +65,7 @@ class LocalPloy(LocalPlatform):
         self.operator_token = operator_token or secrets.token_urlsafe(24)
         self.faults = Faults()
         self.sessions = Sessions(self.operator_token)
-        self._app = make_app(self)
+        self._app = make_app()
         self._port = port
         self._server: ServerThread | None = None
 
@@ -109,6 +110,7 @@ class LocalPloy(LocalPlatform):
             self._server.abort(scope["client"])
 
         try:
+            scope["state"] = {"ploy": self, "operator_token": self.operator_token, "sessions": self.sessions}
             operation = _operation(scope)
             if operation is None:  # faults are for calls of the contract only
                 await self._app(scope, receive, send_marked)
@@ -121,10 +123,13 @@ class LocalPloy(LocalPlatform):
             _log.exception("request failed")
 
 
-def make_app(ploy: LocalPloy) -> FastAPI:
-    """Return the application: the contract, the operator's routes and the pages."""
+@cache
+def make_app() -> FastAPI:
+    """Return the application: the contract, the operator's routes and the pages.
+
+    It is made once: each server puts its own ``ploy``, ``operator_token`` and ``sessions`` into the request's state.
+    """
     app = FastAPI(title="Local Ploy (development host)", openapi_url=None, docs_url=None, redoc_url=None)
-    app.state.ploy, app.state.operator_token, app.state.sessions = ploy, ploy.operator_token, ploy.sessions
     for error in (
         *(ProblemError, ForbiddenError, NotLoggedInError, HTTPException, RequestValidationError),
         Exception,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Unpack
 
 from pydantic import JsonValue
 
@@ -19,7 +19,7 @@ from .queue import TaskQueue, lease_seconds
 from .registry import IntegrationRow, Registry
 from .reports import Reports
 from .syncs import Syncs
-from .task_ledger import OrderedTask
+from .task_ledger import OrderedTask, TaskOptions
 from .verification import Verification
 from .views import IntegrationView
 
@@ -198,32 +198,15 @@ class LocalPlatform:
 
     # What a person orders.
 
-    def create_task(
-        self,
-        integration_id: str,
-        kind: wire.TaskKind,
-        *,
-        account_id: str | None = None,
-        entitlement_id: str | None = None,
-        reason: str | None = None,
-        preview: bool = False,
-        deadline: datetime | None = None,
-    ) -> OrderedTask:
-        """Create a task. Without a deadline it has an hour.
+    def create_task(self, integration_id: str, kind: wire.TaskKind, **options: Unpack[TaskOptions]) -> OrderedTask:
+        """Create a task.
 
         Raises:
             ForbiddenError: The task is invalid, or the deadline has passed.
         """
         # Read first, so that a test never counts for settings that were changed after it was ordered.
         revision = self.registry.integration(integration_id).revision
-        task = self.queue(integration_id).create(
-            kind,
-            account_id=account_id,
-            entitlement_id=entitlement_id,
-            reason=reason,
-            preview=preview,
-            deadline=deadline,
-        )
+        task = self.queue(integration_id).create(kind, **options)
         self._note_created(integration_id, task, revision)
         return task
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Unpack
 
 from pydantic import ValidationError
 
@@ -16,14 +16,13 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec.bounds import SHORTEST_INTERVAL_SECONDS
 from ploy_connector_aws.spec.pages import Failure
 
-from .database import open_database, transaction
+from .database import transaction
 from .problems import ProblemError, reason_of
 from .registry import ForbiddenError
-from .snapshots import Snapshots
 from .sync_store import SyncStore
-from .task_ledger import OrderedTask, Report, TaskEvent, TaskLedger
+from .task_ledger import SCHEMA, OrderedTask, Report, TaskEvent, TaskLedger, TaskOptions
 from .task_rules import check_done, unreported
-from .verified import VerifiedChange, VerifiedChanges
+from .verified import IntegrationFile, VerifiedChange
 
 _TIME_TO_DO = timedelta(hours=1)
 """The deadline of a task that was created without one."""
@@ -35,7 +34,7 @@ _LONGEST_WAIT_SECONDS = 600
 """How long a statement waits for a commit to the same file."""
 
 
-class TaskQueue:
+class TaskQueue(IntegrationFile):
     """The tasks in the file of one integration. Safe to use from several threads.
 
     Every call first applies what time alone changes: expired leases and passed deadlines. So no timer has to run, and
@@ -57,22 +56,9 @@ class TaskQueue:
         lease: timedelta,
         notify: Callable[[], object] = lambda: None,
     ) -> None:
-        self._notify = notify
-        self._db = open_database(path, busy_seconds=_LONGEST_WAIT_SECONDS)
+        super().__init__(path, SCHEMA, clock=clock, lease=lease, busy_seconds=_LONGEST_WAIT_SECONDS)
         self._tasks = TaskLedger(self._db)
-        self._tasks.create_tables()
-        self._snapshots = Snapshots(self._db)
-        self._snapshots.create_tables()
-        self._verified = VerifiedChanges(self._db)
-        self._verified.create_table()
-        self._clock = clock
-        self._lease = lease
-        self._lock = threading.Lock()
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._db.close()
+        self._notify = notify
 
     # What a runtime calls.
 
@@ -159,16 +145,7 @@ class TaskQueue:
 
     # What a person orders, reads and decides.
 
-    def create(
-        self,
-        kind: wire.TaskKind,
-        *,
-        account_id: str | None = None,
-        entitlement_id: str | None = None,
-        reason: str | None = None,
-        preview: bool = False,
-        deadline: datetime | None = None,
-    ) -> OrderedTask:
+    def create(self, kind: wire.TaskKind, **options: Unpack[TaskOptions]) -> OrderedTask:
         """Create a task. It becomes a manual task if it is not done by the deadline, or within an hour.
 
         Raises:
@@ -176,12 +153,7 @@ class TaskQueue:
                 kind; the deadline has passed; or the task is a preview of a check.
         """
         with self._changing() as now:
-            return self._create(
-                OrderedTask(
-                    *(_new_id(), kind, preview, account_id, entitlement_id, reason),
-                    *(now, deadline or now + _TIME_TO_DO),
-                )
-            )
+            return self._create(_new_task(kind, now, **options))
 
     def order_previewed(self, preview_id: str, reason: str | None = None) -> OrderedTask:
         """Create the task that a preview was for. Repeated, return the same task.
@@ -203,7 +175,7 @@ class TaskQueue:
                 raise ForbiddenError("Only what was previewed can be ordered here.")
             if self.is_expired(preview):
                 raise ForbiddenError("This preview has expired: access may have changed since. Preview it again.")
-            order = self._create(self._copy(preview, now, reason=reason or preview.reason))
+            order = self._create(_copy(preview, now, reason=reason or preview.reason))
             self._tasks.use_preview(preview_id, order.id)
         self._notify()
         return order
@@ -266,7 +238,7 @@ class TaskQueue:
         """
         with self._changing() as now:
             old = self._known(task_id)
-            new = self._copy(old, now, reason=old.reason, preview=old.preview)
+            new = _copy(old, now, reason=old.reason, preview=old.preview)
             self._resolve(task_id, f"ordered again as {new.id}", now)
             return self._create(new)
 
@@ -303,12 +275,6 @@ class TaskQueue:
     def _renew(self, task: OrderedTask, now: datetime) -> OrderedTask:
         self._tasks.renew(task.id, now + self._lease_of(task, now))
         return task
-
-    @staticmethod
-    def _copy(task: OrderedTask, now: datetime, *, reason: str | None, preview: bool = False) -> OrderedTask:
-        return OrderedTask(
-            *(_new_id(), task.kind, preview, task.account_id, task.entitlement_id, reason), *(now, now + _TIME_TO_DO)
-        )
 
     def _lease_of(self, task: OrderedTask, now: datetime) -> timedelta:
         """Return the length of a lease: never beyond the deadline, so that a wrong clock cannot extend it."""
@@ -378,5 +344,25 @@ def lease_seconds(lease: timedelta) -> int:
     return max(SHORTEST_INTERVAL_SECONDS, int(lease.total_seconds()))
 
 
-def _new_id() -> str:
-    return f"task-{uuid.uuid4().hex}"
+def _new_task(kind: wire.TaskKind, now: datetime, **options: Unpack[TaskOptions]) -> OrderedTask:
+    return OrderedTask(
+        id=f"task-{uuid.uuid4().hex}",
+        kind=kind,
+        preview=options.get("preview", False),
+        account_id=options.get("account_id"),
+        entitlement_id=options.get("entitlement_id"),
+        reason=options.get("reason"),
+        created_at=now,
+        deadline=options.get("deadline") or now + _TIME_TO_DO,
+    )
+
+
+def _copy(task: OrderedTask, now: datetime, *, reason: str | None, preview: bool = False) -> OrderedTask:
+    return _new_task(
+        task.kind,
+        now,
+        account_id=task.account_id,
+        entitlement_id=task.entitlement_id,
+        reason=reason,
+        preview=preview,
+    )

@@ -6,12 +6,11 @@ import hashlib
 import json
 import secrets
 import sqlite3
-import threading
 import uuid
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue
 
@@ -19,7 +18,7 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec import Check
 from ploy_connector_aws.spec.bounds import Interval
 
-from .database import open_database
+from .database import DatabaseFile
 
 LIVE_TOKENS = 2
 """How many tokens an organisation may have at once: two, so that it can rotate one while the other works."""
@@ -126,7 +125,7 @@ class IntegrationRow(NamedTuple):
         return self.integration.revision
 
 
-class Registry:
+class Registry(DatabaseFile):
     """Organisations, tokens and integrations. Safe to use from several threads.
 
     Args:
@@ -135,14 +134,8 @@ class Registry:
     """
 
     def __init__(self, path: Path, *, notify: Callable[[str], object] = lambda _: None) -> None:
+        super().__init__(path, f"PRAGMA foreign_keys=ON; {_SCHEMA}")
         self._notify = notify
-        self._db = open_database(path)
-        self._db.executescript(f"PRAGMA foreign_keys=ON; {_SCHEMA}")
-        self._lock = threading.Lock()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._db.close()
 
     def create_organisation(self, name: str) -> str:
         """Create an organisation; return its id."""
@@ -369,14 +362,6 @@ class Registry:
             for id_, organisation, name, settings, is_enabled, flags, limits, hello, intervals, *more in rows
             for is_verified, revision, issued, features, is_draft, setup_step, block in (more,)
         ]
-
-    def _read(self, sql: str, *values: object) -> list[Any]:
-        with self._lock:
-            return self._db.execute(sql, values).fetchall()
-
-    def _write(self, sql: str, *values: object) -> int:
-        with self._lock:
-            return self._db.execute(sql, values).rowcount
 
 
 def _reject_generated(settings: Mapping[str, JsonValue], issued: Collection[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import NamedTuple
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec import ConnectionReport, Manifest
 
-from .database import open_database
+from .database import DatabaseFile
 from .problems import ProblemError
 
 CHECKS_KEPT = 50
@@ -59,18 +58,12 @@ class CheckRow(NamedTuple):
     reported_at: datetime
 
 
-class Reports:
+class Reports(DatabaseFile):
     """Manifests, refused connectors and connection tests. Safe to use from several threads."""
 
     def __init__(self, path: Path, clock: Callable[[], datetime]) -> None:
-        self._db = open_database(path)
-        self._db.executescript(_SCHEMA)
+        super().__init__(path, _SCHEMA)
         self._clock = clock
-        self._lock = threading.Lock()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._db.close()
 
     def put_manifest(self, organisation_id: str, manifest: Manifest) -> None:
         """Store a manifest for one organisation; no other organisation sees it.
@@ -91,26 +84,19 @@ class Reports:
 
     def manifests(self, organisation_id: str) -> dict[str, Manifest]:
         """Return the connectors of an organisation's runtimes, by name."""
-        with self._lock:
-            rows = self._db.execute(
-                "SELECT name, manifest FROM manifests WHERE organisation = ? ORDER BY name", (organisation_id,)
-            ).fetchall()
+        rows = self._read("SELECT name, manifest FROM manifests WHERE organisation = ? ORDER BY name", organisation_id)
         return {name: Manifest.model_validate_json(manifest) for name, manifest in rows}
 
     def put_refused(self, organisation_id: str, report: wire.RefusedConnectors) -> None:
         """Store which connectors an organisation's runtime cannot use, in place of its last report."""
-        with self._lock:
-            self._db.execute(
-                "INSERT OR REPLACE INTO refused_connectors VALUES (?, ?)", (organisation_id, report.model_dump_json())
-            )
+        self._write(
+            "INSERT OR REPLACE INTO refused_connectors VALUES (?, ?)", organisation_id, report.model_dump_json()
+        )
 
     def refused(self, organisation_id: str) -> tuple[wire.RefusedConnector, ...]:
         """Return the connectors that an organisation's runtime cannot use."""
-        with self._lock:
-            row = self._db.execute(
-                "SELECT report FROM refused_connectors WHERE organisation = ?", (organisation_id,)
-            ).fetchone()
-        return wire.RefusedConnectors.model_validate_json(row[0]).refused if row else ()
+        rows = self._read("SELECT report FROM refused_connectors WHERE organisation = ?", organisation_id)
+        return wire.RefusedConnectors.model_validate_json(rows[0][0]).refused if rows else ()
 
     def ordered(self, integration_id: str, task_id: str, revision: int) -> None:
         """Store that a task asks for a test of a revision of the settings."""
@@ -162,8 +148,7 @@ class Reports:
 
     def forget(self, integration_id: str) -> None:
         """Delete the tests of an integration."""
-        with self._lock:
-            self._db.execute("DELETE FROM checks WHERE integration = ?", (integration_id,))
+        self._write("DELETE FROM checks WHERE integration = ?", integration_id)
 
     def of_task(self, integration_id: str, task_id: str) -> CheckRow | None:
         """Return the test that a task asked for."""

@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
 
-from .local_platform import LocalPlatform
+from .local_platform import LocalPlatform, ReceivedBody
 from .problems import INFINITE, ProblemError, has_infinite, reason_of
 from .registry import IntegrationRow
 
@@ -44,7 +44,7 @@ def integration_of(request: Request, integration_id: str) -> IntegrationRow:
 
 def check_operator(request: Request) -> None:
     """Reject all callers but the operator."""
-    if not secrets.compare_digest(_bearer(request).encode(), request.app.state.operator_token.encode()):
+    if not secrets.compare_digest(_bearer(request).encode(), request.state.operator_token.encode()):
         raise ProblemError("token_rejected")
 
 
@@ -56,6 +56,19 @@ async def read_body(request: Request) -> bytes:
         if len(body) > LARGEST_BODY:
             raise ProblemError("body_too_large", f"A body has at most {LARGEST_BODY} bytes.")
     return bytes(body)
+
+
+def record(request: Request, content: bytes) -> None:
+    """Record the body of a request, after decompression, where bodies are recorded."""
+    ploy = _ploy(request)
+    if ploy.bodies is not None:
+        ploy.bodies.append(ReceivedBody(request.method, request.url.path, content))
+
+
+async def read_recorded_body(request: Request, body: Body) -> bytes:
+    """Read the body of a call about one integration, and record it."""
+    record(request, body)
+    return body
 
 
 def bounded(body: bytes) -> bytes:
@@ -85,7 +98,7 @@ def parse(model: type[_Model], body: bytes) -> _Model:
 
 
 def _ploy(request: Request) -> LocalPlatform:
-    ploy: LocalPlatform = request.app.state.ploy
+    ploy: LocalPlatform = request.state.ploy
     return ploy
 
 
@@ -98,3 +111,4 @@ PloyHost = Annotated[LocalPlatform, Depends(ploy_of)]
 Organisation = Annotated[str, Depends(organisation_of)]
 Target = Annotated[IntegrationRow, Depends(integration_of)]
 Body = Annotated[bytes, Depends(read_body)]
+RecordedBody = Annotated[bytes, Depends(read_recorded_body)]

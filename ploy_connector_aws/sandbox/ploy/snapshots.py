@@ -21,7 +21,7 @@ from ploy_connector_aws.spec.records import RecordKey, RecordType
 
 ChangeKind: TypeAlias = Literal["added", "changed", "removed"]
 
-_SCHEMA = """
+SCHEMA = """
 CREATE TABLE IF NOT EXISTS ploy_snapshots (
   number INTEGER PRIMARY KEY AUTOINCREMENT, sync TEXT NOT NULL, reading_started_at TEXT NOT NULL,
   is_visible INTEGER NOT NULL DEFAULT 0
@@ -61,10 +61,6 @@ class Snapshots:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-
-    def create_tables(self) -> None:
-        """Create the tables that do not exist."""
-        self._db.executescript(_SCHEMA)
 
     @property
     def visible(self) -> Snapshot | None:
@@ -224,7 +220,7 @@ class Snapshot:
             (self.number,),
         )
         for row in rows:
-            yield ScopeState.of_row(*row)
+            yield ScopeState.of_row(row)
 
     def is_proven(self, scope: str) -> bool:
         """Whether the run proved a scope; for an unknown scope, whether it proved all scopes."""

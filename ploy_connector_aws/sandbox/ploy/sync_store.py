@@ -17,7 +17,7 @@ from .snapshots import ChangeKind
 
 SyncState: TypeAlias = Literal["open", "held", "committed", "rejected", "replaced", "aborted"]
 
-_SCHEMA = """
+SCHEMA = """
 CREATE TABLE IF NOT EXISTS ploy_syncs (
   id TEXT PRIMARY KEY,
   run_id TEXT NOT NULL,
@@ -96,10 +96,6 @@ class SyncStore:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-
-    def create_tables(self) -> None:
-        """Create the tables that do not exist."""
-        self._db.executescript(_SCHEMA)
 
     def sync(self, sync_id: str) -> Sync | None:
         """Return one sync."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime, timedelta
@@ -15,13 +14,13 @@ from ploy_connector_aws.reference import TYPES, Generation, Outcome, compare
 from ploy_connector_aws.spec.records import RecordType
 
 from .batch_lines import check_lines, unpack
-from .database import open_database, transaction
+from .database import transaction
 from .problems import ProblemError
 from .scope_report import ScopeReport
-from .snapshots import ChangeKind, Snapshot, Snapshots
+from .snapshots import ChangeKind, Snapshot
 from .staging import StagedRun
-from .sync_store import RecordChange, Sync, SyncStore
-from .verified import VerifiedChanges
+from .sync_store import SCHEMA, RecordChange, Sync, SyncStore
+from .verified import IntegrationFile
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 
@@ -31,7 +30,7 @@ _CACHE_KILOBYTES = 16_384
 _GONE = ("replaced", "aborted", "rejected")
 
 
-class Syncs:
+class Syncs(IntegrationFile):
     """Staged and committed syncs in the file of one integration. Safe to use from several threads.
 
     Staged batches stay as they were sent. A commit reads them, compares them with the visible snapshot and replaces it
@@ -44,23 +43,9 @@ class Syncs:
     """
 
     def __init__(self, path: Path, *, clock: Callable[[], datetime], lease: timedelta) -> None:
-        self.path = path
-        self._db = open_database(path)
+        super().__init__(path, SCHEMA, clock=clock, lease=lease)
         self._db.execute(f"PRAGMA cache_size=-{_CACHE_KILOBYTES}")
         self._store = SyncStore(self._db)
-        self._store.create_tables()
-        self._snapshots = Snapshots(self._db)
-        self._snapshots.create_tables()
-        self._verified = VerifiedChanges(self._db)
-        self._verified.create_table()
-        self._clock = clock
-        self._lease = lease
-        self._lock = threading.Lock()
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._db.close()
 
     @property
     def generation(self) -> int:

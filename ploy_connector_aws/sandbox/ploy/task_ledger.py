@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, TypedDict
 
 from pydantic import TypeAdapter
 
@@ -18,7 +18,7 @@ Report: TypeAlias = wire.TaskDone | wire.TaskFailed
 
 _REPORT: TypeAdapter[Report] = TypeAdapter(Report)
 
-_SCHEMA = """
+SCHEMA = """
 CREATE TABLE IF NOT EXISTS ploy_tasks (
   number INTEGER PRIMARY KEY AUTOINCREMENT,
   id TEXT NOT NULL UNIQUE,
@@ -96,6 +96,17 @@ class OrderedTask(NamedTuple):
         return self.kind in ("grant", "revoke") and not self.preview
 
 
+class TaskOptions(TypedDict, total=False):
+    """What a person may add to the kind of a task."""
+
+    account_id: str | None
+    entitlement_id: str | None
+    reason: str | None
+    preview: bool
+    deadline: datetime | None
+    """By default an hour later."""
+
+
 class TaskEvent(NamedTuple):
     """One event in the history of a task."""
 
@@ -109,10 +120,6 @@ class TaskLedger:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-
-    def create_tables(self) -> None:
-        """Create the tables that do not exist."""
-        self._db.executescript(_SCHEMA)
 
     def add(self, task: OrderedTask) -> None:
         """Add a task."""

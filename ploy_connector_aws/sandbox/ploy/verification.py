@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from pydantic import JsonValue
 
-from ploy_connector_aws.host import Blocker
+from ploy_connector_aws.host.blockers import PLATFORM, Blocker
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec import ConnectionReport, Manifest
 
@@ -176,7 +176,7 @@ def blockers(row: IntegrationRow, kind: wire.TaskKind, preview: bool = False) ->
     """Return everything that blocks a task, the widest first; none where a runtime gets it."""
     request: _Request = kind if kind in ("check", "sync") else "preview" if preview else "change"
     return tuple(
-        Blocker("platform", gate.code, gate.message, row.block.since if gate.code == "blocked" and row.block else None)
+        Blocker(PLATFORM, gate.code, gate.message, row.block.since if gate.code == "blocked" and row.block else None)
         for gate in _GATES
         if request in gate.stops and gate.applies(row)
     )

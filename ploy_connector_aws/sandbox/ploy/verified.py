@@ -1,10 +1,11 @@
-"""Verified grants and revokes on top of the visible snapshot (rule 11 of the contract)."""
+"""The file of one integration: verified grants and revokes on top of its visible snapshot (rule 11 of the contract)."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
@@ -13,10 +14,19 @@ from ploy_connector_aws.reference import takes_precedence
 from ploy_connector_aws.spec import AccessChange, Grant
 from ploy_connector_aws.spec.pages import Scope
 
-from .snapshots import Snapshot
+from . import snapshots
+from .database import DatabaseFile
+from .snapshots import Snapshot, Snapshots
 
 CONFIRMED_KEPT = 10_000
 """How many confirmed changes stay known, so that a late report does not restore one."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS verified_changes (
+  number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, verified_at TEXT NOT NULL,
+  change TEXT  -- NULL: a commit confirmed it
+);
+"""
 
 
 class VerifiedChange(BaseModel):
@@ -59,13 +69,6 @@ class VerifiedChanges:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-
-    def create_table(self) -> None:
-        """Create the table if it does not exist."""
-        self._db.execute(
-            "CREATE TABLE IF NOT EXISTS verified_changes (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,"
-            " verified_at TEXT NOT NULL, change TEXT)"  # without a change: a commit confirmed it
-        )
 
     def add(self, change: VerifiedChange, visible: Snapshot | None) -> None:
         """Store a change, unless a commit confirmed it or the visible snapshot takes precedence over it.
@@ -122,6 +125,27 @@ class VerifiedChanges:
             " AND number <= (SELECT max(number) FROM verified_changes) - ?",
             (CONFIRMED_KEPT,),
         )
+
+
+class IntegrationFile(DatabaseFile):
+    """The file of one integration: its snapshots, and the verified changes on top of the visible one.
+
+    Args:
+        path: The file.
+        schema: Statements that create the missing tables of the part that uses it.
+        clock: Returns the time (UTC).
+        lease: How long the part keeps something for a runtime from which nothing arrives.
+        busy_seconds: How long a statement waits for another connection that is writing.
+    """
+
+    def __init__(
+        self, path: Path, schema: str, *, clock: Callable[[], datetime], lease: timedelta, busy_seconds: float = 5
+    ) -> None:
+        super().__init__(path, schema + snapshots.SCHEMA + _SCHEMA, busy_seconds=busy_seconds)
+        self._snapshots = Snapshots(self._db)
+        self._verified = VerifiedChanges(self._db)
+        self._clock = clock
+        self._lease = lease
 
 
 def _is_on_top(change: VerifiedChange, visible: Snapshot, confirmed_at: datetime | None) -> bool:

@@ -6,7 +6,6 @@ What it shows is the visible generation with the verified changes on top of it.
 from __future__ import annotations
 
 import heapq
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -17,7 +16,7 @@ from typing import Any, NamedTuple
 
 from ploy_connector_aws.graph.paths import Edge, PathFinder
 from ploy_connector_aws.graph.paths import Path as AccessPath
-from ploy_connector_aws.graph.search import list_records
+from ploy_connector_aws.graph.search import FoundRecord, Listing, Search, list_records
 from ploy_connector_aws.graph.values import ScopeState, StoredRecord
 from ploy_connector_aws.spec.records import RecordKey, RecordType, to_json
 
@@ -31,25 +30,10 @@ MOST_PATHS = 20_000
 """How many access paths of one account a page lists; it reports when there are more."""
 
 
-class ShownRecord(NamedTuple):
-    """A record, as a page shows it."""
-
-    id: str
-    content: dict[str, Any]
-    is_unproven: bool
-
-
-class Listing(NamedTuple):
-    """One page of a list, and the length of the whole list."""
-
-    rows: tuple[ShownRecord, ...]
-    total: int
-
-
 class AccountAccess(NamedTuple):
     """All access paths of one account, and every record on them."""
 
-    account: ShownRecord
+    account: FoundRecord
     paths: tuple[AccessPath, ...]
     has_more: bool
     entitlements: dict[str, dict[str, Any]]
@@ -92,7 +76,7 @@ class AccountAccess(NamedTuple):
 class Holder(NamedTuple):
     """One account that holds an entitlement."""
 
-    account: ShownRecord
+    account: FoundRecord
     is_direct: bool
     through: tuple[str, ...]
     """The names of the entitlements through which the account holds it."""
@@ -174,36 +158,14 @@ class IntegrationView:
             held = Snapshots(current.db).held
             return ScopeReport.of(held.scopes()) if held is not None else None
 
-    def list_records(
-        self,
-        kind: RecordType,
-        *,
-        text: str = "",
-        sort: str = "name",
-        is_descending: bool = False,
-        offset: int = 0,
-        limit: int = 50,
-        only_grantable: bool = False,
-    ) -> Listing:
-        """Search the records of a type for a text, ignoring case; an empty text finds all of them."""
+    def list_records(self, kind: RecordType, search: Search) -> Listing:
+        """Search the records of a type."""
         with self._state() as current:
             if current.visible is None:
                 return Listing((), 0)
-            found = list_records(
-                current.db,
-                current.visible.tables,
-                kind,
-                text=text,
-                sort=sort,
-                is_descending=is_descending,
-                offset=offset,
-                limit=limit,
-                only_grantable=only_grantable,
-            )
-        rows = tuple(ShownRecord(each.id, json.loads(each.body), each.is_unproven) for each in found.rows)
-        return Listing(rows, found.total)
+            return list_records(current.db, current.visible.tables, kind, search)
 
-    def record(self, kind: RecordType, id_: str) -> ShownRecord | None:
+    def record(self, kind: RecordType, id_: str) -> FoundRecord | None:
         """Return one record."""
         with self._state() as current:
             return current.find(kind, id_)
@@ -231,7 +193,7 @@ class IntegrationView:
             total, holders = finder.holders_of(entitlement_id, offset=offset, limit=limit)
             rows = (
                 Holder(
-                    current.find("account", each.account_id) or ShownRecord(each.account_id, {}, False),
+                    current.find("account", each.account_id) or FoundRecord(each.account_id, {}, False),
                     each.is_direct,
                     tuple(current.name("entitlement", id_) for id_ in each.through),
                     each.is_unproven,
@@ -338,11 +300,11 @@ class Current:
         edges = (Edge.of(self._changed.added[record.id][0]) for record in self._added())
         return PathFinder(self.db, self.visible.tables, added=edges, removed=self._changed.removed)
 
-    def find(self, kind: RecordType, id_: str) -> ShownRecord | None:
+    def find(self, kind: RecordType, id_: str) -> FoundRecord | None:
         """Return one record."""
         is_id = self.visible is not None and 0 < len(id_) <= 2048
         record = self.visible.record(RecordKey(type=kind, id=id_)) if self.visible and is_id else None
-        return ShownRecord(record.id, record.content, record.is_unproven) if record else None
+        return FoundRecord(record.id, record.content, record.is_unproven) if record else None
 
     def contents(self, kind: RecordType, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Return the contents of records by id; unknown ones are left out."""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.aws.connection_test import run_connection_test
-from ploy_connector_aws.aws.connection_test.required import render_needed_policy
+from ploy_connector_aws.aws.connection_test.evaluation import render_needed_policy
 from ploy_connector_aws.aws.connection_test.trust_policy_check import EXTERNAL_ID_PLACEHOLDER
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.sandbox.aws import (

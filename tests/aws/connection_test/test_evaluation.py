@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.aws.connection_test.evaluation import OwnRole, RolePolicy, evaluate
-from ploy_connector_aws.aws.connection_test.required import CREATE, DELETE, has_resources, resources_of
+from ploy_connector_aws.aws.connection_test.evaluation import evaluate, has_resources, resources_of
+from ploy_connector_aws.aws.connection_test.evidence import CREATE, DELETE, OwnRole, RolePolicy
 from ploy_connector_aws.aws.identity_center.instance import Instance
 from ploy_connector_aws.aws.permissions import ACTIONS, DIRECT_ASSIGNMENTS, Action
 from ploy_connector_aws.aws.policy.documents import to_policy

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.aws.connection_test.checks import Evidence
+from ploy_connector_aws.aws.connection_test.evidence import CREATE, LIST_INSTANCES, Directory, Evidence, ProbeResult
 from ploy_connector_aws.aws.connection_test.permission_checks import REGION
-from ploy_connector_aws.aws.connection_test.probes import ANSWERED, Directory, ProbeResult
-from ploy_connector_aws.aws.connection_test.required import CREATE, LIST_INSTANCES
+from ploy_connector_aws.aws.connection_test.probes import ANSWERED
 from ploy_connector_aws.aws.connection_test.runner import run_checks
 from ploy_connector_aws.aws.identity_center.instance import Instance
 from ploy_connector_aws.config import AwsConfig

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from ploy_connector_aws.plugin import AwsConnector
 from ploy_connector_aws.spec import (
     AccessRequest,
     AuthenticationError,
+    Check,
     ConnectorContext,
     ConnectorError,
     Page,
@@ -105,6 +106,22 @@ def test_a_block_outlives_an_incomplete_test_and_the_same_settings_again(broken_
     with pytest.raises(AuthenticationError):
         list(connector.list_accounts(NOTHING))
     assert len(broken_role.aws.calls) == 0
+
+
+def test_a_passed_test_does_not_lift_a_block_that_was_found_while_it_ran(broken_role: BrokenRole) -> None:
+    connector, other = connect(broken_role), connect(broken_role)
+    found: list[bool] = []
+
+    def find_it_open(_: Iterable[Check]) -> None:
+        if not found:
+            broken_role.trust_under(None)
+            found.append(other.test_connection(ignore_progress).is_blocked)
+            broken_role.restore_trust()
+
+    assert not connector.test_connection(find_it_open).is_blocked
+    assert found == [True]
+    with pytest.raises(AuthenticationError, match="parties other than this integration"):
+        list(connector.list_accounts(NOTHING))
 
 
 def test_another_external_id_needs_its_own_proof(broken_role: BrokenRole) -> None:

@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.aws.connection_test.checks import Evidence
-from ploy_connector_aws.aws.connection_test.evaluation import OwnRole, RolePolicy
-from ploy_connector_aws.aws.connection_test.probes import Directory
+from ploy_connector_aws.aws.connection_test.evidence import Directory, Evidence, OwnRole, RolePolicy
 from ploy_connector_aws.aws.connection_test.runner import run_checks
 from ploy_connector_aws.aws.policy.documents import to_policy
 from ploy_connector_aws.config import AwsConfig

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.aws.connection_test.evaluation import evaluate, render_fix
-from ploy_connector_aws.aws.connection_test.required import CREATE, DELETE
+from ploy_connector_aws.aws.connection_test.evidence import CREATE, DELETE
 from ploy_connector_aws.plugin import AwsConnector
 from ploy_connector_aws.spec import AccessRequest, ConnectorContext, PermissionDeniedError
 

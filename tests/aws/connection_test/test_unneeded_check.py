@@ -7,10 +7,8 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.aws.connection_test.checks import Evidence
-from ploy_connector_aws.aws.connection_test.evaluation import OwnRole
-from ploy_connector_aws.aws.connection_test.probes import Directory
-from ploy_connector_aws.aws.connection_test.required import SELF_READ, is_needed, render_needed_policy
+from ploy_connector_aws.aws.connection_test.evaluation import is_needed, render_needed_policy
+from ploy_connector_aws.aws.connection_test.evidence import SELF_READ, Directory, Evidence, OwnRole
 from ploy_connector_aws.aws.connection_test.unneeded_check import check_unneeded
 from ploy_connector_aws.aws.permissions import DIRECT_ASSIGNMENTS, render_policy
 from ploy_connector_aws.config import AwsConfig

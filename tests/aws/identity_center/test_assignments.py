@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.aws import grantability
+from ploy_connector_aws.aws.client.calls import isolate_failure
 from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.identity_center.assignments import USER, read_assignments
 from ploy_connector_aws.aws.identity_center.instance import read_instance
 from ploy_connector_aws.aws.identity_center.read_context import ReadContext
-from ploy_connector_aws.aws.scopes import isolate_failure
 from ploy_connector_aws.aws.spool import Spool
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.sandbox.aws import Assignment, Group, Person, about

@@ -93,12 +93,17 @@ HOSTILE = (
 MAX_STEPS = 100_000_000
 """For one verdict; before the comparisons were bounded it took more than ten times as many."""
 SLOW = {"actions", "resources", "inverted denies"}
-"""Kinds that need so many steps that counting them takes a minute."""
+"""Kinds that need so many steps that counting them takes long."""
+ONCE_TOO_MANY = {("passed to", "actions"), ("actions", "not resources")}
+"""Pairs that once needed more than the bound: the names of actions were matched one character at a time."""
+PAIRS = [
+    pytest.param(kind, boundary, marks=() if (kind, boundary) in ONCE_TOO_MANY else pytest.mark.soak)
+    for kind in HOSTILE
+    for boundary in (None, *HOSTILE)
+]
 
 
-@pytest.mark.parametrize("boundary", [None, *HOSTILE])
-@pytest.mark.parametrize("kind", HOSTILE)
-@pytest.mark.soak
+@pytest.mark.parametrize(("kind", "boundary"), PAIRS)
 def test_any_two_hostile_policies_are_judged_in_bounded_steps(kind: str, boundary: str | None) -> None:
     with at_most(MAX_STEPS):
         judge([to_permissions(fill(kind))], to_permissions(fill(boundary)) if boundary else None)
@@ -282,7 +287,6 @@ def test_boundary_never_adds_permissions(policy: list[dict[str, Any]], boundary:
     assert RANK[within.privileged] <= RANK[without.privileged]
 
 
-@cheap
 @given(POLICIES)
 def test_boundary_of_everything_changes_nothing(policy: list[dict[str, Any]]) -> None:
     everything = permissions_of([{"Effect": "Allow", "Action": "*", "Resource": "*"}])

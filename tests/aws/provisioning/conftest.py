@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.aws.permissions import DIRECT_ASSIGNMENTS, READS
-from ploy_connector_aws.aws.provisioning.context import Clock
 from ploy_connector_aws.aws.provisioning.provisioner import Provisioner
+from ploy_connector_aws.aws.provisioning.sessions import Clock
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.sandbox.aws import SandboxAws, SeededOrganisation
 from ploy_connector_aws.spec import AccessChange, AccessPath, AccessRequest, Entitlement, Grant, Record

@@ -13,7 +13,7 @@ import pytest
 
 from ploy_connector_aws.aws.provisioning.assignment import POLL_PAUSES_SECONDS, POLL_SECONDS
 from ploy_connector_aws.aws.provisioning.assignment_slots import MAX_CHANGES, UNKNOWN_HOLD, Slot, slots_of
-from ploy_connector_aws.aws.provisioning.writes import WRITE_SECONDS
+from ploy_connector_aws.aws.provisioning.sessions import WRITE_SECONDS
 from ploy_connector_aws.sandbox.aws import Assignment, Group, SandboxAws
 from ploy_connector_aws.spec import NotFoundError, PermissionDeniedError, TemporaryError
 from tests.aws.conftest import DEV, EXTERNAL_ID, PROD, Customer

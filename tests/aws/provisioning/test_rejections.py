@@ -11,13 +11,13 @@ import pytest
 
 from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.aws.provisioning.membership import MembershipEdge
-from ploy_connector_aws.aws.provisioning.targets import Membership, plan_change
-from ploy_connector_aws.aws.provisioning.writes import (
+from ploy_connector_aws.aws.provisioning.sessions import (
     ATTEMPT_SECONDS,
     PAUSES_SECONDS,
     WRITE_SECONDS,
     DeadlineExceededError,
 )
+from ploy_connector_aws.aws.provisioning.targets import Membership, plan_change
 from ploy_connector_aws.sandbox.aws import SandboxAws
 from ploy_connector_aws.spec import (
     AuthenticationError,

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ploy_connector_aws.aws.permissions import get_action, render_write_session_policy
-from ploy_connector_aws.aws.provisioning.writes import make_write_session
+from ploy_connector_aws.aws.provisioning.sessions import make_write_session
 from ploy_connector_aws.spec import RejectedError, TemporaryError
 from tests.aws.conftest import DEV, EXTERNAL_ID, PROD, open_unguarded
 from tests.aws.tampering import tampered

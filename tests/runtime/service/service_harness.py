@@ -220,7 +220,7 @@ class ServiceHarness:
             self._asked.clear()
 
     def syncs(self, integration: str) -> list[tuple[str, str]]:
-        """The state and the mode of each sync at Ploy, newest first."""
+        """The state and the mode of each sync in Ploy, newest first."""
         records_of = IntegrationView(self.folder / f"{integration}-at-ploy.sqlite")
         return [(sync.state, sync.mode) for sync in records_of.syncs()]
 

@@ -29,7 +29,7 @@ from tests.deadlines import PATIENCE_SECONDS
         pytest.param({"since": 99}, ["scans: overdue"], id="a success longer ago"),
         pytest.param({"since": 99, "last_error": "authentication"}, ["scans: overdue: authentication"], id="and why"),
         pytest.param({"since": 99, "is_paused": True}, [], id="Ploy asks for a pause"),
-        pytest.param({"down": {"tasks": "unexpected"}}, ["tasks: unexpected"], id="a loop that does not run"),
+        pytest.param({"down": {"tasks": ("unexpected", 100)}}, ["tasks: unexpected"], id="a loop that does not run"),
         pytest.param({"last_error": "temporary"}, [], id="an error that is not overdue yet"),
     ],
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from ploy_connector_aws.host import Connector, check_connectors
+from ploy_connector_aws.host import Connector, check_connector
 from ploy_connector_aws.spec import (
     SPEC_VERSION,
     AccessChange,
@@ -153,4 +153,4 @@ class ClosedClubConnector(ClubConnector):
 
 def open_memberships(memberships: Memberships, *, can_grant: bool = True) -> Connector:
     connector_class = ClubConnector if can_grant else ClosedClubConnector
-    return check_connectors([("directory", connector_class)])["directory"].open({"directory": memberships})
+    return check_connector("directory", connector_class).open({"directory": memberships})

@@ -35,7 +35,7 @@ class Clock:
 
 @dataclass
 class Entry:
-    """One task at Ploy."""
+    """One task in Ploy."""
 
     number: int
     task: wire.Task

@@ -14,9 +14,8 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.tasks import Journal, TaskEvents
 from ploy_connector_aws.runtime.tasks.access_graph import AccessGraph
 from ploy_connector_aws.runtime.tasks.coordinator import TaskContext, TaskCoordinator
-from ploy_connector_aws.runtime.tasks.leases import LeaseRenewer, TaskPoller
-from ploy_connector_aws.runtime.tasks.outbox import Outbox
-from ploy_connector_aws.runtime.tasks.worker import Worker
+from ploy_connector_aws.runtime.tasks.loop import Worker
+from ploy_connector_aws.runtime.tasks.queue_client import LeaseRenewer, Outbox, TaskPoller
 from tests.runtime.fakes import Crash
 from tests.runtime.records import START
 
@@ -100,8 +99,8 @@ class Runtime:
         self.harness = harness
         self.journal = Journal(harness.tasks_path, harness.writes.connection())
         self.coordinator = TaskCoordinator(self.journal, workers=2, connection_blocker=connection_blocker, now=now)
-        context = TaskContext(harness.integration_id, self.journal, self.coordinator, events, now)
-        self.poller = TaskPoller(queue, context, settings_revision=settings_revision)
+        context = TaskContext(harness.integration_id, self.journal, self.coordinator, events, now, settings_revision)
+        self.poller = TaskPoller(queue, context)
         self.renewer = LeaseRenewer(queue, context)
         self.outbox = Outbox(queue, context)
         self.access_graph = AccessGraph(harness.snapshot_path)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.host import Connector, check_connectors
+from ploy_connector_aws.host import Connector, check_connector
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import PlatformRejectedError, PlatformUnavailableError
 from ploy_connector_aws.runtime.errors import InternalError
@@ -289,7 +289,7 @@ def test_a_connection_test_reports_its_progress(harness: TaskRuntimeHarness) -> 
         def checks_so_far(self, task_id: str, attempt: int, number: int, report: ConnectionReport) -> None:
             reported.append((task_id, attempt, number, [check.name for check in report.checks]))
 
-    connector = check_connectors([("slow", Slow)])["slow"].open({})
+    connector = check_connector("slow", Slow).open({})
     harness.work_off(Runtime(harness, events=Recorder(), open_connector=lambda: connector))
     assert reported == [(task_id, 1, 1, ["a"]), (task_id, 1, 2, ["a", "b"])]
 

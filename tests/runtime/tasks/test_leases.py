@@ -89,14 +89,8 @@ class Recorder(TaskEvents):
     def __init__(self) -> None:
         self.all: list[tuple[object, ...]] = []
 
-    def leased(self, kind: wire.TaskKind) -> None:
-        self.all.append(("leased", kind))
-
-    def begun(self, kind: wire.TaskKind) -> None:
-        self.all.append(("begun", kind))
-
-    def ended(self, kind: wire.TaskKind, outcome: str, seconds: float) -> None:
-        self.all.append(("ended", kind, outcome, seconds))
+    def ended(self, kind: wire.TaskKind, outcome: str) -> None:
+        self.all.append(("ended", kind, outcome))
 
     def outbox(self, waiting: int) -> None:
         self.all.append(("outbox", waiting))
@@ -104,14 +98,8 @@ class Recorder(TaskEvents):
     def acknowledged(self, kind: wire.TaskKind) -> None:
         self.all.append(("acknowledged", kind))
 
-    def dropped(self, kind: wire.TaskKind) -> None:
-        self.all.append(("dropped", kind))
-
     def polled(self, answer: wire.LeaseAnswer) -> None:
         self.all.append(("polled",))
-
-    def poll_failed(self, reason: str) -> None:
-        self.all.append(("poll_failed", reason))
 
 
 def test_a_report_of_success_is_sent_also_after_the_lease_was_lost(harness: TaskRuntimeHarness) -> None:
@@ -205,7 +193,7 @@ def test_a_report_of_a_task_leased_by_another_worker_is_rejected_and_the_verifie
     assert held.ending is not None
     assert (held.ending.startswith("The report was dropped"), harness.queue.result(task_id)) == (True, None)
     assert [change.id for change in runtime.journal.verified()] == [task_id]
-    assert reported.all[-2:] == [("dropped", "grant"), ("outbox", 0)]
+    assert reported.all[-2:] == [("ended", "grant", "applied"), ("outbox", 0)]
     runtime.close()
 
 
@@ -335,14 +323,10 @@ def test_events_report_what_happens(harness: TaskRuntimeHarness) -> None:
     harness.clock.move(10)
     runtime.turn()
     assert reported.all == [
-        ("leased", "grant"),
         ("polled",),
-        ("begun", "grant"),
-        ("ended", "grant", "again", 0.0),
+        ("ended", "grant", "again"),
         ("outbox", 0),
-        ("poll_failed", "PlatformUnavailableError"),
-        ("begun", "grant"),
-        ("ended", "grant", "applied", 0.0),
+        ("ended", "grant", "applied"),
         ("acknowledged", "grant"),
         ("outbox", 0),
         ("polled",),

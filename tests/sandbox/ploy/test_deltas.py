@@ -18,7 +18,7 @@ from ploy_connector_aws.platform.errors import (
     SyncGoneError,
 )
 from ploy_connector_aws.sandbox.ploy.scope_report import ScopeReport
-from ploy_connector_aws.sandbox.ploy.sync_store import GENERATIONS_KEPT, RecordChange, SyncStore
+from ploy_connector_aws.sandbox.ploy.sync_store import GENERATIONS_KEPT, SCHEMA, RecordChange, SyncStore
 from ploy_connector_aws.spec.records import RecordKey
 
 from .conftest import DENIED, USERS, USERS_FAILED, Customer, Line, account, split
@@ -196,8 +196,9 @@ def test_operator_sees_every_sync_and_its_scope_endings(known: Customer) -> None
 
 def test_old_generations_are_deleted() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    kept = SyncStore(sqlite3.connect(":memory:"))
-    kept.create_tables()
+    db = sqlite3.connect(":memory:")
+    db.executescript(SCHEMA)
+    kept = SyncStore(db)
     for number in (1, 2, GENERATIONS_KEPT + 1):
         request = wire.OpenSync(run_id=f"run {number}", opener="o", reading_started_at=now)
         kept.open(f"sync {number}", request, now)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.graph.paths import Path as AccessPath
+from ploy_connector_aws.graph.search import FoundRecord
 from ploy_connector_aws.sandbox.ploy.pages.diagram import (
     HEIGHT,
     LANE,
@@ -19,7 +20,7 @@ from ploy_connector_aws.sandbox.ploy.pages.diagram import (
     draw,
     to_lines,
 )
-from ploy_connector_aws.sandbox.ploy.views import AccountAccess, ShownRecord
+from ploy_connector_aws.sandbox.ploy.views import AccountAccess
 
 
 def access_of(
@@ -35,7 +36,7 @@ def access_of(
     opened = {id_: {"id": id_, "kind": "room", "name": id_} for id_ in resources.values()}
     found = tuple(AccessPath("u", chain, False) for chain in chains)
     content = {"display_name": "U", "resource_id": home} if home else {"display_name": "U"}
-    return AccountAccess(ShownRecord("u", content, False), found, False, held, opened)
+    return AccountAccess(FoundRecord("u", content, False), found, False, held, opened)
 
 
 def drawn(access: AccountAccess) -> Diagram:
@@ -46,8 +47,8 @@ def drawn(access: AccountAccess) -> Diagram:
 
 def joined(diagram: Diagram) -> set[tuple[str, str]]:
     """Return the names of the boxes at both ends of each line."""
-    left = {f"{box.x + WIDTH},{box.y + HEIGHT // 2}": box.name for box in diagram.boxes}
-    right = {f"{box.x},{box.y + HEIGHT // 2}": box.name for box in diagram.boxes}
+    left = {f"{box.x + WIDTH},{box.y + HEIGHT // 2}": box.label.name for box in diagram.boxes}
+    right = {f"{box.x},{box.y + HEIGHT // 2}": box.label.name for box in diagram.boxes}
     points = (re.findall(r"\d+,\d+", line.path) for line in diagram.lines)
     return {(left[each[0]], right[each[-1]]) for each in points}
 
@@ -56,7 +57,7 @@ def test_lines_pass_behind_no_box_that_they_do_not_lead_to() -> None:
     chains = (("a",), ("b",), ("b", "c"), ("b", "c", "d"), ("e",))
     diagram = drawn(access_of(*chains, resources={"a": "r1", "d": "r2", "e": "r2"}))
     assert len(diagram.lines) == 8
-    names = {(box.x, box.y): box.name for box in diagram.boxes}
+    names = {(box.x, box.y): box.label.name for box in diagram.boxes}
     assert len(names) == len(diagram.boxes)
     for line in diagram.lines:
         curves = re.findall(r"[ML](\d+),\d+ C\S+ \S+ (\d+),\d+", line.path)
@@ -95,7 +96,7 @@ def test_large_diagram_is_folded_to_every_resource_with_its_number_of_paths() ->
         *(("U", f"g{group}") for group in range(2)),
         *((f"g{role // 45}", f"place{role:03}") for role in range(90)),
     }
-    shown = {box.name: (box.what, box.is_privileged, box.narrows) for box in diagram.boxes}
+    shown = {box.label.name: (box.label.what, box.label.is_privileged, box.label.narrows) for box in diagram.boxes}
     assert shown["g0"] == ("group, 46 paths, 1 privileged", True, {"through": "g0"})
     assert shown["place000"] == ("room, 1 path", False, {"to": "place000"})
     assert shown["place001"] == ("room, 1 path, 1 privileged", True, {"to": "place001"})
@@ -109,8 +110,8 @@ def test_full_column_ends_with_one_box_for_the_rest_without_privileged_ones() ->
     diagram = drawn(access_of(*chains, resources=resources, privileged=(last,)))
     named = {resources[last], *(f"place{number:03}" for number in range(MOST_IN_A_COLUMN - 2))}
     assert joined(diagram) == {("U", "g0"), ("g0", "and 51 more"), *(("g0", name) for name in named)}
-    rest = next(box for box in diagram.boxes if box.name == "and 51 more")
-    assert (rest.what, rest.narrows, rest.is_privileged) == ("51 paths", {}, False)
+    rest = next(box for box in diagram.boxes if box.label.name == "and 51 more")
+    assert (rest.label.what, rest.label.narrows, rest.label.is_privileged) == ("51 paths", {}, False)
     assert rest.y == max(box.y for box in diagram.boxes)
 
 

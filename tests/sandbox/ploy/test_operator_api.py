@@ -14,7 +14,9 @@ from .worker import Worker, failed_of
 
 @pytest.fixture
 def operator(ploy: LocalPloy) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"{ploy.url}/dev/v1", headers={"authorization": "Bearer operator"}) as client:
+    with httpx.Client(
+        base_url=f"{ploy.url}/dev/v1", headers={"authorization": "Bearer operator"}, verify=False
+    ) as client:
         yield client
 
 

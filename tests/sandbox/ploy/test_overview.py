@@ -94,7 +94,9 @@ def test_summary_shows_the_newest_test_its_age_and_its_failure(
 def test_settings_changed_by_the_operator_must_pass_a_test(acme: Customer, visitor: Visitor) -> None:
     make(Worker(acme))
     acme.sync(USERS, account("u1"))
-    operator = httpx.Client(base_url=f"{acme.ploy.url}/dev/v1", headers={"authorization": "Bearer operator"})
+    operator = httpx.Client(
+        base_url=f"{acme.ploy.url}/dev/v1", headers={"authorization": "Bearer operator"}, verify=False
+    )
     settings = acme.ploy.registry.integration(acme.id).integration.settings
 
     def change_over_http(**settings: object) -> bool:

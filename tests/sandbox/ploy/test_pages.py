@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ploy_connector_aws.graph.search import Search
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy import LocalPloy, pages
 from ploy_connector_aws.sandbox.ploy.pages.session import IDLE_SECONDS, Sessions
@@ -202,7 +203,7 @@ def test_lists_are_searched_sorted_and_paged(visitor: Visitor, acme: Customer) -
     browser = acme.ploy.view(acme.id)
 
     def ids(**how: Any) -> tuple[list[str], int]:
-        listing = browser.list_records("account", **how)
+        listing = browser.list_records("account", Search(**how))
         return [row.id for row in listing.rows], listing.total
 
     assert ids(text="ärger") == ids(text="BOSS@") == (["x"], 1)

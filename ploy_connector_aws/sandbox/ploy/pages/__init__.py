@@ -47,7 +47,7 @@ __all__ = ["BASE", "HEADERS", "PARTS", "Sessions", "add_pages", "is_page", "to_e
 
 
 def add_pages(app: FastAPI) -> None:
-    """Add the pages to an application, whose state has ``ploy`` and ``sessions``."""
+    """Add the pages to an application, whose requests' state has ``ploy`` and ``sessions``."""
     router = APIRouter(prefix=BASE, dependencies=[Depends(form_of)])
     for part in PARTS:
         router.include_router(part.router)

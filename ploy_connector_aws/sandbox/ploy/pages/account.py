@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from ploy_connector_aws.graph.chains import MOST_CHAINS
 from ploy_connector_aws.graph.paths import Path as AccessPath
+from ploy_connector_aws.graph.search import Search
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy.verification import require_unblocked
 from ploy_connector_aws.sandbox.ploy.views import AccountAccess, name_of
@@ -131,9 +132,8 @@ def choose_entitlement(visit: IntegrationVisitor, account: str, q: str = "", off
     if access is None:
         raise HTTPException(404, "There is no such account in the newest sync.")
     found = access.account
-    listing = visit.view.list_records(
-        "entitlement", text=q, offset=offset, limit=_ENTITLEMENTS_SHOWN, only_grantable=True
-    )
+    search = Search(q, offset=offset, limit=_ENTITLEMENTS_SHOWN, only_grantable=True)
+    listing = visit.view.list_records("entitlement", search)
     return render_page(
         visit,
         "grant.html",

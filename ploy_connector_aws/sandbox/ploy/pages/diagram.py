@@ -58,10 +58,7 @@ class Box(NamedTuple):
     kind: str
     lines: tuple[str, ...]
     """As much of the name as fits into two lines."""
-    name: str
-    what: str
-    is_privileged: bool
-    narrows: Mapping[str, str] | None
+    label: Label
 
 
 class Line(NamedTuple):
@@ -103,7 +100,9 @@ def draw(access: AccountAccess) -> Diagram | None:
         height=max(y for _, y in places.values()) + HEIGHT + 4,
         box_width=WIDTH,
         box_height=HEIGHT,
-        boxes=tuple(_box(node[0], *places[node], graph.labels[node]) for node in lanes),
+        boxes=tuple(
+            Box(*places[node], node[0], to_lines(graph.labels[node].name), graph.labels[node]) for node in lanes
+        ),
         lines=tuple(
             Line(_curve([places[node] for node in chain]), is_unproven)
             for chain, is_unproven in zip(chains, steps.values(), strict=True)
@@ -284,10 +283,6 @@ def _places(lanes: dict[Node, int], steps: Iterable[tuple[Node, Node]]) -> dict[
         for row, node in enumerate(sorted(own, key=lambda node: (not node[1], target[node], node))):
             places[node] = 2 + lane * (WIDTH + LANE), 2 + row * (HEIGHT + GAP)
     return places
-
-
-def _box(kind: str, x: int, y: int, label: Label) -> Box:
-    return Box(x, y, kind, to_lines(label.name), label.name, label.what, label.is_privileged, label.narrows)
 
 
 def _curve(places: list[tuple[int, int]]) -> str:

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from ploy_connector_aws.graph.search import SORTED
+from ploy_connector_aws.graph.search import SORTED, Search
 from ploy_connector_aws.sandbox.ploy.views import name_of
 from ploy_connector_aws.spec.records import RecordType
 
@@ -66,7 +66,7 @@ def show_records(
     if what not in _TYPES:
         raise HTTPException(404, "There is no such page.")
     sort, q = sort if sort in SORTED else "name", q.strip()[:200]
-    listing = visit.view.list_records(_TYPES[what], text=q, sort=sort, is_descending=down, offset=offset, limit=PAGE)
+    listing = visit.view.list_records(_TYPES[what], Search(q, sort, down, offset, PAGE))
     return render_page(
         visit,
         "records.html",

@@ -174,7 +174,7 @@ class NotLoggedInError(Exception):
 
 def sessions_of(request: Request) -> Sessions:
     """Return the sessions of these pages."""
-    sessions: Sessions = request.app.state.sessions
+    sessions: Sessions = request.state.sessions
     return sessions
 
 
@@ -199,7 +199,7 @@ def visit_of(request: Request) -> Visit:
     session = sessions.find(id_)
     if session is None:
         raise NotLoggedInError
-    return Visit(request, request.app.state.ploy, session, sessions.form_token(id_))
+    return Visit(request, request.state.ploy, session, sessions.form_token(id_))
 
 
 async def form_of(request: Request) -> FormData:

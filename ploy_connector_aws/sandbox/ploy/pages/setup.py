@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -124,10 +125,9 @@ class StepForm:
 
     def document(self, document: Document) -> str | None:
         """Render a document; None where a value that it needs is missing."""
-        try:
+        with suppress(TemplateError, ConfigurationError):
             return self.session.document(document)
-        except (TemplateError, ConfigurationError):
-            return None
+        return None
 
     def link(self, link: Link) -> str | None:
         """Render a link; None where a value is missing, the wizard does not offer it, or it is no web address."""
@@ -158,10 +158,9 @@ class StepForm:
         )
 
     def _suggestion(self, asked: WizardField) -> str:
-        try:
+        with suppress(TemplateError):
             return self.session.suggestion(asked) or ""
-        except TemplateError:
-            return ""
+        return ""
 
     def _is_generated(self, asked: WizardField) -> bool:
         return asked.source == "host" or asked.name in self.row.issued

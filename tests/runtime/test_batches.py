@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ploy_connector_aws.platform.batches import split_batches
 from ploy_connector_aws.platform.errors import RecordTooLargeError
 from ploy_connector_aws.platform.wire import Limits
+from ploy_connector_aws.runtime.sync.upload import split_batches
 from tests.soak import cheap
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from ploy_connector_aws.aws.provisioning.context import GROUP_TTL, INSTANCE_TTL
+from ploy_connector_aws.aws.provisioning.sessions import GROUP_TTL, INSTANCE_TTL
 from ploy_connector_aws.plugin import AwsConnector
 from ploy_connector_aws.spec import AuthenticationError, ConnectorContext
 

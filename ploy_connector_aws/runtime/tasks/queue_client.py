@@ -1,53 +1,84 @@
-"""The poller that leases tasks from Ploy, and the renewer of their leases."""
+"""The runtime's side of Ploy's task queue: polling for tasks, renewing their leases, and sending their reports."""
 
 from __future__ import annotations
 
 import logging
 import uuid
+from abc import ABC, abstractmethod
 from datetime import datetime, timedelta
+from typing import ClassVar
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
-from ploy_connector_aws.platform.errors import PlatformError, TaskGoneError
+from ploy_connector_aws.platform.errors import (
+    PlatformError,
+    PlatformRejectedError,
+    TaskGoneError,
+    UnknownIntegrationError,
+)
 from ploy_connector_aws.runtime.backoff import Backoff
 from ploy_connector_aws.spec.bounds import SHORTEST_INTERVAL_SECONDS
 
-from .coordinator import TaskContext
+from .coordinator import LONGEST_PAUSE_SECONDS, TaskContext
+from .journal import ACKNOWLEDGED, HeldTask
 
 _log = logging.getLogger(__name__)
 
 _SHARE_LEFT = 2 / 3
 """A lease is extended when less than this share of it is left."""
-_LONGEST_PAUSE_SECONDS = 60.0
 
 LONGEST_WAIT_SECONDS = 5
 """The longest long poll: a stop waits for its answer, which may bring tasks."""
 
 
-class TaskPoller:
-    """Polls Ploy for tasks. Used by one thread.
+class QueueClient(ABC):
+    """Base of the three parts, which call Ploy in rounds. Each is used by one thread.
 
     Args:
         platform: A client that only this thread uses.
         context: What the parts of the task loop share.
-        settings_revision: The revision of the settings that tasks are done with, where they come from Ploy.
     """
 
-    def __init__(self, platform: PlatformClient, context: TaskContext, *, settings_revision: int | None = None) -> None:
+    backoff_seconds: ClassVar[tuple[float, float]]
+    """The first and the longest wait after calls that Ploy did not answer."""
+
+    def __init__(self, platform: PlatformClient, context: TaskContext) -> None:
         self._platform = platform
         self._context = context
         self._journal = context.journal
         self._coordinator = context.coordinator
         self._now = context.now
-        self._backoff = Backoff(1, 60)
+        self._backoff = Backoff(*self.backoff_seconds)
+
+    @property
+    def interval_seconds(self) -> float:
+        """The longest time between two rounds."""
+        return LONGEST_PAUSE_SECONDS
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether Ploy did not answer the last call."""
+        return self._backoff.is_failing
+
+    @abstractmethod
+    def step(self) -> float:
+        """Do what is due; return the seconds until the next round."""
+
+
+class TaskPoller(QueueClient):
+    """Polls Ploy for tasks."""
+
+    backoff_seconds = (1, 60)
+
+    def __init__(self, platform: PlatformClient, context: TaskContext) -> None:
+        super().__init__(platform, context)
         self._interval = timedelta(seconds=10)
-        self._revision = settings_revision
         # Repeat the previous process's last poll: it may have died before receiving the answer, and its tasks would
         # otherwise wait for their leases to expire. They are done with the current settings.
         self._unanswered = context.journal.pending_poll
         if self._unanswered is not None:
             request, asked_at = self._unanswered
-            self._unanswered = request.model_copy(update={"settings_revision": settings_revision}), asked_at
+            self._unanswered = request.model_copy(update={"settings_revision": context.settings_revision}), asked_at
         self._last: datetime | None = None
         self._was_full = False
         self._was_answered = False
@@ -56,11 +87,6 @@ class TaskPoller:
     def interval_seconds(self) -> float:
         """The interval between polls."""
         return self._interval.total_seconds()
-
-    @property
-    def is_failing(self) -> bool:
-        """Whether Ploy did not answer the last poll."""
-        return self._backoff.is_failing
 
     def step(self) -> float:
         """Poll if it is time; return the seconds until the next time."""
@@ -73,11 +99,9 @@ class TaskPoller:
         except PlatformError as error:
             _log.warning("no tasks from Ploy: %s", error)
             self._backoff.failed(self._now(), error)
-            self._context.events.poll_failed(type(error).__name__)
             return self._backoff.seconds(self._now())
         for task in answer.tasks:
             self._journal.lease(task, asked_at + timedelta(seconds=task.lease_seconds))
-            self._context.events.leased(task.kind)
         for unusable in answer.unusable:
             self._fail_unusable(unusable, asked_at)
         self._unanswered = None
@@ -131,38 +155,24 @@ class TaskPoller:
             worker_id=self._journal.worker_id,
             max_tasks=capacity,
             wait_seconds=min(int(self._interval.total_seconds()), longest),
-            settings_revision=self._revision,
+            settings_revision=self._context.settings_revision,
         )
         if capacity:
             self._journal.set_pending_poll(request, asked_at)
         return request, asked_at
 
 
-class LeaseRenewer:
-    """Extends the leases of tasks that have no report yet. Used by one thread.
+class LeaseRenewer(QueueClient):
+    """Extends the leases of tasks that have no report yet."""
 
-    Args:
-        platform: A client that only this thread uses.
-        context: What the parts of the task loop share.
-    """
-
-    def __init__(self, platform: PlatformClient, context: TaskContext) -> None:
-        self._platform = platform
-        self._context = context
-        self._now = context.now
-        self._backoff = Backoff(1, 15)
-
-    @property
-    def is_failing(self) -> bool:
-        """Whether Ploy did not answer the last extension."""
-        return self._backoff.is_failing
+    backoff_seconds = (1, 15)
 
     def step(self) -> float:
         """Extend the leases that are due; return the seconds until the next is due."""
         if (seconds := self._backoff.seconds(self._now())) > 0:
             return seconds
-        pause = _LONGEST_PAUSE_SECONDS
-        for held in sorted(self._context.journal.open_tasks(), key=lambda each: each.lease_ends_at):
+        pause = LONGEST_PAUSE_SECONDS
+        for held in sorted(self._journal.open_tasks(), key=lambda each: each.lease_ends_at):
             # After the deadline Ploy keeps no lease, but still accepts a report under the newest one.
             if held.is_lost or self._now() >= held.task.deadline:
                 continue
@@ -183,8 +193,8 @@ class LeaseRenewer:
             extended = self._platform.extend_lease(self._context.integration_id, task.id, extension)
         except TaskGoneError as error:
             _log.warning("task %s: the lease was lost: %s", task.id, error)
-            self._context.journal.mark_lease_lost(task)
-            self._context.coordinator.notify()
+            self._journal.mark_lease_lost(task)
+            self._coordinator.notify()
         except PlatformError as error:
             _log.warning("task %s: the lease could not be extended: %s", task.id, error)
             self._backoff.failed(self._now(), error)
@@ -192,7 +202,68 @@ class LeaseRenewer:
         else:
             seconds = extended.lease_seconds
             renewed = task.model_copy(update={"lease_seconds": seconds})
-            self._context.journal.extend(renewed, asked_at + timedelta(seconds=seconds))
-            self._context.coordinator.set_flags(extended.flags)
+            self._journal.extend(renewed, asked_at + timedelta(seconds=seconds))
+            self._coordinator.set_flags(extended.flags)
         self._backoff.succeeded()
         return True
+
+
+class Outbox(QueueClient):
+    """Sends each report of the task file until Ploy acknowledges it, or another runtime has the task."""
+
+    backoff_seconds = (2, 300)
+
+    def __init__(self, platform: PlatformClient, context: TaskContext) -> None:
+        super().__init__(platform, context)
+        self._rejected: dict[str, Backoff] = {}
+
+    def step(self) -> float:
+        """Send the reports that are due; return the seconds until the next is due."""
+        for held in self._journal.reports():
+            if self._seconds_left(held) == 0:
+                self._send(held)
+        waiting = self._journal.reports()
+        self._context.events.outbox(len(waiting))
+        return min([self._seconds_left(held) for held in waiting], default=LONGEST_PAUSE_SECONDS)
+
+    def _seconds_left(self, held: HeldTask) -> float:
+        now, rejected = self._now(), self._rejected.get(held.task.id)
+        return max(self._backoff.seconds(now), rejected.seconds(now) if rejected else 0.0)
+
+    def _send(self, held: HeldTask) -> None:
+        """Send one report under the newest lease."""
+        task, integration_id = held.task, self._context.integration_id
+        assert held.report is not None
+        report = held.report.model_copy(update={"lease_id": task.lease_id})
+        gone: TaskGoneError | None = None
+        try:
+            if isinstance(report, wire.TaskDone):
+                self._platform.complete_task(integration_id, task.id, report)
+            else:
+                self._platform.fail_task(integration_id, task.id, report)
+        except TaskGoneError as error:
+            gone = error
+        except PlatformError as error:
+            _log.warning("task %s: the report waits: %s", task.id, error)
+            backoff = self._backoff
+            if isinstance(error, PlatformRejectedError) and not isinstance(error, UnknownIntegrationError):
+                backoff = self._rejected.setdefault(task.id, Backoff(*self.backoff_seconds))
+            backoff.failed(self._now(), error)
+            return
+        self._backoff.succeeded()
+        self._rejected.pop(task.id, None)
+        # A task that was leased again meanwhile does not end: its report is sent once more, under that lease.
+        ending = f"The report was dropped: {gone.message}" if gone else ACKNOWLEDGED
+        if not self._journal.end(task, ending, self._now()):
+            return
+        if gone is None:
+            _log.info("task %s: reported: %s", task.id, _outcome(report))
+            self._context.events.acknowledged(task.kind)
+        else:
+            _log.warning("task %s: the report is dropped: %s", task.id, gone)
+
+
+def _outcome(report: wire.TaskDone | wire.TaskFailed) -> str:
+    if isinstance(report, wire.TaskFailed):
+        return report.code
+    return report.change.outcome if report.change else "done"

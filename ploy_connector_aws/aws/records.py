@@ -1,4 +1,4 @@
-"""What the readers of all parts of AWS share: error isolation per scope, the record buffer, conversions."""
+"""What the readers of all parts of AWS share to make records: the buffer of one page, and conversions."""
 
 from __future__ import annotations
 
@@ -7,25 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from ploy_connector_aws.spec import AuthenticationError, Failure, Page, Record, RecordKey, Resource, TemporaryError
-
-
-def isolate_failure(scope: str, pages: Iterator[Page]) -> Iterator[Page]:
-    """Turn an error of a scope into a failure of that scope alone.
-
-    Args:
-        scope: The scope of the pages.
-        pages: The pages; the scope is announced before they can fail.
-
-    Raises:
-        AuthenticationError: Nothing else can be read either.
-    """
-    try:
-        yield from pages
-    except AuthenticationError:
-        raise
-    except Exception as error:  # noqa: BLE001 - no error proves anything about the other scopes
-        yield Page(scope=scope, failure=Failure.from_error(error))
+from ploy_connector_aws.spec import Page, Record, RecordKey, Resource, TemporaryError
 
 
 @dataclass
