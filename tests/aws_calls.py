@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from _pytest.config import Config
 
-from ploy_connector_aws.aws.permissions import ACTIONS, DIRECT_ASSIGNMENTS, READS
+from ploy_connector_aws.aws.permissions import ACTIONS, OPTIONAL, READS
 from ploy_connector_aws.sandbox.aws.calls import Call, watch
 
-LISTED = frozenset(action.iam for action in (*ACTIONS, *DIRECT_ASSIGNMENTS))
+LISTED = frozenset(action.iam for action in (*ACTIONS, *OPTIONAL))
 
 _READS = frozenset(action.iam for action in READS)
 

@@ -71,6 +71,8 @@ def test_every_permission_names_its_features() -> None:
     of_the_policy = [action for statement in json.loads(SEED)["Statement"] for action in statement["Action"]]
     assert [each.name for each in MANIFEST.permissions if each.is_required] == of_the_policy
     assert [(each.name, each.features) for each in MANIFEST.permissions if not each.is_required] == [
+        ("sso:ListAccountsForProvisionedPermissionSet", ("assignments-by-permission-set",)),
+        ("sso:ListAccountAssignments", ("assignments-by-permission-set",)),
         ("sso:CreateAccountAssignment", ("direct-assignments",)),
         ("sso:DescribeAccountAssignmentCreationStatus", ("direct-assignments",)),
         ("sso:DeleteAccountAssignment", ("direct-assignments",)),

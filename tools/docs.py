@@ -15,9 +15,11 @@ import typer
 
 from ploy_connector_aws.aws.permissions import (
     ACTIONS,
+    BY_PERMISSION_SET,
     DIRECT_ASSIGNMENTS,
     EXPLANATIONS,
     KMS_DECRYPT,
+    OPTIONAL,
     render_statement,
 )
 from ploy_connector_aws.cli.app import app
@@ -66,7 +68,7 @@ def render_permissions() -> Iterator[str]:
     """Yield a row for each action of the policy, then for each optional one."""
     yield from ("| Action | Kind | Used for | Without it |", "|---|---|---|---|")
     kinds = {action.iam: action.access for action in ACTIONS}
-    optional = dict.fromkeys((KMS_DECRYPT, *(action.iam for action in DIRECT_ASSIGNMENTS)), "optional")
+    optional = dict.fromkeys((KMS_DECRYPT, *(action.iam for action in OPTIONAL)), "optional")
     for name, kind in (kinds | optional).items():
         explained = EXPLANATIONS[name]
         yield f"| `{name}` | {kind} | {explained.used_for} | {explained.impact_if_missing} |"
@@ -75,6 +77,11 @@ def render_permissions() -> Iterator[str]:
 def render_key_statement() -> Iterator[str]:
     """Yield the statement for a customer managed key."""
     yield from ("```json", render_statement([KMS_DECRYPT]), "```")
+
+
+def render_reading_statement() -> Iterator[str]:
+    """Yield the statement for reading assignments with fewer calls."""
+    yield from ("```json", render_statement(action.iam for action in BY_PERMISSION_SET), "```")
 
 
 def render_assignment_statement() -> Iterator[str]:
@@ -89,6 +96,7 @@ TABLES: dict[str, Callable[[], Iterable[str]]] = {
     "packages": render_packages,
     "permissions": render_permissions,
     "key_statement": render_key_statement,
+    "reading_statement": render_reading_statement,
     "assignment_statement": render_assignment_statement,
 }
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 from ploy_connector_aws.config import IAM, IDENTITY_CENTER, SCOPE_DEPENDENCIES, SCOPE_GROUPS
 from ploy_connector_aws.spec import Feature, Permission
 
-from .permissions import ACTIONS, DIRECT_ASSIGNMENTS, EXPLANATIONS, KMS_DECRYPT, Action
+from .permissions import ACTIONS, EXPLANATIONS, KMS_DECRYPT, OPTIONAL, Action
 
 GRANTING = "granting"
 """The feature that allows changes; without it the connector only reads."""
+
+BY_PERMISSION_SET_FEATURE = "assignments-by-permission-set"
+"""The feature for large organisations. No setting has it: a sync uses the permissions where they save calls."""
 
 CUSTOMER_MANAGED_KEY = "customer-managed-key"
 """The feature for an IAM Identity Center that is encrypted with a customer managed key."""
@@ -49,6 +52,12 @@ FEATURES: tuple[Feature, ...] = (
         setting="change_groups",
     ),
     Feature(
+        name=BY_PERMISSION_SET_FEATURE,
+        title="Fewer calls in large organizations: reading assignments by permission set instead of by person",
+        needs=("identity-center/assignments",),
+        is_default=False,
+    ),
+    Feature(
         name="direct-assignments",
         title="Assigning people to a permission set in an AWS account without a group",
         needs=("identity-center/assignments",),
@@ -79,6 +88,7 @@ _FEATURES_OF: dict[str, tuple[str, ...]] = {
     "people": ("identity-center/users",),
     "groups and their members": ("identity-center/groups",),
     "granting and revoking": (GRANTING,),
+    "assignments by permission set": (BY_PERMISSION_SET_FEATURE,),
     "direct assignments": ("direct-assignments",),
     "who can enter which AWS account": ("identity-center/assignments",),
     "permission sets": ("identity-center/permission-sets",),
@@ -96,7 +106,7 @@ def features_of(action: Action) -> tuple[str, ...]:
 
 def make_permissions() -> tuple[Permission, ...]:
     """List every permission of the policy, with the optional ones last."""
-    rows = [(action.iam, features_of(action), action.is_required) for action in (*ACTIONS, *DIRECT_ASSIGNMENTS)]
+    rows = [(action.iam, features_of(action), action.is_required) for action in (*ACTIONS, *OPTIONAL)]
     rows.append((KMS_DECRYPT, (CUSTOMER_MANAGED_KEY,), False))
     return tuple(
         Permission(

@@ -69,7 +69,19 @@ STATEMENTS: tuple[tuple[Action, ...], ...] = (
 
 ACTIONS: tuple[Action, ...] = tuple(action for statement in STATEMENTS for action in statement)
 
-READS: tuple[Action, ...] = tuple(action for action in ACTIONS if action.access == "read")
+BY_PERMISSION_SET: tuple[Action, ...] = tuple(
+    replace(action, is_required=False)
+    for action in _read(
+        "sso-admin",
+        "sso",
+        "assignments by permission set",
+        "ListAccountsForProvisionedPermissionSet",
+        "ListAccountAssignments",
+    )
+)
+"""Optional, and not part of the guide's policy: with both, large organisations need far fewer calls."""
+
+READS: tuple[Action, ...] = (*(action for action in ACTIONS if action.access == "read"), *BY_PERMISSION_SET)
 """What a read session may call."""
 
 DIRECT_ASSIGNMENTS: tuple[Action, ...] = tuple(
@@ -83,7 +95,10 @@ DIRECT_ASSIGNMENTS: tuple[Action, ...] = tuple(
 )
 """Optional, and not part of the guide's policy: needed if the settings switch on direct assignments."""
 
-_BY_CALL = {(action.client, action.operation): action for action in (*ACTIONS, *DIRECT_ASSIGNMENTS)}
+OPTIONAL: tuple[Action, ...] = (*BY_PERMISSION_SET, *DIRECT_ASSIGNMENTS)
+"""Everything that is not part of the guide's policy, apart from the use of a key."""
+
+_BY_CALL = {(action.client, action.operation): action for action in (*ACTIONS, *OPTIONAL)}
 
 _BY_IAM = {action.iam: action for action in _BY_CALL.values()}
 
@@ -205,6 +220,15 @@ EXPLANATIONS: dict[str, Explanation] = {
         "Normally nothing. Clusters for which AWS omits the tags stay unproven.",
     ),
     "ecs:ListClusters": Explanation("The list of clusters in the integration's Region.", "No ECS clusters."),
+    "sso:ListAccountsForProvisionedPermissionSet": Explanation(
+        "In which AWS accounts a permission set is used: the first half of reading assignments by permission set.",
+        "Nothing is missing, but a sync makes one call for each person and group.",
+    ),
+    "sso:ListAccountAssignments": Explanation(
+        "Who is assigned to a permission set in one AWS account, where this takes fewer calls than reading the "
+        "assignments of each person and group.",
+        "Nothing is missing, but a sync makes one call for each person and group.",
+    ),
     "sso:CreateAccountAssignment": Explanation(
         "Only with direct assignments: assigns a person to a permission set in an AWS account, when requested.",
         "No person can be assigned directly.",

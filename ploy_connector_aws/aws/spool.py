@@ -8,6 +8,7 @@ import sqlite3
 import tempfile
 import threading
 import weakref
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ Kind = Literal[
     "permission_set",
     "unlisted_user",
     "named_group",
+    "account_role",
     "role",
     "role_name",
     "instance_profile",
@@ -34,7 +36,8 @@ Kind = Literal[
 
 Identity Center: ``user``, ``group`` and ``permission_set`` by their ids. An ``unlisted_user`` is a group member that
 ListUsers did not return; it also becomes a ``user`` once described or confirmed deleted. A ``named_group`` is named by
-an assignment of a user; it also becomes a ``group`` once listed or looked up.
+an assignment of a user; it also becomes a ``group`` once listed or looked up. An ``account_role`` is a permission set
+in one AWS account, by its record id.
 
 IAM: the record ids of a ``user``, ``role`` or ``policy`` by ARN, of a ``role_name`` or ``group`` by name, of an
 ``instance_profile``'s role by the profile's ARN; the record of an ``unattached`` policy by ARN; what only ListUsers and
@@ -45,12 +48,17 @@ each with its permission set and the evidence of its instance as JSON.
 EdgeKind = Literal["membership", "assuming"]
 
 State = Literal["listed", "read", "unread", "gone"]
-"""``read`` and ``unread``: a permission set whose description could be read, or could not."""
+"""``read`` and ``unread``: a permission set whose description could be read, or could not; ``unread`` also a group of
+which only the id is known, as it could not be looked up."""
 
 _CHUNK = 500
 
 
-@dataclass(frozen=True)
+MAX_CACHED = 20_000
+"""Entries are looked up again and again; so many take a few megabytes."""
+
+
+@dataclass(frozen=True, slots=True)
 class SpoolEntry:
     """One id of a kind, with the name or value stored for it."""
 
@@ -76,11 +84,16 @@ class Spool:
     Args:
         folder: Where its file goes; it is removed at the end. None: SQLite's own temporary file, which spills to disk
             when it grows and disappears with the process.
+        max_cached: How many entries of each kind are also kept in memory.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, max_cached: int = MAX_CACHED) -> None:
+        self._max_cached = max_cached
         self._lock = threading.Lock()
         self._complete: set[Kind] = set()
+        self._cached: defaultdict[Kind, dict[str, SpoolEntry]] = defaultdict(dict)
+        self._spilled: set[Kind] = set()
+        """The kinds of which not all entries are in memory."""
         file, path = (None, "") if folder is None else tempfile.mkstemp(prefix="spool-", dir=folder)
         if file is not None:
             os.close(file)
@@ -99,7 +112,15 @@ class Spool:
     def add(self, kind: Kind, values: Iterable[tuple[str, str]], state: State = "listed") -> None:
         """Add entries by id and value, or change the value and state of those that are there."""
         rows = [(kind, id_, value, state) for id_, value in values]
+        if not rows:
+            return
         with self._lock:
+            cached = self._cached[kind]
+            for _, id_, value, _ in rows:
+                if id_ in cached or len(cached) < self._max_cached:
+                    cached[id_] = SpoolEntry(id_, value, state)
+                else:
+                    self._spilled.add(kind)
             self._database.executemany(
                 "INSERT INTO entry (kind, id, value, state) VALUES (?, ?, ?, ?)"
                 " ON CONFLICT (kind, id) DO UPDATE SET value = excluded.value, state = excluded.state",
@@ -109,7 +130,12 @@ class Spool:
     def find(self, kind: Kind, ids: Iterable[str]) -> dict[str, SpoolEntry]:
         """Look up ids; the result lacks those that were never added."""
         wanted = list(dict.fromkeys(ids))
-        found: dict[str, SpoolEntry] = {}
+        with self._lock:
+            cached = self._cached[kind]
+            found = {id_: cached[id_] for id_ in wanted if id_ in cached}
+            if kind not in self._spilled:
+                return found
+        wanted = [id_ for id_ in wanted if id_ not in found]
         for start in range(0, len(wanted), _CHUNK):
             chunk = wanted[start : start + _CHUNK]
             marks = ",".join("?" * len(chunk))
@@ -123,6 +149,11 @@ class Spool:
     def find_values(self, kind: Kind, ids: Iterable[str]) -> dict[str, str]:
         """Look up the values of ids; the result lacks those that were never added."""
         return {id_: entry.value for id_, entry in self.find(kind, ids).items()}
+
+    def count(self, kind: Kind) -> int:
+        """Count the entries of a kind."""
+        count: int = self._fetch("SELECT count(*) FROM entry WHERE kind = ?", (kind,))[0][0]
+        return count
 
     def each(self, kind: Kind) -> Cursor:
         """All entries of a kind in the order in which they were added, including those added meanwhile."""

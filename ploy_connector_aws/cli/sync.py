@@ -21,7 +21,7 @@ from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.sync import preview as previews
 from ploy_connector_aws.runtime.sync.engine import SyncResult
 from ploy_connector_aws.runtime.tasks.journal import Journal
-from ploy_connector_aws.spec import ConfigurationError, RecordKey
+from ploy_connector_aws.spec import ConfigurationError, ConnectorContext, RecordKey
 
 from .exit_codes import Exit
 from .output import (
@@ -96,15 +96,18 @@ def sync_once(settings: OperatorSettings, *, as_json: bool, show: Callable[[Sync
         Store(settings.snapshot_path) as store,
         Journal(settings.tasks_path) as journal,
     ):
-        opened = open_connector(settings, platform)
+        notes: list[str] = []
+        opened = open_connector(settings, platform, ConnectorContext(on_note=notes.append))
         with shown_progress(quiet=as_json) as on_progress:
             result = opened.sync(platform, store, journal, on_progress=on_progress)
         if show is not None:
             show(result)
         elif as_json:
-            print_json(result_json(result))
+            print_json({**result_json(result), "notes": notes})
         else:
             print_result(console(), result)
+            for note in notes:
+                console().print(f"[dim]{text(note)}[/]", soft_wrap=True)
     match result.status:
         case "held_for_review":
             return Exit.HELD

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 from ploy_connector_aws import __version__
 from ploy_connector_aws.host import Connector, InstalledConnector, find_connectors
 from ploy_connector_aws.host.redaction import find_secrets
+from ploy_connector_aws.host.safe_errors import LONGEST_MESSAGE, to_text
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.auth import TokenSource
 from ploy_connector_aws.platform.client import PlatformClient
@@ -24,6 +25,7 @@ from ploy_connector_aws.spec import ConfigurationError, ConnectorContext
 from ploy_connector_aws.spec.hooks import ConnectorHooks
 
 from . import logs
+from .memory import SnapshotMemory
 from .settings import DEFAULT_FILE, OperatorSettings, has_variables, override_config, read_settings, refuse_misspelt
 from .snapshot.store import Store
 from .snapshot.verified_changes import VerifiedChangeLog
@@ -116,6 +118,8 @@ class Integration:
     connector: Connector
     fingerprint: str
     """A digest of the connector's settings without the secrets."""
+    memory: SnapshotMemory
+    """What the connector remembers; a sync saves it."""
 
     @property
     def identity(self) -> str:
@@ -172,7 +176,11 @@ class Integration:
             now=now,
             checkpoint=checkpoint,
         )
-        return Sync(context, store).run()
+        self.memory.discard()
+        try:
+            return Sync(context, store).run()
+        finally:
+            self.memory.save()
 
 
 def open_connector(
@@ -201,8 +209,15 @@ def open_connector(
     secrets = secret_fields(installed) | {field for field, _ in find_secrets(schema, config)}
     public = {field: value for field, value in config.items() if field not in secrets}
     fingerprint = hashlib.sha256(json.dumps(public, sort_keys=True, default=str).encode()).hexdigest()
+    given = context or ConnectorContext()
+    memory = SnapshotMemory(settings.snapshot_path)
+    context = replace(
+        given,
+        memory=memory,
+        on_note=lambda note: given.on_note(to_text(note, LONGEST_MESSAGE)),
+    )
     with settings.naming("config"):
-        return Integration(settings, installed.open(config, context), fingerprint)
+        return Integration(settings, installed.open(config, context), fingerprint, memory)
 
 
 def read_config(settings: OperatorSettings, platform: PlatformClient | None = None) -> tuple[str, dict[str, Any]]:

@@ -1,9 +1,9 @@
-"""The context that a host passes to ``configure``: the organisation, counters of calls, a scratch folder."""
+"""The context that a host passes to ``configure``: the organisation, counters, a scratch folder, a memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -35,3 +35,10 @@ class ConnectorContext:
     description that becomes a metric label and holds no data."""
     scratch_dir: Path | None = None
     """An existing folder for temporary files; None for the system's. The host removes what is left in it."""
+    memory: MutableMapping[str, str] = field(default_factory=dict, compare=False)
+    """What the connector remembers of this integration between runs, e.g. which of two methods of reading was cheaper.
+    Short texts under short names, and no secrets. It only ever saves work: the host may lose it at any time, and drops
+    it together with its snapshot. Any thread may use it; another process may change it meanwhile."""
+    on_note: Callable[[str], None] = _ignore
+    """Call it with a sentence for the operator about how the source was read, e.g. what would make it faster. It ends
+    up in the log of a service and below the result of a command. Not for failures: those belong to their scopes."""

@@ -83,7 +83,7 @@ class Customer:
     aws: SandboxAws
     seeded: SeededOrganisation
     settings: dict[str, Any]
-    context: ConnectorContext = field(default=ConnectorContext(), kw_only=True)
+    context: ConnectorContext = field(default_factory=ConnectorContext, kw_only=True)
 
     def connector(self, **settings: Any) -> AwsConnector:
         connector = AwsConnector()

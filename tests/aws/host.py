@@ -38,7 +38,7 @@ class Host:
         """Read everything, compare it with the last run, and commit it."""
         self.runs += 1
         run = self.store.begin(f"run-{self.runs}", START)
-        read(find_connectors()["aws"].open(self.customer.settings), self.store, run)
+        read(find_connectors()["aws"].open(self.customer.settings, self.customer.context), self.store, run)
         changes = compare(self.store, run)
         self.store.set_state(run, "committed", generation=self.runs)
         return changes

@@ -63,6 +63,8 @@ GOOD: dict[str, Mapping[str, object] | str] = {
     "sso-admin:ListCustomerManagedPolicyReferencesInPermissionSet": {"CustomerManagedPolicyReferences": []},
     "sso-admin:ListInstances": {"Instances": [{"IdentityStoreId": "d-1234567890"}]},
     "sso-admin:ListManagedPoliciesInPermissionSet": {"AttachedManagedPolicies": [{"Name": "ReadOnlyAccess"}]},
+    "sso-admin:ListAccountAssignments": {"AccountAssignments": [{"PrincipalId": "u-1"}]},
+    "sso-admin:ListAccountsForProvisionedPermissionSet": {"AccountIds": ["111122223333"]},
     "sso-admin:ListPermissionSets": {"PermissionSets": ["arn:aws:sso:::permissionSet/ssoins-1/ps-1"]},
     "ec2:DescribeInstances": _of_ec2(
         "DescribeInstances", "<reservationSet><item><reservationId>r-1</reservationId></item></reservationSet>"

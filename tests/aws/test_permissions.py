@@ -12,7 +12,9 @@ from botocore.stub import Stubber
 
 from ploy_connector_aws.aws.permissions import (
     ACTIONS,
+    BY_PERMISSION_SET,
     DIRECT_ASSIGNMENTS,
+    OPTIONAL,
     READS,
     guard_client,
     render_policy,
@@ -46,7 +48,8 @@ def test_the_session_policy_lets_nothing_be_written_and_fits() -> None:
                 for statement in json.loads(SEED)["Statement"]
                 for action in statement["Action"]
                 if action.split(":")[1].startswith(("Get", "List", "Describe"))
-            ],
+            ]
+            + ["sso:ListAccountsForProvisionedPermissionSet", "sso:ListAccountAssignments"],
             "Resource": "*",
         },
         {
@@ -65,7 +68,7 @@ def test_every_action_belongs_to_a_call_that_botocore_knows() -> None:
 
     assert [
         action.iam
-        for action in ACTIONS
+        for action in (*ACTIONS, *OPTIONAL)
         if action.operation not in session.get_service_model(action.client).operation_names
     ] == []
 
@@ -80,6 +83,14 @@ def test_what_direct_assignments_need_is_optional_and_not_in_the_policy() -> Non
     assert {action.iam for action in DIRECT_ASSIGNMENTS}.isdisjoint(action.iam for action in ACTIONS)
     operations = botocore.session.Session().get_service_model("sso-admin").operation_names
     assert {action.operation for action in DIRECT_ASSIGNMENTS} <= set(operations)
+
+
+def test_what_reading_by_permission_set_needs_is_optional_and_not_in_the_policy() -> None:
+    assert [(action.iam, action.access, action.is_required) for action in BY_PERMISSION_SET] == [
+        ("sso:ListAccountsForProvisionedPermissionSet", "read", False),
+        ("sso:ListAccountAssignments", "read", False),
+    ]
+    assert {action.iam for action in BY_PERMISSION_SET}.isdisjoint(action.iam for action in ACTIONS)
 
 
 def test_writes_are_those_that_change_something() -> None:

@@ -6,10 +6,11 @@ import json
 import re
 from pathlib import Path
 
-from ploy_connector_aws.aws.permissions import ACTIONS, DIRECT_ASSIGNMENTS, EXPLANATIONS, KMS_DECRYPT
+from ploy_connector_aws.aws.permissions import ACTIONS, BY_PERMISSION_SET, DIRECT_ASSIGNMENTS, EXPLANATIONS, KMS_DECRYPT
+from ploy_connector_aws.aws.permissions import OPTIONAL as OPTIONAL_ACTIONS
 from tests.aws.conftest import SEED_POLICY
 
-OPTIONAL = [KMS_DECRYPT, *(action.iam for action in DIRECT_ASSIGNMENTS)]
+OPTIONAL = [KMS_DECRYPT, *(action.iam for action in OPTIONAL_ACTIONS)]
 PAGE = Path(__file__).parents[2] / "docs" / "permissions.md"
 
 
@@ -28,4 +29,8 @@ def test_every_action_and_no_other_is_explained_in_whole_sentences() -> None:
 def test_the_optional_statements_can_be_pasted() -> None:
     statements = [json.loads(code) for code in re.findall(r"```json\n(.*?)```", PAGE.read_text(), re.S)]
 
-    assert [statement["Action"] for statement in statements] == [KMS_DECRYPT, OPTIONAL[1:]]
+    assert [statement["Action"] for statement in statements] == [
+        KMS_DECRYPT,
+        [action.iam for action in BY_PERMISSION_SET],
+        [action.iam for action in DIRECT_ASSIGNMENTS],
+    ]

@@ -21,7 +21,7 @@ from ploy_connector_aws.aws.client.response_check import (
     expected_members,
 )
 from ploy_connector_aws.aws.client.session import BACKGROUND, CallProfile, ReadSession, RoleSession, make_sts_client
-from ploy_connector_aws.aws.permissions import ACTIONS, ASSUME_ROLE, DIRECT_ASSIGNMENTS, GET_CALLER_IDENTITY
+from ploy_connector_aws.aws.permissions import ACTIONS, ASSUME_ROLE, GET_CALLER_IDENTITY, OPTIONAL
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import TemporaryError
 from tests.aws.conftest import EXTERNAL_ID, REGION
@@ -29,7 +29,7 @@ from tests.aws.raw_answers import GOOD, SECRET, Reply, Request, Spoil, forms_of,
 
 pytestmark = pytest.mark.usefixtures("no_garbage_collection")
 
-ALL_ACTIONS = (*ACTIONS, *DIRECT_ASSIGNMENTS, ASSUME_ROLE, GET_CALLER_IDENTITY)
+ALL_ACTIONS = (*ACTIONS, *OPTIONAL, ASSUME_ROLE, GET_CALLER_IDENTITY)
 CALLS = sorted(f"{action.client}:{action.operation}" for action in ALL_ACTIONS)
 EVERY = 5
 """After one of so many kinds a good answer follows; that each kind is retried, its failure shows, too."""
@@ -78,6 +78,12 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     },
     "sso-admin:ListCustomerManagedPolicyReferencesInPermissionSet": _SET_OF_INSTANCE,
     "sso-admin:ListManagedPoliciesInPermissionSet": _SET_OF_INSTANCE,
+    "sso-admin:ListAccountAssignments": {
+        "InstanceArn": _ARN,
+        "AccountId": "111122223333",
+        "PermissionSetArn": _ARN,
+    },
+    "sso-admin:ListAccountsForProvisionedPermissionSet": {"InstanceArn": _ARN, "PermissionSetArn": _ARN},
     "sso-admin:ListPermissionSets": {"InstanceArn": _ARN},
     "sts:AssumeRole": {"RoleArn": "arn:aws:iam::123456789012:role/Ploy", "RoleSessionName": "ploy"},
 }

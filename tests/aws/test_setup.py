@@ -66,6 +66,7 @@ NEEDED: dict[str, Collection[str]] = {
     GRANTING: {f"identitystore:{call}" for call in ("CreateGroupMembership", "DeleteGroupMembership")}
     | {"identitystore:GetGroupMembershipId"},
     "externally-managed-groups": (),
+    "assignments-by-permission-set": ("sso:ListAccountsForProvisionedPermissionSet", "sso:ListAccountAssignments"),
     "direct-assignments": (
         "sso:CreateAccountAssignment",
         "sso:DescribeAccountAssignmentCreationStatus",
@@ -102,7 +103,7 @@ def test_the_policy_for_some_features_allows_just_what_they_need_in_the_guides_o
 
     policy = json.loads(rendered("policy", chosen))
 
-    optional = [*NEEDED["direct-assignments"], "kms:Decrypt"]
+    optional = [*NEEDED["assignments-by-permission-set"], *NEEDED["direct-assignments"], "kms:Decrypt"]
     assert actions_of(policy) == [action for action in [*actions_of(SEED_POLICY), *optional] if action in needed]
     conditions = [each.get("Condition") for each in policy["Statement"] if each["Action"] == "kms:Decrypt"]
     assert all(each and "kms:ViaService" in each["StringLike"] for each in conditions)
@@ -143,8 +144,12 @@ def test_a_sync_of_what_was_chosen_is_denied_nothing_by_the_smaller_policy(
 
     pages = list(read_everything(customer.connector()))
 
-    assert {call.action for call in aws.calls} <= {"sts:AssumeRole", *actions_of(policy)}
-    assert [call.action for call in aws.calls if "Denied" in (call.error_code or "") and not is_proof(call)] == []
+    # One call of each sync finds out whether assignments can be read with fewer calls.
+    probes = [call.action for call in aws.calls if call.action in NEEDED["assignments-by-permission-set"]]
+    assert probes == ["sso:ListAccountsForProvisionedPermissionSet"] * ("identity-center/assignments" in features)
+    assert {call.action for call in aws.calls} <= {"sts:AssumeRole", *actions_of(policy), *probes}
+    denied = [call.action for call in aws.calls if "Denied" in (call.error_code or "") and not is_proof(call)]
+    assert denied == probes
     assert {page.ending for page in pages} <= {None, "complete", "excluded", "gone"}
     read = {page.scope for page in pages if page.ending == "complete"}
     assert {name for name in features if name in SCOPE_DEPENDENCIES} <= read

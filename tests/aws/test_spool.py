@@ -40,6 +40,17 @@ def test_entries_are_found_by_kind_and_id_and_the_last_value_counts(spool: Spool
     assert spool.find("user", []) == {}
 
 
+def test_entries_beyond_those_in_memory_are_found_and_changed_too() -> None:
+    spool = Spool(max_cached=3)
+    spool.add("user", [(str(number), "old") for number in range(6)])
+    spool.add("user", [("1", "new"), ("4", "new")], "gone")
+
+    assert spool.find_values("user", ["0", "1", "4", "5", "6"]) == {"0": "old", "1": "new", "4": "new", "5": "old"}
+    assert {entry.id for entry in spool.each("user") if entry.state == "gone"} == {"1", "4"}
+    assert spool.count("user") == 6
+    spool.close()
+
+
 def test_many_ids_are_found_at_once(spool: Spool) -> None:
     names = [f"name-{number}" for number in range(1201)]
     spool.add("group", ((name, name.upper()) for name in names))

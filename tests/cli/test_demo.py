@@ -69,7 +69,7 @@ def test_demo_prints_what_matters_in_120_lines_of_100_columns(played: Played) ->
     assert lines <= 112, "this leaves 8 lines for the start and the signs of life"
     for part in (
         "✓ external-id-exact: ",
-        "Usable: 38 passed.",
+        "Usable: 39 passed.",
         "✓ Committed as generation 1.",
         "and 20 more paths, into 6 AWS accounts in all",
         "Jonas Vik (disabled)",

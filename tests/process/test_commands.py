@@ -45,7 +45,7 @@ def test_check_reports_that_everything_works(site: Site) -> None:
     code, out, err = run_process(site, "check")
     assert (code, err) == (Exit.OK, "")
     assert "✗" not in out
-    assert out.splitlines()[-1] == "Usable: 38 passed."
+    assert out.splitlines()[-1] == "Usable: 39 passed."
 
 
 def test_check_reports_what_is_missing_with_its_fix(site: Site) -> None:

@@ -40,6 +40,7 @@ from .errors import to_connector_error
 from .exchanges import EXCHANGE_SECONDS, ExchangeSession
 from .rate_limits import Throttle
 from .response_check import check_responses
+from .timestamps import parse_timestamp
 
 SESSION_SECONDS = 3600
 """The maximum for a chained role. With 900 botocore would request a new session for every call (AWS.md 4)."""
@@ -257,6 +258,7 @@ def _new_session() -> ExchangeSession:
     session = ExchangeSession(event_hooks=copy(_handlers()), include_builtin_handlers=False)
     # The service models are most of a session's memory: one loader for the process (AWS.md section 11.1).
     session.register_component("data_loader", _loader())
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=parse_timestamp)
     return session
 
 

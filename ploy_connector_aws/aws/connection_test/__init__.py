@@ -6,7 +6,7 @@
 - `probes`: the calls that show whether each permission is there, and the read of the role's own policies
 - `evidence`: what the probes showed, and constructors of checks
 - `evaluation`: what the settings need, which instance the role sees, what its policies allow, what to change in them
-- `permission_checks`, `instance_checks`, `unneeded_check`: the checks
+- `permission_checks`, `instance_checks`, `assignment_check`, `unneeded_check`: the checks
 """
 
 from .assume_role_checks import prove_external_id

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from ploy_connector_aws.aws.features import CUSTOMER_MANAGED_KEY, FEATURES, features_of
+from ploy_connector_aws.aws.features import BY_PERMISSION_SET_FEATURE, CUSTOMER_MANAGED_KEY, FEATURES, features_of
 from ploy_connector_aws.aws.identity_center.instance import Instance
-from ploy_connector_aws.aws.permissions import ACTIONS, DIRECT_ASSIGNMENTS, Action, render_statement
+from ploy_connector_aws.aws.permissions import ACTIONS, BY_PERMISSION_SET, DIRECT_ASSIGNMENTS, Action, render_statement
 from ploy_connector_aws.aws.policy.documents import Policy, Statement
 from ploy_connector_aws.aws.policy.patterns import EVERYTHING, Pattern, covers, overlaps
 from ploy_connector_aws.aws.policy.trust import covers_action
@@ -51,6 +51,8 @@ _RESOURCES: Mapping[str, tuple[str, ...]] = {
     "sso:DeleteAccountAssignment": (_ACCOUNTS, _INSTANCE, _SETS),
     "sso:DescribeAccountAssignmentCreationStatus": (_INSTANCE,),
     "sso:DescribeAccountAssignmentDeletionStatus": (_INSTANCE,),
+    "sso:ListAccountsForProvisionedPermissionSet": (_INSTANCE, _SETS),
+    "sso:ListAccountAssignments": (_ACCOUNTS, _INSTANCE, _SETS),
     "rds:DescribeDBInstances": (_DATABASES,),
     "rds:ListTagsForResource": (_DATABASES,),
     "ecs:DescribeClusters": (_CLUSTERS,),
@@ -111,14 +113,21 @@ def resources_of(action: str, config: AwsConfig, instance: Instance | None) -> t
     )
 
 
-def render_needed_policy(config: AwsConfig, *, with_key: bool) -> str:
+def useful_actions(config: AwsConfig) -> tuple[Action, ...]:
+    """Return the optional actions that the connector uses as soon as it has them."""
+    return BY_PERMISSION_SET if config.includes("identity-center/assignments") else ()
+
+
+def render_needed_policy(config: AwsConfig, *, with_key: bool, with_fewer_calls: bool = False) -> str:
     """Render, on one line, the policy with everything that the settings need and nothing else.
 
     Args:
         config: The integration's settings.
         with_key: Whether to include what a customer managed key needs.
+        with_fewer_calls: Whether to include what reading assignments by permission set needs.
     """
-    features = (*_enabled_features(config), *([CUSTOMER_MANAGED_KEY] if with_key else []))
+    optional = {CUSTOMER_MANAGED_KEY: with_key, BY_PERMISSION_SET_FEATURE: with_fewer_calls}
+    features = (*_enabled_features(config), *(name for name, is_wanted in optional.items() if is_wanted))
     return json.dumps(json.loads(render_policy(features)), separators=(",", ":"))
 
 

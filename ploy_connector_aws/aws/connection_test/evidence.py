@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from ploy_connector_aws.aws.client.errors import DeniedByOtherPolicyError
+from ploy_connector_aws.aws.identity_center.assignment_plan import LastRead
 from ploy_connector_aws.aws.identity_center.instance import Instance
 from ploy_connector_aws.aws.permissions import KMS_DECRYPT
 from ploy_connector_aws.aws.policy.documents import Policy
@@ -112,7 +113,8 @@ account of which it is unknown whether it administers it."""
 class Evidence:
     """Everything that the probes showed.
 
-    `role` is None if the role's own policies could not be read; `read_failure` is then the reason.
+    `role` is None if the role's own policies could not be read; `read_failure` is then the reason. `last_read` is how
+    the last sync read assignments, if one did.
     """
 
     config: AwsConfig
@@ -121,6 +123,7 @@ class Evidence:
     kind: InstanceKind
     role: OwnRole | None
     read_failure: Failure | None = None
+    last_read: LastRead | None = None
 
     @property
     def read_problem(self) -> str:

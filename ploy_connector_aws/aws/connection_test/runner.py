@@ -10,10 +10,12 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from ploy_connector_aws.aws.client.session import INTERACTIVE, ReadSession
-from ploy_connector_aws.aws.permissions import KMS_DECRYPT
+from ploy_connector_aws.aws.identity_center.assignment_plan import LastRead, recall
+from ploy_connector_aws.aws.permissions import BY_PERMISSION_SET, KMS_DECRYPT
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import Check, ConnectionReport, ConnectorContext, Failure, Progress, ignore_progress
 
+from .assignment_check import ASSIGNMENT_CALLS, check_assignment_calls
 from .assume_role_checks import check_assume_role
 from .evaluation import classify_instance, is_needed, listed_actions
 from .evidence import LIST_INSTANCES, Directory, Evidence, OwnRole, ProbeResult, Results, check_name, failed, skipped
@@ -58,6 +60,7 @@ def check_steps(config: AwsConfig) -> tuple[CheckStep, ...]:
             for action in listed_actions(config)
         ),
         CheckStep(check_name(KMS_DECRYPT), check_key, OF_DIRECTORY, KMS_FEATURE),
+        CheckStep(ASSIGNMENT_CALLS, check_assignment_calls, OF_DIRECTORY, BY_PERMISSION_SET[0].feature),
         CheckStep(UNNEEDED, check_unneeded),
     )
 
@@ -114,7 +117,7 @@ def run_connection_test(
 
 def _check_role(session: ReadSession, entry_checks: Sequence[Check], progress: Progress) -> Iterator[Check]:
     """Run all probes in parallel; report the checks that are final whenever one probe ends."""
-    config = session.config
+    config, last_read = session.config, recall(session.context)
     wanted = {action.iam: action.client for action in listed_actions(config) if is_needed(action, config)}
     clients = set(wanted.values())
     with ThreadPoolExecutor(_THREADS) as threads:
@@ -130,20 +133,26 @@ def _check_role(session: ReadSession, entry_checks: Sequence[Check], progress: P
                 done = {client: each.result() for client, each in services.items() if each.done()}
                 found = directory.result() if directory.done() else None
                 pending = clients - done.keys() - (OF_DIRECTORY if found else set())
-                evidence = _gather(config, own_role.result(), done.values(), found or Directory())
+                evidence = _gather(config, own_role.result(), done.values(), found or Directory(), last_read)
                 progress((*entry_checks, *run_checks(evidence, pending)))
     results = [each.result() for each in services.values()]
-    return run_checks(_gather(config, own_role.result(), results, directory.result()))
+    return run_checks(_gather(config, own_role.result(), results, directory.result(), last_read))
 
 
-def _gather(config: AwsConfig, own_role: _ReadRole, services: Iterable[Results], directory: Directory) -> Evidence:
+def _gather(
+    config: AwsConfig,
+    own_role: _ReadRole,
+    services: Iterable[Results],
+    directory: Directory,
+    last_read: LastRead | None,
+) -> Evidence:
     results = {action: each for some in (*services, directory.results) for action, each in some.items()}
     role, read_failure = own_role
     try:
         kind = classify_instance(config, directory, role)
     except Exception:  # noqa: BLE001 - policies that cannot be evaluated must not hide what the probes show
         kind = classify_instance(config, directory, None)
-    return Evidence(config, results, directory, kind, role, read_failure)
+    return Evidence(config, results, directory, kind, role, read_failure, last_read)
 
 
 def _read_own_role(session: ReadSession) -> _ReadRole:

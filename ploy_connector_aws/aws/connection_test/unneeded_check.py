@@ -14,7 +14,7 @@ from ploy_connector_aws.spec import Check
 from ploy_connector_aws.spec.lists import join_names
 from ploy_connector_aws.spec.reports import CheckOutcome
 
-from .evaluation import is_needed, listed_actions, render_needed_policy
+from .evaluation import is_needed, listed_actions, render_needed_policy, useful_actions
 from .evidence import SELF_READ, Evidence, OwnRole, skipped
 from .instance_checks import is_for_key
 from .trust_policy_check import TRUST_POLICY
@@ -32,7 +32,7 @@ def check_unneeded(evidence: Evidence) -> Check:
     if role is None:
         return skipped(UNNEEDED, f"The role's own policies could not be read: see {TRUST_POLICY}.")
     needed = {action.iam.lower() for action in listed_actions(config) if is_needed(action, config)}
-    needed.add(SELF_READ.lower())
+    needed |= {SELF_READ.lower(), *(action.iam.lower() for action in useful_actions(config))}
     unneeded = {each.name: texts for each in role.policies if (texts := list(_unneeded(each.policy, role, needed)))}
     outcome: CheckOutcome = "warning"
     if unneeded:
@@ -51,10 +51,13 @@ def check_unneeded(evidence: Evidence) -> Check:
 
 
 def _render_fix(role: OwnRole, config: AwsConfig) -> str:
-    """Render the policy that the settings need; it keeps the use of a key and the read of the role itself."""
+    """Render the policy that the settings need; it keeps what is useful, the use of a key, and the read of the role."""
     statements = [statement for each in role.policies for statement in each.policy.statements]
     has_key = any(each.is_allow and covers_action(each, KMS_DECRYPT) for each in statements)
-    policy = json.loads(render_needed_policy(config, with_key=has_key))
+    has_useful = any(
+        each.is_allow and covers_action(each, action.iam) for each in statements for action in useful_actions(config)
+    )
+    policy = json.loads(render_needed_policy(config, with_key=has_key, with_fewer_calls=has_useful))
     if not any(SELF_READ in each["Action"] for each in policy["Statement"]):
         policy["Statement"].append(json.loads(render_statement([SELF_READ])))
     return (

@@ -1,4 +1,4 @@
-"""Reads who is assigned to which AWS account with which permission set, one principal at a time."""
+"""Reads who is assigned to which AWS account with which permission set, one principal at a time; makes the records."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .read_context import ReadContext, is_about
 
 ASSIGNMENTS = "identity-center/assignments"
 
-_AWS_ACCOUNT = re.compile(r"\d{12}", re.ASCII)
+AWS_ACCOUNT = re.compile(r"\d{12}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,13 @@ def read_assignments(context: ReadContext, kind: PrincipalKind, principal_id: st
             check_assignment_rows(rows, kind, principal_id)
             inherited = {row["PrincipalId"] for row in rows if not is_direct(row, kind, principal_id)}
             context.spool.add("named_group", ((group_id, "") for group_id in inherited))
-            for row in rows:
-                _add_row(context, page, kind, principal_id, row)
+            # For a user AWS also lists what the user has through groups (AWS.md section 3.1). The group is read itself,
+            # and an inherited row must not become a second, direct path.
+            direct = [row for row in rows if is_direct(row, kind, principal_id)]
+            for row in direct:
+                add_assignment(context, page, kind, principal_id, row["AccountId"], row["PermissionSetArn"])
+            pairs = {account_role_id(row["AccountId"], row["PermissionSetArn"]) for row in direct}
+            context.spool.add("account_role", ((pair, "") for pair in pairs))
             yield from page.to_pages(scope)
     except NotFoundError as error:
         if not is_about(error, kind.aws, principal_id):
@@ -162,7 +167,7 @@ def check_assignment_rows(rows: list[dict[str, Any]], kind: PrincipalKind, princ
                 f"AWS listed an assignment of the {row['PrincipalType']} {row['PrincipalId']} among those of the "
                 f"{kind.aws} {principal_id}."
             )
-        if not _AWS_ACCOUNT.fullmatch(row["AccountId"]):
+        if not AWS_ACCOUNT.fullmatch(row["AccountId"]):
             raise TemporaryError("AWS listed an assignment whose AccountId is not that of an AWS account.")
 
 
@@ -171,14 +176,22 @@ def is_direct(row: dict[str, Any], kind: PrincipalKind, principal_id: str) -> bo
     return (row["PrincipalType"], row["PrincipalId"]) == (kind.aws, principal_id)
 
 
-def _add_row(
-    context: ReadContext, page: RecordBuffer, kind: PrincipalKind, principal_id: str, row: dict[str, Any]
+def add_assignment(
+    context: ReadContext, page: RecordBuffer, kind: PrincipalKind, principal_id: str, account_id: str, arn: str
 ) -> None:
-    if not is_direct(row, kind, principal_id):
-        # For a user AWS also lists what the user has through groups (AWS.md section 3.1). The group is read itself, and
-        # an inherited row must not become a second, direct path.
-        return
-    account_id, arn = row["AccountId"], row["PermissionSetArn"]
+    """Add an assignment to a page, with the AWS account and with the permission set in it.
+
+    Args:
+        context: The read.
+        page: The page.
+        kind: The kind of principal.
+        principal_id: The user or group.
+        account_id: The AWS account.
+        arn: The permission set. One that no list has is described now.
+
+    Raises:
+        TemporaryError: AWS contradicts itself: the permission set was found to be deleted.
+    """
     permission_set = _find_permission_set(context, page, arn)
     if permission_set.state == "gone":
         # AWS deletes no assigned permission set. Without the row the access would look as if it had ended.

@@ -121,12 +121,22 @@ def _read_unlisted_users(context: ReadContext, members: Iterable[str], scope: st
     for user_id in unknown:
         # A member of several groups that are read concurrently is described once.
         with context.locks.of(user_id):
-            page = _describe_unlisted_user(context, user_id, scope)
+            page = describe_unlisted_user(context, user_id, scope)
         if page is not None:
             yield page
 
 
-def _describe_unlisted_user(context: ReadContext, user_id: str, scope: str) -> Page | None:
+def describe_unlisted_user(context: ReadContext, user_id: str, scope: str) -> Page | None:
+    """Describe a user that the list of users did not have; None if that was done already.
+
+    Args:
+        context: The read; the caller holds the lock of the user.
+        user_id: The user.
+        scope: The scope that named the user.
+
+    Raises:
+        ConnectorError: Whether the user exists is unknown.
+    """
     if context.spool.find("user", [user_id]):
         return None
     try:
@@ -169,12 +179,16 @@ def read_unlisted_group(context: ReadContext, group_id: str, parent: str) -> Ite
         parent: The scope that named it; that of the groups has ended.
     """
     scope = members_scope(group_id)
-    context.spool.add("group", [(group_id, "")])
     yield Page(scope=scope, parent=parent)
-    for page in read_members(context, group_id):
-        if page.complete:
-            yield Page(scope=scope, partial=(to_group({"GroupId": group_id}, context.session.config),))
-        yield page
+    try:
+        for page in read_members(context, group_id):
+            if page.complete:
+                context.spool.add("group", [(group_id, "")])
+                yield Page(scope=scope, partial=(to_group({"GroupId": group_id}, context.session.config),))
+            yield page
+    except Exception:
+        context.spool.add("group", [(group_id, "")], "unread")
+        raise
 
 
 def to_account(user: dict[str, Any]) -> Account:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from ploy_connector_aws.aws import grantability
@@ -18,6 +19,14 @@ PERMISSION_SETS = "identity-center/permission-sets"
 
 _POLICY = "a policy of a permission set"
 
+_LIST = "ListPermissionSets"
+_DESCRIBE = "DescribePermissionSet"
+_POLICY_LISTS = (
+    ("ListManagedPoliciesInPermissionSet", "AttachedManagedPolicies"),
+    ("ListCustomerManagedPolicyReferencesInPermissionSet", "CustomerManagedPolicyReferences"),
+)
+"""The calls, and the members of their answers."""
+
 
 def permission_set_scope(arn: str) -> str:
     """Name the scope that holds one permission set's details."""
@@ -32,9 +41,7 @@ def read_permission_sets(context: ReadContext) -> Iterator[Page]:
         yield Page(scope=PERMISSION_SETS, complete=True)
         return
     try:
-        for arns in read_pages(
-            context.sso_admin, "ListPermissionSets", "PermissionSets", InstanceArn=context.instance.arn
-        ):
+        for arns in _list_permission_sets(context):
             context.spool.add("permission_set", ((arn, to_short_name(arn)) for arn in arns))
             yield Page(scope=PERMISSION_SETS, partial=tuple(to_partial_entitlement(arn) for arn in arns))
             for arn in arns:
@@ -43,6 +50,30 @@ def read_permission_sets(context: ReadContext) -> Iterator[Page]:
         raise _explain_account_instance(error) from None
     context.spool.set_complete("permission_set")
     yield Page(scope=PERMISSION_SETS, complete=True)
+
+
+def read_ahead(context: ReadContext) -> None:
+    """Begin to list and to describe the permission sets; what is read later uses the results."""
+    if context.instance.is_account_instance:
+        return
+
+    def list_and_describe() -> list[list[str]]:
+        pages = list(_read_list(context))
+        for arn in dict.fromkeys(arn for arns in pages for arn in arns):
+            context.ahead.add((_DESCRIBE, arn), partial(_read_details, context, arn))
+            for operation, member in _POLICY_LISTS:
+                context.ahead.add((operation, arn), partial(_read_all, context, operation, member, arn))
+        return pages
+
+    context.ahead.add((_LIST, context.instance.arn), list_and_describe)
+
+
+def _list_permission_sets(context: ReadContext) -> Iterable[list[str]]:
+    return context.ahead.take((_LIST, context.instance.arn), lambda: _read_list(context))
+
+
+def _read_list(context: ReadContext) -> Iterable[list[str]]:
+    return read_pages(context.sso_admin, _LIST, "PermissionSets", InstanceArn=context.instance.arn)
 
 
 def read_permission_set(context: ReadContext, arn: str) -> Iterator[Page]:
@@ -130,14 +161,12 @@ def to_short_name(arn: str) -> str:
 
 
 def _read_entitlement(context: ReadContext, arn: str) -> Entitlement | None:
-    target = {"InstanceArn": context.instance.arn, "PermissionSetArn": arn}
+    ahead = context.ahead
     try:
-        details = read(context.sso_admin, "DescribePermissionSet", **target).get("PermissionSet")
-        if not details:
-            raise TemporaryError("The response to DescribePermissionSet has no PermissionSet.")
-        managed = _read_all(context, "ListManagedPoliciesInPermissionSet", "AttachedManagedPolicies", target)
-        references = _read_all(
-            context, "ListCustomerManagedPolicyReferencesInPermissionSet", "CustomerManagedPolicyReferences", target
+        details = ahead.take((_DESCRIBE, arn), partial(_read_details, context, arn))
+        managed, references = (
+            ahead.take((operation, arn), partial(_read_all, context, operation, member, arn))
+            for operation, member in _POLICY_LISTS
         )
     except NotFoundError as error:
         if not is_about(error, "PERMISSION_SET", arn):
@@ -156,7 +185,16 @@ def _read_entitlement(context: ReadContext, arn: str) -> Entitlement | None:
     return to_entitlement(arn, details, managed, references, verdict)
 
 
-def _read_all(context: ReadContext, operation: str, member: str, target: dict[str, str]) -> list[dict[str, Any]]:
+def _read_details(context: ReadContext, arn: str) -> dict[str, Any]:
+    answer = read(context.sso_admin, _DESCRIBE, InstanceArn=context.instance.arn, PermissionSetArn=arn)
+    details: dict[str, Any] | None = answer.get("PermissionSet")
+    if not details:
+        raise TemporaryError(f"The response to {_DESCRIBE} has no PermissionSet.")
+    return details
+
+
+def _read_all(context: ReadContext, operation: str, member: str, arn: str) -> list[dict[str, Any]]:
+    target = {"InstanceArn": context.instance.arn, "PermissionSetArn": arn}
     return [row for rows in read_pages(context.sso_admin, operation, member, **target) for row in rows]
 
 

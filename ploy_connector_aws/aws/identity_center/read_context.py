@@ -21,6 +21,7 @@ from ploy_connector_aws.aws.spool import Spool
 from ploy_connector_aws.spec import NotFoundError
 
 from .instance import Instance
+from .read_ahead import ReadAhead
 
 Missing = Literal["USER", "GROUP", "PERMISSION_SET"]
 """What a call reports missing, in AWS's terms."""
@@ -52,6 +53,8 @@ class ReadContext:
     """On permission sets, by ARN. An instance has at most 3,500 of them (AWS.md section 2.1)."""
     created: dict[str, datetime] = field(default_factory=dict)
     """When permission sets were created, by ARN, as far as AWS stated it."""
+    ahead: ReadAhead = field(default_factory=ReadAhead)
+    """The calls that were made before they were needed."""
     locks: KeyedLock = field(default_factory=KeyedLock)
     """For users and permission sets that no list had and that several readers may need at the same time."""
     deletion_confirmers: Mapping[str, DeletionConfirmer] = field(

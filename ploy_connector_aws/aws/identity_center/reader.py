@@ -13,31 +13,20 @@ from ploy_connector_aws.aws.spool import Spool, SpoolEntry
 from ploy_connector_aws.config import IDENTITY_CENTER, SCOPE_DEPENDENCIES, AwsConfig
 from ploy_connector_aws.spec import AuthenticationError, Failure, Page, RejectedError, TemporaryError
 
-from .assignments import (
-    ASSIGNMENTS,
-    GROUP,
-    USER,
-    PrincipalKind,
-    read_assignments,
-    read_end_of_assignments,
-    to_account_role,
-)
-from .directory import (
-    DELETED_PRINCIPAL,
-    GROUPS,
-    USERS,
-    find_unlisted_groups,
-    members_scope,
-    read_groups,
-    read_members,
-    read_unlisted_group,
-    read_users,
-    user_scope,
-)
+from .assignment_reader import AssignmentReader
+from .assignments import ASSIGNMENTS, to_account_role
+from .directory import GROUPS, USERS, members_scope, read_groups, read_members, read_users, user_scope
 from .instance import Instance, read_instance
-from .permission_sets import PERMISSION_SETS, permission_set_scope, read_permission_set, read_permission_sets
+from .permission_sets import (
+    PERMISSION_SETS,
+    permission_set_scope,
+    read_ahead,
+    read_permission_set,
+    read_permission_sets,
+)
+from .read_ahead import ReadAhead
 from .read_context import ReadContext
-from .worker_pool import WorkerPool
+from .worker_pool import WorkerPool, merge_pages
 
 THREADS = 8
 """For each of the two quotas. At a third of a second per call, six threads already use up a quota."""
@@ -73,11 +62,17 @@ class IdentityCenterReader:
         Raises:
             AuthenticationError: The role cannot be assumed, or no longer.
         """
-        yield from self._read_root()
-        if self._context is not None and self._config.includes(USERS):
-            yield from isolate_failure(USERS, read_users(self._context))
-            found_as_members = (scope.rpartition("/")[2] for scope in skip if scope.startswith(user_scope("")))
-            self._spool.add("user", ((user_id, "") for user_id in found_as_members))
+        try:
+            yield from self._read_root()
+            if self._context is not None and self._config.includes(PERMISSION_SETS):
+                read_ahead(self._context)
+            if self._context is not None and self._config.includes(USERS):
+                yield from isolate_failure(USERS, read_users(self._context))
+                found_as_members = (scope.rpartition("/")[2] for scope in skip if scope.startswith(user_scope("")))
+                self._spool.add("user", ((user_id, "") for user_id in found_as_members))
+        except (AuthenticationError, GeneratorExit):
+            self._stop()
+            raise
 
     def read_entitlements(self, skip: Set[str]) -> Iterator[Page]:
         """Read groups, members, permission sets and assignments; after ``read_accounts``.
@@ -127,8 +122,13 @@ class IdentityCenterReader:
             )
 
     def close(self) -> None:
-        """Discard the spool."""
+        """Stop reading ahead, and discard the spool."""
+        self._stop()
         self._spool.close()
+
+    def _stop(self) -> None:
+        if self._context is not None:
+            self._context.ahead.stop()
 
     def _read_root(self) -> Iterator[Page]:
         scopes = [scope for scope in SCOPE_DEPENDENCIES if scope.startswith(f"{IDENTITY_CENTER}/")]
@@ -148,7 +148,13 @@ class IdentityCenterReader:
         if instance is None:
             yield Page(scope=IDENTITY_CENTER, complete=True)
             return
-        self._context = ReadContext(self._session, instance, self._spool, self._managed_policies)
+        self._context = ReadContext(
+            self._session,
+            instance,
+            self._spool,
+            self._managed_policies,
+            ahead=ReadAhead(self._session.throttle.stop),
+        )
         yield Page(scope=IDENTITY_CENTER, origin=instance.arn)
         for scope in scopes:
             yield Page(scope=scope, parent=IDENTITY_CENTER, excluded=not self._config.includes(scope))
@@ -190,7 +196,7 @@ class _ParallelRead:
             self._members_read.set()
 
     def _read_access(self) -> None:
-        """Read with the quota of sso-admin: permission sets, then the assignments of users, groups, late users."""
+        """Read with the quota of sso-admin: permission sets, then the assignments."""
         context = self._context
         if self._config.includes(PERMISSION_SETS):
             self._emit(PERMISSION_SETS, self._read_permission_sets())
@@ -209,43 +215,16 @@ class _ParallelRead:
             raise
 
     def _read_assignments(self) -> Iterator[Page]:
-        context = self._context
         if isinstance(self.list_error, RejectedError):
             # Where AWS rejects reads of permission sets, it rejects those of assignments too.
             raise self.list_error
-        if context.instance.is_account_instance:
-            yield Page(scope=ASSIGNMENTS, complete=True)
-            return
-        users, groups = context.spool.each("user"), context.spool.each("group")
-        self._read_principals(USER, users)
-        self._groups_listed.wait()
-        self._read_principals(GROUP, groups)
-        # The members include users that were created after the list was read, or that the list omitted.
-        self._members_read.wait()
-        self._read_principals(USER, users)
-        # Inherited assignments name groups that the list omitted, and these may have unlisted users.
-        while self._config.includes(GROUPS) and (unlisted := find_unlisted_groups(context)):
-            for group_id in unlisted:
-                self._emit(members_scope(group_id), read_unlisted_group(context, group_id, ASSIGNMENTS))
-            self._read_principals(GROUP, groups)
-            self._read_principals(USER, users)
-            for group_id in unlisted:
-                if context.spool.find("group", [group_id])[group_id].state == "gone":
-                    context.session.context.on_left_out(DELETED_PRINCIPAL)
-        yield from read_end_of_assignments(context)
-
-    def _read_principals(self, kind: PrincipalKind, principals: Iterable[SpoolEntry]) -> None:
-        self._for_each(principals, lambda principal: self._read_principal(kind, principal.id))
-
-    def _read_principal(self, kind: PrincipalKind, principal_id: str) -> None:
-        scope = f"{kind.scope}/{principal_id}"
-        if scope in self._skip:
-            self._pool.emit([Page(scope=scope, parent=ASSIGNMENTS)])
-        else:
-            self._emit(scope, read_assignments(self._context, kind, principal_id))
+        reader = AssignmentReader(
+            self._context, self._pool, THREADS, self._skip, self._groups_listed, self._members_read
+        )
+        yield from reader.read()
 
     def _emit(self, scope: str, pages: Iterator[Page]) -> None:
-        self._pool.emit(isolate_failure(scope, pages))
+        self._pool.emit(merge_pages(isolate_failure(scope, pages)))
 
     def _for_each(self, entries: Iterable[SpoolEntry], work: Callable[[SpoolEntry], None]) -> None:
         self._pool.for_each(entries, work, THREADS)

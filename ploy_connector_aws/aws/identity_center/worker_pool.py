@@ -12,9 +12,60 @@ from ploy_connector_aws.spec import Grant, Page, Record, RecordKey
 
 _QUEUED_PAGES = 64
 
+_MERGED_RECORDS = 500
+"""A page that already has more records is not merged with another one."""
+
 _END = object()
 
 T = TypeVar("T")
+
+
+def merge_pages(pages: Iterable[Page]) -> Iterator[Page]:
+    """Merge pages of one scope that follow each other: each page costs the host a check and a statement.
+
+    A page that retracts records is not merged with records before it: they are retracted, too.
+    """
+    held: Page | None = None
+    try:
+        for page in pages:
+            if held is None:
+                held = page
+            elif _can_merge(held, page):
+                held = _merge(held, page)
+            else:
+                yield held
+                held = page
+    except Exception:
+        if held is not None:
+            yield held
+        raise
+    if held is not None:
+        yield held
+
+
+def _can_merge(first: Page, second: Page) -> bool:
+    has_records = bool(first.records or first.partial)
+    return (
+        first.scope == second.scope
+        and first.ending is None
+        and not first.retracted
+        and not (has_records and second.retracted)
+        and not (first.began_at and second.began_at)
+        and not (first.origin and second.origin)
+        and len(first.records) + len(first.partial) <= _MERGED_RECORDS
+    )
+
+
+def _merge(first: Page, second: Page) -> Page:
+    return second.model_copy(
+        update={
+            "parent": first.parent or second.parent,
+            "records": first.records + second.records,
+            "partial": first.partial + second.partial,
+            "origin": first.origin or second.origin,
+            "began_at": first.began_at or second.began_at,
+        }
+    )
 
 
 class WorkerPool:
@@ -26,7 +77,12 @@ class WorkerPool:
 
     def __init__(self, on_stop: Callable[[], None]) -> None:
         self._on_stop = on_stop
-        self._changed = threading.Condition()
+        lock = threading.Lock()
+        self._has_pages = threading.Condition(lock)
+        """For the iterator: there is a page, or nothing more will come."""
+        self._has_space = threading.Condition(lock)
+        """For the jobs: the queue is half empty, or the read has ended. Not earlier, as every change of the running
+        thread costs time."""
         self._pages: deque[Page] = deque()
         self._retracted: set[RecordKey] = set()
         self._threads: list[threading.Thread] = []
@@ -60,13 +116,15 @@ class WorkerPool:
             CancelledError: The iterator was closed, or another job failed.
         """
         for page in pages:
-            with self._changed:
-                self._changed.wait_for(lambda: len(self._pages) < _QUEUED_PAGES or self._is_stopped)
+            with self._has_space:
+                while len(self._pages) >= _QUEUED_PAGES and not self._is_stopped:
+                    self._has_space.wait()
                 if self._is_stopped:
                     raise CancelledError("The read was cancelled.")
                 self._retracted.update(page.retracted)
                 self._pages.append(self._without_retracted(page))
-                self._changed.notify_all()
+                if len(self._pages) == 1:
+                    self._has_pages.notify()
 
     def for_each(self, items: Iterable[T], work: Callable[[T], None], threads: int) -> None:
         """Process all items in several threads that each take the next one, so that items are fetched on demand.
@@ -92,7 +150,7 @@ class WorkerPool:
 
     def _start(self, job: Callable[[], None]) -> threading.Thread:
         thread = threading.Thread(target=self._run_job, args=(job,), name="ploy-aws-reader", daemon=True)
-        with self._changed:
+        with self._has_pages:
             self._running += 1
             self._threads = [each for each in self._threads if each.is_alive() or each.ident is None]
             self._threads.append(thread)
@@ -105,25 +163,30 @@ class WorkerPool:
             job()
         except BaseException as raised:  # noqa: BLE001 - raised again in the iterator's thread
             error = raised
-        with self._changed:
+        with self._has_pages:
             self._running -= 1
             if error is not None and not self._is_stopped:
                 self._error = error
-            self._changed.notify_all()
+            self._has_pages.notify()
         if error is not None:
             self._stop()
 
     def _next_page(self) -> Page | None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._pages or not self._running or self._error is not None)
-            page = self._pages.popleft() if self._pages else None
-            self._changed.notify_all()
+        with self._has_pages:
+            while not self._pages and self._running and self._error is None:
+                self._has_pages.wait()
+            if not self._pages:
+                return None
+            page = self._pages.popleft()
+            if len(self._pages) == _QUEUED_PAGES // 2:
+                self._has_space.notify_all()
             return page
 
     def _stop(self) -> None:
-        with self._changed:
+        with self._has_pages:
             was_stopped, self._is_stopped = self._is_stopped, True
-            self._changed.notify_all()
+            self._has_pages.notify_all()
+            self._has_space.notify_all()
         if not was_stopped:
             self._on_stop()
 

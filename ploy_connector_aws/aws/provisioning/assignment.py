@@ -14,6 +14,7 @@ from botocore.client import BaseClient
 
 from ploy_connector_aws.aws.client.calls import read, read_pages
 from ploy_connector_aws.aws.client.session import RoleSession
+from ploy_connector_aws.aws.identity_center.assignment_plan import recall
 from ploy_connector_aws.aws.identity_center.assignments import (
     USER,
     PrincipalKind,
@@ -21,9 +22,17 @@ from ploy_connector_aws.aws.identity_center.assignments import (
     is_direct,
     to_assignment,
 )
+from ploy_connector_aws.aws.identity_center.assignments_by_set import read_rows_of_set, set_scope
 from ploy_connector_aws.aws.permissions import get_action
 from ploy_connector_aws.config import PLOY_PARTITION
-from ploy_connector_aws.spec import AccessRequest, ConnectorError, NotFoundError, RejectedError, TemporaryError
+from ploy_connector_aws.spec import (
+    AccessRequest,
+    ConnectorError,
+    NotFoundError,
+    PermissionDeniedError,
+    RejectedError,
+    TemporaryError,
+)
 
 from .assignment_slots import MAX_CHANGES, slots_of
 from .sessions import ACCOUNT_ASSIGNMENT, AccessContext, WriteResult, make_write_session, send_write
@@ -61,8 +70,14 @@ class AssignmentEdge:
         self._target = target
         self._request = request
         self._session: RoleSession | None = None
-        self.scope = f"{USER.scope}/{target.user_id}"
+        last = recall(context.session.context)
+        self._is_by_set = last is not None and last.strategy == "permission_sets"
         self.expected = to_assignment(USER, target.user_id, request.entitlement_id)
+
+    @property
+    def scope(self) -> str:
+        """The scope in which the lists emit the assignment, as they read it now."""
+        return set_scope(self._target.permission_set_arn) if self._is_by_set else f"{USER.scope}/{self._target.user_id}"
 
     def read(self, *, refresh: bool = False) -> Observation:  # noqa: ARG002 - nothing is cached
         """Read whether the person is assigned; fail if the person or the instance does not exist."""
@@ -73,7 +88,8 @@ class AssignmentEdge:
                 id=self._target.permission_set_arn,
             )
         observation = self.verify()
-        if observation.held is None:
+        # AWS keeps assignments of deleted users, and lists them by permission set (AWS.md section 3.1).
+        if observation.held is None or self._is_by_set:
             read(self._context.identity_store, "DescribeUser", **self._context.store, UserId=self._target.user_id)
         return observation
 
@@ -115,14 +131,37 @@ class AssignmentEdge:
             return result
 
     def verify(self) -> Observation:
-        """Read whether the person is assigned, directly and not through a group."""
+        """Read whether the person is assigned, directly and not through a group, by the call that the lists use.
+
+        The two calls need not show a change at the same time, so the next scan could otherwise contradict this.
+        """
+        is_assigned: bool | None = None
+        if self._is_by_set:
+            try:
+                is_assigned = self._is_in_set()
+            except PermissionDeniedError:
+                # Without the permission, the next scan reads by principal as well.
+                self._is_by_set = False
+        if is_assigned is None:
+            is_assigned = self._is_of_person()
+        return Observation(self.expected if is_assigned else None, self._context.clock.now())
+
+    def _is_in_set(self) -> bool:
+        target = self._target
+        pages = read_rows_of_set(
+            self._context.sso_admin, self._context.instance.arn, target.permission_set_arn, target.account_id
+        )
+        return any(
+            (row["PrincipalType"], row["PrincipalId"]) == (USER.aws, target.user_id) for rows in pages for row in rows
+        )
+
+    def _is_of_person(self) -> bool:
         rows = read_assignments(self._context, USER, self._target.user_id, self._target.account_id)
-        is_assigned = any(
+        return any(
             (row["AccountId"], row["PermissionSetArn"]) == (self._target.account_id, self._target.permission_set_arn)
             for row in rows
             if is_direct(row, USER, self._target.user_id)
         )
-        return Observation(self.expected if is_assigned else None, self._context.clock.now())
 
     def close(self) -> None:
         """Close the session of the change."""

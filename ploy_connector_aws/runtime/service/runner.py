@@ -324,6 +324,7 @@ class IntegrationRunner:
                 on_answer=end,
                 on_throttle=self._metrics.remote_throttled,
                 on_left_out=self._metrics.left_out,
+                on_note=lambda note: _log.info("%s", note),
             ),
         )
 

@@ -23,6 +23,9 @@ PAGES_PER_TRANSACTION = 50
 _SECONDS_PER_TRANSACTION = 0.5
 """A crash loses at most this many pages, or about this many seconds of work, whichever comes first."""
 
+_SECONDS_PER_COUNT = 1.0
+"""Scopes are counted so seldom, as each count reads all of them."""
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -54,7 +57,7 @@ def read(
         store: The store that has the run.
         run: The run.
         skip: Scopes that an earlier attempt read completely.
-        on_progress: Called with the progress after each transaction.
+        on_progress: Called with the progress after a transaction, at most once a second, and after the last one.
         pages_per_transaction: The limit on pages in one transaction.
         now: The clock.
         checkpoint: Called after each transaction. If it raises, the connector's iterator is closed, the exception
@@ -69,6 +72,7 @@ def read(
     """
     failure: Exception | None = None
     failed_hook = ""
+    counted_at = time.monotonic()
     check = PageCheck(connector.redactor, max_line_bytes, now)
     for hook in LIST_HOOKS:
         if not connector.implements(hook):
@@ -84,8 +88,11 @@ def read(
                             if failure is None:
                                 failure, failed_hook = page, hook
                     store.set_touched(run, now())
-                on_progress(Progress(*run.count_scopes()))
+                if time.monotonic() - counted_at >= _SECONDS_PER_COUNT:
+                    on_progress(Progress(*run.count_scopes()))
+                    counted_at = time.monotonic()
                 checkpoint()
+    on_progress(Progress(*run.count_scopes()))
     if failure is None:
         return
     if not run.has_successful_scope():

@@ -11,6 +11,7 @@ from moto.ssoadmin.models import AccountAssignment, PermissionSet
 from .access_denied import AwsError, ErrorKind, common_error
 from .instances import DirectoryCall, Instance
 from .paging import Pager
+from .requests import unsupported
 
 
 def list_instances(visible: list[Instance], parameters: Mapping[str, Any], region: str, pager: Pager) -> dict[str, Any]:
@@ -90,6 +91,23 @@ def list_account_assignments_for_principal(call: DirectoryCall) -> dict[str, Any
         principals += [("GROUP", row["GroupId"]) for row in call.instance.memberships.of_user(identifier)]
     account_id = (call.parameters.get("Filter") or {}).get("AccountId")
     rows = [row for row in call.instance.assignments.of(principals) if account_id in (None, row.target_id)]
+    return call.pager.page("AccountAssignments", rows, _assignment_key, _assignment)
+
+
+def list_accounts_for_provisioned(call: DirectoryCall) -> dict[str, Any]:
+    """ListAccountsForProvisionedPermissionSet: the accounts where it is assigned, or was provisioned without that."""
+    if "ProvisioningStatus" in call.parameters:
+        raise unsupported("the parameter ProvisioningStatus")
+    arn = _existing_set(call).permission_set_arn
+    provisioned = {account_id for each, account_id in call.instance.provisioned if each == arn}
+    accounts = sorted(call.instance.assignments.accounts_of(arn) | provisioned)
+    return call.pager.page("AccountIds", accounts, lambda account_id: account_id, lambda account_id: account_id)
+
+
+def list_account_assignments(call: DirectoryCall) -> dict[str, Any]:
+    """ListAccountAssignments: also the orphans, whose user or group was deleted (AWS.md 3.1)."""
+    arn = _existing_set(call).permission_set_arn
+    rows = call.instance.assignments.in_account(arn, str(call.parameters.get("AccountId")))
     return call.pager.page("AccountAssignments", rows, _assignment_key, _assignment)
 
 
@@ -217,7 +235,8 @@ class Operation:
 
 
 def _assignment_resources(parameters: Mapping[str, Any]) -> list[str]:
-    return [*_SET(parameters), f"arn:aws:sso:::account/{parameters.get('TargetId')}"]
+    account_id = parameters.get("TargetId", parameters.get("AccountId"))
+    return [*_SET(parameters), f"arn:aws:sso:::account/{account_id}"]
 
 
 _INSTANCE = _resources("InstanceArn")
@@ -228,6 +247,8 @@ OPERATIONS: Mapping[str, Operation] = {
     "ListManagedPoliciesInPermissionSet": Operation(list_managed_policies, _SET),
     "ListCustomerManagedPolicyReferencesInPermissionSet": Operation(list_customer_managed_policies, _SET),
     "ListAccountAssignmentsForPrincipal": Operation(list_account_assignments_for_principal, _INSTANCE),
+    "ListAccountsForProvisionedPermissionSet": Operation(list_accounts_for_provisioned, _SET),
+    "ListAccountAssignments": Operation(list_account_assignments, _assignment_resources),
     "CreateAccountAssignment": Operation(create_account_assignment, _assignment_resources),
     "DescribeAccountAssignmentCreationStatus": Operation(describe_creation, _INSTANCE),
     "DeleteAccountAssignment": Operation(delete_account_assignment, _assignment_resources),

@@ -116,25 +116,39 @@ class MembershipTable(dict[str, Any]):
 
 
 class AssignmentTable(list[AccountAssignment]):
-    """moto's list of assignments with an index by principal."""
+    """moto's list of assignments with indexes by principal and by permission set and account."""
 
     def __init__(self) -> None:
         super().__init__()
+        self._by_set: dict[str, dict[str, list[AccountAssignment]]] = defaultdict(dict)
         self._by_principal: dict[Principal, list[AccountAssignment]] = defaultdict(list)
 
     def append(self, assignment: AccountAssignment) -> None:
         """Adds an assignment."""
         super().append(assignment)
         self._by_principal[assignment.principal_type, assignment.principal_id].append(assignment)
+        self._by_set[assignment.permission_set_arn].setdefault(assignment.target_id, []).append(assignment)
 
     def remove(self, assignment: AccountAssignment) -> None:
         """Removes an assignment."""
         super().remove(assignment)
         self._by_principal[assignment.principal_type, assignment.principal_id].remove(assignment)
+        in_accounts = self._by_set[assignment.permission_set_arn]
+        in_accounts[assignment.target_id].remove(assignment)
+        if not in_accounts[assignment.target_id]:
+            del in_accounts[assignment.target_id]
 
     def of(self, principals: Iterable[Principal]) -> list[AccountAssignment]:
         """The assignments of these (principal type, principal id) pairs."""
         return [row for principal in principals for row in self._by_principal.get(principal, [])]
+
+    def accounts_of(self, permission_set_arn: str) -> set[str]:
+        """The accounts in which a permission set is assigned."""
+        return set(self._by_set.get(permission_set_arn, {}))
+
+    def in_account(self, permission_set_arn: str, account_id: str) -> list[AccountAssignment]:
+        """The assignments of a permission set in one account."""
+        return self._by_set.get(permission_set_arn, {}).get(account_id, [])
 
     def find(self, principal: Principal, account_id: str, permission_set_arn: str) -> AccountAssignment | None:
         """The assignment of a permission set in an account to a (principal type, principal id) pair."""
@@ -158,7 +172,8 @@ class Instance:
     """One instance of IAM Identity Center.
 
     `details` holds, by the id of a user, group or membership, the members that moto's models lack; `assigning` the
-    jobs that create or delete assignments.
+    jobs that create or delete assignments; `provisioned` the permission sets that were provisioned to an account, by
+    ARN and account, without an assignment.
     """
 
     moto: MotoInstance
@@ -169,6 +184,7 @@ class Instance:
     customer_key: CustomerKey | None = None
     details: dict[str, dict[str, Any]] = field(default_factory=dict)
     assigning: AssignmentJobs = field(default_factory=AssignmentJobs)
+    provisioned: set[tuple[str, str]] = field(default_factory=set)
 
     @property
     def arn(self) -> str:

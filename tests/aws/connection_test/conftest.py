@@ -25,7 +25,7 @@ from ploy_connector_aws.sandbox.aws import (
 )
 from ploy_connector_aws.sandbox.aws.accounts import INLINE_POLICY_NAME, make_aws_policy_known
 from ploy_connector_aws.sandbox.aws.principals import iam
-from ploy_connector_aws.spec import Check, ConnectionReport, Progress, ignore_progress
+from ploy_connector_aws.spec import Check, ConnectionReport, ConnectorContext, Progress, ignore_progress
 from tests.aws.conftest import EXTERNAL_ID, ORGANISATION, set_environment
 from tests.aws_calls import ALLOWED
 
@@ -49,6 +49,7 @@ class BrokenRole:
     account_id: str = field(default_factory=fresh_account_id)
     more: dict[str, Any] = field(default_factory=dict)
     role_arn: str = ""
+    context: ConnectorContext = field(default_factory=ConnectorContext)
 
     def __post_init__(self) -> None:
         owner = self.organisation.owner_account_id or self.account_id
@@ -86,7 +87,7 @@ class BrokenRole:
         return document
 
     def run_test(self, progress: Progress = ignore_progress) -> ConnectionReport:
-        return run_connection_test(self.config, pauses=(), progress=progress)
+        return run_connection_test(self.config, pauses=(), progress=progress, context=self.context)
 
     def trust(self, *statements: Mapping[str, Any]) -> None:
         self.aws.accounts.set_trust_policy(self.role_arn, {"Version": "2012-10-17", "Statement": list(statements)})

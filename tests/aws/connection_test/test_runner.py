@@ -70,18 +70,18 @@ def test_the_role_of_the_guide_passes_every_check_within_ten_seconds(full_role: 
         for name in (
             *("own-credentials", "assume-role", "external-id-required", "external-id-exact", "trust-policy"),
             *("region", "find-instance", *(f"permission:{action.iam}" for action in ACTIONS)),
-            *("permission:kms:Decrypt", "unneeded-permissions"),
+            *("permission:kms:Decrypt", "assignment-calls", "unneeded-permissions"),
         )
     ]
     evaluated = {check.name for check in report.checks if check.method == "evaluated"}
-    assert evaluated == {"trust-policy", DELETE, "unneeded-permissions"}
+    assert evaluated == {"trust-policy", DELETE, "assignment-calls", "unneeded-permissions"}
     assert (report.is_usable, report.is_blocked) == (True, False)
 
 
 OF_DIRECTORY = [f"permission:{action.iam}" for action in ACTIONS if action.client in ("identitystore", "sso-admin")]
 LATE = {
     "ListQueues": {"region", "permission:sqs:ListQueues"},
-    "ListInstances": {"region", "find-instance", *OF_DIRECTORY, "permission:kms:Decrypt"},
+    "ListInstances": {"region", "find-instance", *OF_DIRECTORY, "permission:kms:Decrypt", "assignment-calls"},
 }
 """The checks that are not final before a slow call has ended, by that call."""
 
@@ -289,7 +289,7 @@ def test_what_the_settings_leave_out_is_neither_probed_nor_missing(
     left_out = {f"permission:{each.iam}" for each in ACTIONS if each.client not in ("sqs", "iam")}
 
     assert issues(report) == {}
-    assert skipped == {*left_out, "find-instance", "permission:kms:Decrypt"}
+    assert skipped == {*left_out, "find-instance", "permission:kms:Decrypt", "assignment-calls"}
     assert {call.service for call in aws.calls} == {"sts", "iam", "sqs"}
 
 
@@ -333,7 +333,9 @@ def test_with_the_needed_policy_a_sync_of_those_scopes_is_denied_nothing(
     pages = [*connector.list_accounts(frozenset()), *connector.list_entitlements(frozenset())]
 
     assert [page.scope for page in pages if page.failure is not None] == []
-    assert [call.action for call in aws.calls if call.error_code and not is_proof(call)] == []
+    # One call of each sync finds out whether assignments can be read with fewer calls.
+    probes = ["sso:ListAccountsForProvisionedPermissionSet"] * (scope == "identity-center/assignments")
+    assert [call.action for call in aws.calls if call.error_code and not is_proof(call)] == probes
     report = broken_role.run_test()
     unproven = [CREATE] if "identitystore:CreateGroupMembership" in json.dumps(broken_role.policy) else []
     unread = dict.fromkeys(["trust-policy", *unproven], "warning")

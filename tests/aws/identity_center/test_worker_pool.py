@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 
 from ploy_connector_aws.aws.client.rate_limits import CancelledError
-from ploy_connector_aws.aws.identity_center.worker_pool import WorkerPool
-from ploy_connector_aws.spec import Account, Grant, Page, RecordKey
+from ploy_connector_aws.aws.identity_center.worker_pool import WorkerPool, merge_pages
+from ploy_connector_aws.spec import Account, Failure, Grant, Page, RecordKey
 from tests.deadlines import PATIENCE_SECONDS
 
 
@@ -126,3 +127,68 @@ def test_what_was_retracted_does_not_come_again() -> None:
         pool.emit([Page(scope="t", records=(gone, there, grant, other), partial=(gone, there))])
 
     assert list(pool.run(job))[1] == Page(scope="t", records=(there, other), partial=(there,))
+
+
+A, B = Account(id="a"), Account(id="b")
+GONE = (RecordKey(type="account", id="a"),)
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("given", "merged"),
+    [
+        ([], []),
+        (
+            [
+                Page(scope="s", parent="p"),
+                Page(scope="s", began_at=NOON),
+                Page(scope="s", records=(A,)),
+                Page(scope="s", records=(B,), partial=(A,)),
+                Page(scope="s", complete=True),
+            ],
+            [Page(scope="s", parent="p", began_at=NOON, records=(A, B), partial=(A,), complete=True)],
+        ),
+        (
+            [Page(scope="s", parent="p"), Page(scope="t", parent="s", complete=True), Page(scope="s", complete=True)],
+            [Page(scope="s", parent="p"), Page(scope="t", parent="s", complete=True), Page(scope="s", complete=True)],
+        ),
+        (
+            [Page(scope="s", records=(A,)), Page(scope="s", retracted=GONE, gone=True)],
+            [Page(scope="s", records=(A,)), Page(scope="s", retracted=GONE, gone=True)],
+        ),
+        (
+            [Page(scope="s", parent="p"), Page(scope="s", retracted=GONE, gone=True)],
+            [Page(scope="s", parent="p", retracted=GONE, gone=True)],
+        ),
+        (
+            [Page(scope="s", retracted=GONE), Page(scope="s", records=(A,))],
+            [Page(scope="s", retracted=GONE), Page(scope="s", records=(A,))],
+        ),
+        ([Page(scope="s", complete=True), Page(scope="s")], [Page(scope="s", complete=True), Page(scope="s")]),
+        (
+            [Page(scope="s", parent="p"), Page(scope="s", failure=Failure(code="c", message="m"))],
+            [Page(scope="s", parent="p", failure=Failure(code="c", message="m"))],
+        ),
+    ],
+)
+def test_pages_of_one_scope_become_one_page(given: list[Page], merged: list[Page]) -> None:
+    assert list(merge_pages(given)) == merged
+
+
+def test_a_page_before_an_error_is_not_lost() -> None:
+    def fail() -> Iterator[Page]:
+        yield Page(scope="s", parent="p")
+        raise LookupError
+
+    merged = merge_pages(fail())
+    assert next(merged) == Page(scope="s", parent="p")
+    with pytest.raises(LookupError):
+        next(merged)
+
+
+def test_merged_pages_stay_bounded() -> None:
+    many = [
+        Page(scope="s", records=tuple(Account(id=f"{page}.{number}") for number in range(100))) for page in range(20)
+    ]
+
+    assert [len(page.records) for page in merge_pages(many)] == [600, 600, 600, 200]

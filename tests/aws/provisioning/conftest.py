@@ -73,7 +73,7 @@ class AccessHarness:
 
     def new_provisioner(self, **settings: Any) -> Provisioner:
         config = AwsConfig.from_settings({**self.customer.settings, **self.settings, **settings})
-        self.provisioners.append(Provisioner(config, lambda: None, self.clock))
+        self.provisioners.append(Provisioner(config, lambda: None, self.clock, self.customer.context))
         return self.provisioners[-1]
 
     def request(self, person: str, thing: str, **more: Any) -> AccessRequest:

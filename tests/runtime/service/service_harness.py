@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailableError, SetupUnfinishedError
 from ploy_connector_aws.runtime.integration import Integration
+from ploy_connector_aws.runtime.memory import SnapshotMemory
 from ploy_connector_aws.runtime.service.health import Health
 from ploy_connector_aws.runtime.service.metrics import Metrics
 from ploy_connector_aws.runtime.service.runner import Dependencies, IntegrationRunner, MakeLoop, TaskDependencies
@@ -159,7 +160,12 @@ class ServiceHarness:
     def open_connector(self, settings: OperatorSettings, *, context: ConnectorContext) -> Integration:
         self.on_open(settings.integration.id)
         self.opened_for[settings.integration.id].append(context)
-        return Integration(settings, open_directory(self.sources[settings.integration.id]), "0" * 64)
+        return Integration(
+            settings,
+            open_directory(self.sources[settings.integration.id]),
+            "0" * 64,
+            SnapshotMemory(settings.snapshot_path),
+        )
 
     def open_platform(self, settings: OperatorSettings, **_: Any) -> Client:
         integration = settings.integration.id

@@ -21,6 +21,7 @@ import pytest
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.integration import Integration
+from ploy_connector_aws.runtime.memory import SnapshotMemory
 from ploy_connector_aws.runtime.service.control import Control
 from ploy_connector_aws.runtime.service.health import Health
 from ploy_connector_aws.runtime.service.runner import Dependencies, IntegrationRunner, TaskDependencies
@@ -126,7 +127,7 @@ class Clock:
 
 
 def open_small(settings: OperatorSettings, *, context: ConnectorContext) -> Integration:
-    return Integration(settings, open_directory(Source(SMALL)), "0" * 64)
+    return Integration(settings, open_directory(Source(SMALL)), "0" * 64, SnapshotMemory(settings.snapshot_path))
 
 
 def put(place: tuple[str | int, ...], text: str, **more: Any) -> Callable[[Any], str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ploy_connector_aws.runtime.integration import Integration
+from ploy_connector_aws.runtime.memory import SnapshotMemory
 from ploy_connector_aws.runtime.service.control import Control
 from ploy_connector_aws.runtime.service.metrics import Metrics
 from ploy_connector_aws.runtime.service.runner import TaskDependencies, TaskRunner
@@ -53,7 +54,7 @@ def test_a_task_begins_as_soon_as_the_first_test_was_made_and_not_before(tmp_pat
     place = TaskDependencies(
         settings,
         None,
-        lambda: Integration(settings, open_memberships(memberships), "0" * 64),
+        lambda: Integration(settings, open_memberships(memberships), "0" * 64, SnapshotMemory(settings.snapshot_path)),
         lambda: platform,
         control,
         Metrics().of("one", "directory"),
