@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ploy_connector_aws.cli.sandbox import Heartbeat
+from ploy_connector_aws.cli.service import Heartbeat
 from tests.deadlines import PATIENCE_SECONDS
 from tools.set_up_venv import run_shown, set_up
 

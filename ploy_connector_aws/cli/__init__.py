@@ -3,8 +3,8 @@
 Map: ``app`` (the program), ``commands`` (all commands with their options; ``--help`` imports no module below),
 ``exit_codes``, ``stdout`` (reserved for the command), ``stopping`` (signals); ``errors`` (as messages and exit codes),
 ``output`` (tables and JSON), ``snapshot_view`` (the last sync, and the names in it); and what the commands do:
-``setup`` with ``prompts``, ``check``, ``sync`` (and history), ``run``, ``listing``, ``access``, ``grant_revoke``,
-``connectors`` (and manifest), ``sandbox``, ``demo`` with ``demo_summary``.
+``setup`` with ``prompts``, ``check``, ``sync`` (and history), ``service`` (run, sandbox), ``listing`` (list, access),
+``grant_revoke``, ``connectors`` (and manifest), ``demo`` with ``demo_summary``.
 """
 
 from .app import main

@@ -137,7 +137,7 @@ def run(
 
     Ends at once if another process runs all of them already.
     """
-    from .run import run
+    from .service import run
 
     return run(config or [], health_port, as_json=json, debug=debug)
 
@@ -180,7 +180,7 @@ def access(
 
     Of the paths to one entitlement, the 50 shortest are shown.
     """
-    from .access import access
+    from .listing import access
 
     return access(account, config, connector, fresh=fresh, as_json=json, debug=debug)
 
@@ -256,7 +256,7 @@ def sandbox(
     debug: Debug = False,
 ) -> Exit:
     """Start a local AWS with a believable organisation, a local Ploy, and the service, until Ctrl-C."""
-    from .sandbox import sandbox
+    from .service import sandbox
 
     return sandbox(folder, as_json=json, debug=debug)
 

@@ -27,12 +27,12 @@ from ploy_connector_aws.runtime.tasks.loop import TaskLoop
 from ploy_connector_aws.spec import AccessChange, AccessRequest, RecordKey, TemporaryError
 from ploy_connector_aws.spec.records import RecordType
 
-from . import access, demo_summary
+from . import demo_summary, listing
 from .check import exit_of, print_report, print_verdict, report_json
 from .exit_codes import Exit
 from .grant_revoke import print_change
 from .output import console, print_json, print_unproven, text
-from .sandbox import Heartbeat, require_sandbox, running_sandbox, shown_start
+from .service import Heartbeat, require_sandbox, running_sandbox, shown_start
 from .snapshot_view import display_name
 from .sync import print_result, result_json, sync_once
 
@@ -203,7 +203,9 @@ class Demonstration:
             found = demo_summary.find_account_paths(view)
             leaver = _find(view, "account", "username", _LEAVER)
             paths = view.path_finder().paths_of(leaver.id)
-            self._record(entrances=demo_summary.to_json(found, names), leaver=access.to_json(view, leaver, paths))
+            self._record(
+                entrances=demo_summary.to_json(found, names), leaver=listing.access_to_json(view, leaver, paths)
+            )
             ((busiest, _),) = Counter(each.aws_account_id for each in found).most_common(1)
             shown = [each for each in found if each.aws_account_id == busiest][:_PATHS_SHOWN]
             for table in demo_summary.to_tables(shown, names):
@@ -213,7 +215,7 @@ class Demonstration:
                 "Jonas Vik left the company and is disabled, yet these paths are still open to him.\n"
                 f"[dim]$ ploy-connector access {_LEAVER}[/]"
             )
-            self._out.print(access.to_tree(view, leaver, paths))
+            self._out.print(listing.to_tree(view, leaver, paths))
 
     def _show_inventory(self) -> None:
         self._begin_chapter(

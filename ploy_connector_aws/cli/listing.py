@@ -1,14 +1,18 @@
-"""``ploy-connector list``: accounts, entitlements, grants and resources, one row each."""
+"""``ploy-connector list`` (records, one row each) and ``access`` (the paths of one account, as a tree)."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import typer
+from rich.tree import Tree
 
+from ploy_connector_aws.graph.chains import MOST_CHAINS
+from ploy_connector_aws.graph.paths import Paths
 from ploy_connector_aws.graph.values import StoredRecord
 from ploy_connector_aws.runtime.integration import read_operator_settings
 from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
@@ -18,7 +22,7 @@ from ploy_connector_aws.spec.records import RecordType
 from .commands import What
 from .exit_codes import Exit
 from .output import console, print_json, print_unproven, table, text
-from .snapshot_view import SnapshotView, display_name, open_snapshot_view
+from .snapshot_view import SnapshotView, display_name, open_snapshot_view, unknown_account
 
 TYPES: dict[What, RecordType] = {
     What.ACCOUNTS: "account",
@@ -157,3 +161,97 @@ NOT_JUDGED = {
     What.ACCOUNTS: "accounts were not evaluated",
     What.ENTITLEMENTS: "entitlements could not be evaluated",
 }
+
+
+_DEEPEST = 12
+"""The number of levels that fit on a terminal."""
+
+
+def access(
+    account: str, config: Path | None, connector: str | None, *, fresh: bool, as_json: bool, debug: bool
+) -> Exit:
+    """Print what one account holds, and by which paths."""
+    settings = read_operator_settings(config, connector, debug=debug)
+    with open_snapshot_view(settings, fresh=fresh, quiet=as_json) as view:
+        accounts = view.current.find_accounts(account)
+        if not accounts:
+            raise unknown_account(view.current, account)
+        finder = view.current.path_finder()
+        is_complete = view.is_complete
+        found = [(each, finder.paths_of(each.id)) for each in accounts]
+        if as_json:
+            print_json(
+                {
+                    "as_of": view.run.reading_started_at.isoformat(),
+                    "complete": is_complete,
+                    "accounts": [access_to_json(view.current, each, paths) for each, paths in found],
+                }
+            )
+        else:
+            out = console()
+            for each, paths in found:
+                out.print(to_tree(view.current, each, paths))
+            out.print(view.age)
+            print_unproven(out, view.run.scopes())
+    return Exit.OK if is_complete else Exit.UNPROVEN
+
+
+def access_to_json(view: Overlay, account: StoredRecord, paths: Paths) -> dict[str, Any]:
+    """An account and its paths as JSON values; `more_paths_to` has the entitlements with more paths than shown."""
+    contents = _contents(view, paths)
+    return {
+        **account.content,
+        "paths": [
+            {
+                "unproven": path.is_unproven,
+                "entitlements": [contents[step] or {"id": step} for step in path.entitlement_ids],
+            }
+            for path in paths
+        ],
+        "more_paths_to": list(paths.more_to),
+    }
+
+
+def to_tree(view: Overlay, account: StoredRecord, paths: Paths) -> Tree:
+    """An account and its paths as a tree; levels that do not fit on a screen are shown beside their parents."""
+    content = account.content
+    status = content.get("status", "unknown")
+    emails = ", ".join(email["address"] for email in content.get("emails", ()))
+    colour = {"active": "green", "disabled": "red"}.get(status, "yellow")
+    tree = Tree(
+        f"[bold]{text(display_name(account, account.id))}[/]  {text(emails)}  [{colour}]{status}[/]", guide_style="dim"
+    )
+    contents = _contents(view, paths)
+    unproven = {path.entitlement_ids: path.is_unproven for path in paths}
+    counts = Counter(path.entitlement_ids[-1] for path in paths)
+    branches: dict[tuple[str, ...], Tree] = {(): tree}
+    for path in paths:
+        missing = []
+        ids = path.entitlement_ids
+        while ids not in branches:
+            missing.append(ids)
+            ids = ids[:-1]
+        for ids in reversed(missing):
+            step = ids[-1]
+            held = contents[step]
+            label = f"[dim]{held.get('kind', 'entitlement').replace('_', ' ')}[/] {text(held.get('name', step))}"
+            if len(ids) > _DEEPEST:
+                label += f"  [dim]through[/] {text(contents[ids[-2]].get('name', ids[-2]))}"
+            if held.get("privileged"):
+                label += "  [red]privileged[/]"
+            if unproven.get(ids, path.is_unproven):
+                label += "  [yellow](unproven)[/]"
+            branches[ids] = (branches[ids[:-1]] if len(ids) <= _DEEPEST else branches[ids[: _DEEPEST - 1]]).add(label)
+    if len(branches) == 1:
+        tree.add("[dim]holds nothing[/]")
+    for id_ in paths.more_to:
+        name = text(contents[id_].get("name", id_))
+        tree.add(f"[yellow]{'more paths exist' if counts[id_] == MOST_CHAINS else 'more paths may exist'} to[/] {name}")
+    return tree
+
+
+def _contents(view: Overlay, paths: Paths) -> dict[str, dict[str, Any]]:
+    """Read each entitlement once, however many paths lead to it; {} for one without a record."""
+    ids = dict.fromkeys(path.entitlement_ids[-1] for path in paths)  # each step of a path ends another path
+    found = {id_: view.record(RecordKey(type="entitlement", id=id_)) for id_ in ids}
+    return {id_: record.content if record else {} for id_, record in found.items()}

@@ -11,7 +11,7 @@ import ploy_connector_aws.aws.inventory.reader  # noqa: E402
 import ploy_connector_aws.aws.reader  # noqa: E402
 import ploy_connector_aws.cli.demo  # noqa: E402
 import ploy_connector_aws.cli.listing  # noqa: E402
-import ploy_connector_aws.cli.run  # noqa: E402
+import ploy_connector_aws.cli.service  # noqa: E402
 import ploy_connector_aws.cli.setup  # noqa: E402, F401
 from ploy_connector_aws.aws.client.session import _new_session  # noqa: E402
 from ploy_connector_aws.aws.permissions import READS  # noqa: E402

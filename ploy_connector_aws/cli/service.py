@@ -1,14 +1,15 @@
-"""``ploy-connector sandbox``: a local AWS and a local Ploy to try things on, and signs of life while they start."""
+"""``ploy-connector run`` (the service) and ``sandbox`` (the service beside a local AWS and a local Ploy)."""
 
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from ploy_connector_aws.runtime import logs
+from ploy_connector_aws.runtime.integration import read_operator_settings
+from ploy_connector_aws.runtime.service.sources import refuse_shared_variables
 from ploy_connector_aws.runtime.service.supervisor import LAST_RESORT_SECONDS, Service
 from ploy_connector_aws.runtime.settings import IntegrationSettings, read_settings
 from ploy_connector_aws.sandbox.environment import clean_surroundings
@@ -23,7 +26,7 @@ from ploy_connector_aws.spec import ConfigurationError
 
 from .exit_codes import Exit
 from .output import console, print_json, text
-from .stdout import write
+from .stdout import stream, write
 from .stopping import stop_on_signals
 
 if TYPE_CHECKING:
@@ -33,6 +36,33 @@ if TYPE_CHECKING:
 SILENCE_SECONDS = 3.0
 _POLL_SECONDS = 5
 _FIRST_SYNC_SECONDS = 60
+_LOOK_EVERY_SECONDS = 0.5
+
+_log = logging.getLogger(__name__)
+
+
+def run(config: Sequence[Path], health_port: int, *, as_json: bool, debug: bool) -> Exit:
+    """Run the service until a signal stops it."""
+    stopped = threading.Event()
+    stop_on_signals(stopped, LAST_RESORT_SECONDS)
+    files: list[Path | None] = [*config] or [None]
+    sources = [str(file or "the environment") for file in files]
+    if len(files) > 1:
+        refuse_shared_variables(os.environ)
+    configurations = [read_operator_settings(file, None, debug=debug) for file in files]
+    logs.configure(debug=debug, level=logging.INFO)
+    with Service(configurations, health_port=health_port) as service:
+        url = service.endpoint.url
+        _log.info("started; health and metrics at %s", url, extra={"sources": sources})
+        if as_json:
+            print_json({"health": f"{url}/healthz", "metrics": f"{url}/metrics"})
+        elif stream().isatty():
+            console().print(f"Running; health and metrics at {url}. Ctrl-C stops it.", soft_wrap=True)
+        while not stopped.wait(_LOOK_EVERY_SECONDS):
+            if service.lock_error is not None:
+                raise service.lock_error
+        _log.info("stopping")
+    return Exit.OK
 
 
 def sandbox(folder: Path | None, *, as_json: bool, debug: bool) -> Exit:
