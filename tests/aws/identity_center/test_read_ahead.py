@@ -57,10 +57,16 @@ def test_an_error_is_raised_where_the_result_is_needed(ahead: ReadAhead) -> None
 
 
 def test_a_call_that_was_not_begun_is_made_where_it_is_needed_and_not_again(ahead: ReadAhead) -> None:
-    is_over = threading.Event()
+    is_over, begun = threading.Event(), threading.Semaphore(0)
     made: list[str] = []
+
+    def wait() -> bool:
+        begun.release()
+        return is_over.wait(PATIENCE_SECONDS)
+
     for number in range(4):
-        ahead.add(("busy", str(number)), lambda: is_over.wait(PATIENCE_SECONDS))
+        ahead.add(("busy", str(number)), wait)
+    assert all(begun.acquire(timeout=PATIENCE_SECONDS) for _ in range(4))
     ahead.add(("op", "a"), lambda: made.append("ahead"))
     assert ahead.take(("op", "a"), lambda: made.append("now")) is None
     is_over.set()

@@ -152,3 +152,25 @@ def test_used_integration_cannot_be_removed(visitor: Visitor, acme: Customer) ->
         answer = visitor.fill(f"/app/integrations/{own}/remove")
         assert (answer.status_code, "never in use" in answer.text) == (409, True)
         assert acme.ploy.registry.integration(own)
+
+
+def test_a_passed_test_shows_no_verdict_until_it_is_stored(visitor: Visitor, acme: Customer) -> None:
+    acme.client.put_manifest(HALL)
+    acme.id = begin(visitor)
+    visitor.fill(at(acme, "/setup/where"), address="a.b")
+    visitor.fill(at(acme, "/setup/test"))
+    worker = Worker(acme)
+    worker.read_settings()
+    (task,) = worker.lease()
+    done = wire.TaskDone(lease_id=task.lease_id, report=REPORT)
+    progress = at(acme, f"/tasks/{task.id}/progress")
+
+    acme.ploy.queue(acme.id).complete(task.id, done)
+    ended = acme.ploy.reports.ended(acme.id, task.id, REPORT)
+    before = visitor.get(progress).text
+    acme.ploy.verification.ended(acme.id, task.id, REPORT)
+    after = visitor.get(progress).text
+
+    assert ended is not None
+    assert ("data-in-progress" in before, "earlier settings" in before, "Connected" in before) == (True, False, False)
+    assert ("data-in-progress" in after, "Connected" in after) == (False, True)

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ploy_connector_aws.sandbox.ploy.registry import ForbiddenError
+from ploy_connector_aws.sandbox.ploy.reports import CheckRow
 from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
 from ploy_connector_aws.sandbox.ploy.verification import require_unblocked
 from ploy_connector_aws.spec.records import RecordKey, RecordType
@@ -90,9 +91,11 @@ def task_values(visit: IntegrationVisit, task_id: str, *, is_whole: bool = False
     """
     queue = visit.queue
     task = queue.task(task_id)
+    check = visit.ploy.reports.of_task(visit.id, task_id) if task.kind == "check" else None
     return {
         "task": task,
-        "check": visit.ploy.reports.of_task(visit.id, task_id) if task.kind == "check" else None,
+        "check": check,
+        "awaits_verdict": _awaits_verdict(visit, task, check),
         "is_first_test": _is_first_test(visit, task),
         "is_whole": is_whole,
         "history": queue.history(task_id) if is_whole else (),
@@ -102,6 +105,13 @@ def task_values(visit: IntegrationVisit, task_id: str, *, is_whole: bool = False
         "sync_id": _sync_id(visit, task),
         "is_late": (task.state, task.attempts) == ("queued", 0) and visit.ploy.now - task.created_at > _LATE,
     }
+
+
+def _awaits_verdict(visit: IntegrationVisit, task: OrderedTask, check: CheckRow | None) -> bool:
+    """Whether a passed test of the current settings has ended, and its verdict is not stored yet."""
+    if task.state != "done" or check is None or check.revision != visit.row.revision:
+        return False
+    return check.report.is_usable and not visit.row.is_verified and visit.row.block is None
 
 
 def _names(visit: IntegrationVisit, tasks: list[OrderedTask]) -> dict[str, str]:
