@@ -16,9 +16,10 @@ COMMAND = str(Path(sys.executable).with_name("ploy-connector"))
 # A process of its own starts the command: its peak would else begin with that of this one, which may hold servers.
 _MEASURED = """
 import json, os, subprocess, sys
-process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE, text=True)
+output = process.stdout.read()
 _, status, usage = os.wait4(process.pid, 0)
-print(json.dumps([os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss]))
+print(json.dumps([os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss, output]))
 """
 
 
@@ -29,6 +30,8 @@ class Usage:
     seconds: float
     cpu_seconds: float
     peak_megabytes: float
+    output: str
+    """What it printed."""
 
 
 def run_measured(command: Sequence[str], environment: Mapping[str, str]) -> Usage:
@@ -47,7 +50,7 @@ def run_measured(command: Sequence[str], environment: Mapping[str, str]) -> Usag
         check=False,
     )
     seconds = time.monotonic() - started
-    code, cpu_seconds, peak = json.loads(done.stdout)
+    code, cpu_seconds, peak, output = json.loads(done.stdout)
     if code:
         raise RuntimeError(f"{' '.join(command)} ended with code {code}")
-    return Usage(seconds, cpu_seconds, peak / (1024 if sys.platform != "darwin" else 1024**2))
+    return Usage(seconds, cpu_seconds, peak / (1024 if sys.platform != "darwin" else 1024**2), output)

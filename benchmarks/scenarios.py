@@ -271,15 +271,14 @@ def read_iam(site: Site) -> Iterator[Row]:
 def million_grants(grants: int = 1_000_000, *, growth_of: int = 100_000) -> Iterator[Row]:
     """Comparing and pushing a million grants that did not change; and how the state file grows, with fewer of them."""
     command = [sys.executable, "-m", "benchmarks.million_grants"]
-    done = subprocess.run([*command, str(grants)], capture_output=True, text=True, check=True)
-    found = json.loads(done.stdout)
+    usage = run_measured([*command, str(grants)], {})
+    found = json.loads(usage.output)
     row = partial(_row, f"{grants:,} unchanged grants", "python -m benchmarks.million_grants")
     yield row("compare and push in full", [found["compare_seconds"] + found["push_full_seconds"]], "s", 15.0)
     yield row("of it CPU", [found["cpu_seconds"]], "s", None)
     yield row("compare and push as a delta", [found["compare_seconds"] + found["push_delta_seconds"]], "s", 15.0)
-    yield row("peak memory", [found["peak_megabytes"]], "MB", 120)
-    done = subprocess.run([*command, str(growth_of), "10"], capture_output=True, text=True, check=True)
-    growth = json.loads(done.stdout)["file_growth"]
+    yield row("peak memory", [usage.peak_megabytes], "MB", 120)
+    growth = json.loads(run_measured([*command, str(growth_of), "10"], {}).output)["file_growth"]
     name = f"state file of {growth_of:,} after ten unchanged syncs / after the first"
     yield row(name, [growth], "times", 1.3)
 
