@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ploy_connector_aws.aws.identity_center.assignment_plan import describe
+from ploy_connector_aws.aws.identity_center.assignments.plan import describe
 from ploy_connector_aws.aws.permissions import BY_PERMISSION_SET, render_statement
 from ploy_connector_aws.spec import Check
 from ploy_connector_aws.spec.lists import join_names

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from ploy_connector_aws.aws.client.errors import DeniedByOtherPolicyError
-from ploy_connector_aws.aws.identity_center.assignment_plan import LastRead
+from ploy_connector_aws.aws.identity_center.assignments.plan import LastRead
 from ploy_connector_aws.aws.identity_center.instance import Instance
 from ploy_connector_aws.aws.permissions import KMS_DECRYPT
 from ploy_connector_aws.aws.policy.documents import Policy

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from ploy_connector_aws.aws.client.session import INTERACTIVE, ReadSession
-from ploy_connector_aws.aws.identity_center.assignment_plan import LastRead, recall
+from ploy_connector_aws.aws.identity_center.assignments.plan import LastRead, recall
 from ploy_connector_aws.aws.permissions import BY_PERMISSION_SET, KMS_DECRYPT
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import Check, ConnectionReport, ConnectorContext, Failure, Progress, ignore_progress

@@ -13,8 +13,8 @@ from ploy_connector_aws.aws.spool import Spool, SpoolEntry
 from ploy_connector_aws.config import IDENTITY_CENTER, SCOPE_DEPENDENCIES, AwsConfig
 from ploy_connector_aws.spec import AuthenticationError, Failure, Page, RejectedError, TemporaryError
 
-from .assignment_reader import AssignmentReader
-from .assignments import ASSIGNMENTS, to_account_role
+from .assignments.by_principal import ASSIGNMENTS, to_account_role
+from .assignments.reader import AssignmentReader
 from .directory import GROUPS, USERS, members_scope, read_groups, read_members, read_users, user_scope
 from .instance import Instance, read_instance
 from .permission_sets import (

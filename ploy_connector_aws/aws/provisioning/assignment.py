@@ -14,15 +14,15 @@ from botocore.client import BaseClient
 
 from ploy_connector_aws.aws.client.calls import read, read_pages
 from ploy_connector_aws.aws.client.session import RoleSession
-from ploy_connector_aws.aws.identity_center.assignment_plan import recall
-from ploy_connector_aws.aws.identity_center.assignments import (
+from ploy_connector_aws.aws.identity_center.assignments.by_permission_set import read_rows_of_set, set_scope
+from ploy_connector_aws.aws.identity_center.assignments.by_principal import (
     USER,
     PrincipalKind,
     check_assignment_rows,
     is_direct,
     to_assignment,
 )
-from ploy_connector_aws.aws.identity_center.assignments_by_set import read_rows_of_set, set_scope
+from ploy_connector_aws.aws.identity_center.assignments.plan import recall
 from ploy_connector_aws.aws.permissions import get_action
 from ploy_connector_aws.config import PLOY_PARTITION
 from ploy_connector_aws.spec import (

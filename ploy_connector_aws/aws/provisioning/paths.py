@@ -14,7 +14,7 @@ from functools import partial
 from typing import TypeVar
 
 from ploy_connector_aws.aws.client.calls import read
-from ploy_connector_aws.aws.identity_center.assignments import (
+from ploy_connector_aws.aws.identity_center.assignments.by_principal import (
     GROUP,
     USER,
     account_role_id,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.aws.connection_test.assignment_check import ASSIGNMENT_CALLS
-from ploy_connector_aws.aws.identity_center.assignment_plan import Blocker, LastRead, remember
+from ploy_connector_aws.aws.identity_center.assignments.plan import FailedCall, LastRead, remember
 from ploy_connector_aws.aws.permissions import BY_PERMISSION_SET, render_statement
 from ploy_connector_aws.sandbox.aws import SandboxAws
 from ploy_connector_aws.spec import Check
@@ -81,7 +81,7 @@ def test_the_last_sync_is_described(role: BrokenRole, is_blocked: bool) -> None:
         principals=11_000,
         permission_sets=50,
         pairs=851,
-        blocker=Blocker(permission_set_arn="arn", message="denied") if is_blocked else None,
+        failed_call=FailedCall(permission_set_arn="arn", message="denied") if is_blocked else None,
     )
     remember(role.context, read)
     message = found(role).message

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ploy_connector_aws.aws.identity_center.assignment_plan import LastRead, Strategy, recall, remember
+from ploy_connector_aws.aws.identity_center.assignments.plan import LastRead, Strategy, recall, remember
 from ploy_connector_aws.aws.permissions import BY_PERMISSION_SET
 from ploy_connector_aws.sandbox.aws import SandboxAws
 from tests.aws.conftest import ORGANISATION, SEED_POLICY, Customer, make_customer

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ploy_connector_aws.aws.identity_center.assignment_plan import (
+from ploy_connector_aws.aws.identity_center.assignments.plan import (
     SCANS,
-    Blocker,
     Choice,
     Counts,
+    FailedCall,
     LastRead,
     Strategy,
     choose,
@@ -23,7 +23,7 @@ from ploy_connector_aws.spec import ConnectorContext
 
 INSTANCE = "arn:aws:sso:::instance/ssoins-1111111111111111"
 LARGE = Counts(11_000, 50, 851)
-BLOCKER = Blocker(permission_set_arn="arn", message="denied")
+FAILED_CALL = FailedCall(permission_set_arn="arn", message="denied")
 
 
 def last_read(strategy: Strategy, counts: Counts = LARGE, **more: object) -> LastRead:
@@ -40,7 +40,7 @@ def last_read(strategy: Strategy, counts: Counts = LARGE, **more: object) -> Las
         (Counts(0, 0, 0), "principals"),
     ],
 )
-@pytest.mark.parametrize("last", [None, last_read("principals", blocker=BLOCKER)])
+@pytest.mark.parametrize("last", [None, last_read("principals", failed_call=FAILED_CALL)])
 def test_the_first_choice_needs_a_fifth_fewer_calls(counts: Counts, strategy: Strategy, last: LastRead | None) -> None:
     assert choose(last, counts) == Choice(strategy)
 
@@ -86,14 +86,14 @@ def test_accounts_are_listed_only_where_that_may_lead_to_a_read_by_permission_se
     assert is_worth_listing(last_read("permission_sets"), 1, 1000)
     assert not is_worth_listing(last_read("principals"), *LARGE[:2])
     assert is_worth_listing(last_read("principals", streak=SCANS - 1), *LARGE[:2])
-    assert is_worth_listing(last_read("principals", blocker=BLOCKER), *LARGE[:2])
-    assert not is_worth_listing(last_read("principals", Counts(100, 50, 60), blocker=BLOCKER), 100, 50)
+    assert is_worth_listing(last_read("principals", failed_call=FAILED_CALL), *LARGE[:2])
+    assert not is_worth_listing(last_read("principals", Counts(100, 50, 60), failed_call=FAILED_CALL), 100, 50)
 
 
 def test_what_was_read_is_remembered_for_its_instance_and_anything_else_is_nothing() -> None:
     context = ConnectorContext()
     assert recall(context) is None
-    read = last_read("permission_sets", streak=2, blocker=BLOCKER, unended="principals")
+    read = last_read("permission_sets", streak=2, failed_call=FAILED_CALL, unended="principals")
     remember(context, read)
 
     assert recall(context) == recall(context, INSTANCE) == read
@@ -110,12 +110,12 @@ def test_what_was_read_is_remembered_for_its_instance_and_anything_else_is_nothi
             "Assignments are read by permission set: 901 by permission set instead of 11000 calls by principal.",
         ),
         (
-            last_read("principals", Counts(75, 50, 60), blocker=BLOCKER),
+            last_read("principals", Counts(75, 50, 60), failed_call=FAILED_CALL),
             "Assignments are read by principal: 75 calls by principal, and 110 by permission set would not be clearly "
             "fewer.",
         ),
         (
-            last_read("principals", blocker=BLOCKER),
+            last_read("principals", failed_call=FAILED_CALL),
             "Assignments are read by principal, as they could not be read by permission set (denied). With "
             "sso:ListAccountsForProvisionedPermissionSet and sso:ListAccountAssignments, 901 by permission set would "
             "do instead of 11000 calls by principal.",

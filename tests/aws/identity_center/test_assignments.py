@@ -12,7 +12,7 @@ import pytest
 from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.aws.client.calls import isolate_failure
 from ploy_connector_aws.aws.client.session import ReadSession
-from ploy_connector_aws.aws.identity_center.assignments import USER, read_assignments
+from ploy_connector_aws.aws.identity_center.assignments.by_principal import USER, read_assignments
 from ploy_connector_aws.aws.identity_center.instance import read_instance
 from ploy_connector_aws.aws.identity_center.read_context import ReadContext
 from ploy_connector_aws.aws.spool import Spool

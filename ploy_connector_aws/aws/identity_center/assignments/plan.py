@@ -47,7 +47,7 @@ class Counts(NamedTuple):
         return self.calls(strategy) <= CHEAPER * self.calls(than) and self.calls(than) > 0
 
 
-class Blocker(FrozenModel):
+class FailedCall(FrozenModel):
     """The call that kept the last read from going by permission set. It is the first to be made again."""
 
     permission_set_arn: str
@@ -66,7 +66,7 @@ class LastRead(FrozenModel):
     pairs: int
     streak: int = 0
     """In how many scans in a row, up to the last one, the other strategy would have been cheaper."""
-    blocker: Blocker | None = None
+    failed_call: FailedCall | None = None
     unended: Strategy | None = None
     """The earlier strategy, until a scan has ended its scopes: verified grants and revokes may name them."""
 
@@ -127,7 +127,7 @@ def choose(last: LastRead | None, counts: Counts) -> Choice:
         last: The last scan.
         counts: What is to be read now.
     """
-    if last is None or last.blocker is not None:
+    if last is None or last.failed_call is not None:
         return Choice("permission_sets" if counts.is_cheaper("permission_sets", "principals") else "principals")
     other: Strategy = "principals" if last.strategy == "permission_sets" else "permission_sets"
     if not counts.is_cheaper(other, last.strategy):
@@ -145,9 +145,9 @@ def describe(last: LastRead) -> str:
         return f"Assignments are read by permission set: {by_set} instead of {both}."
     if not counts.is_cheaper("permission_sets", "principals"):
         return f"Assignments are read by principal: {both}, and {by_set} would not be clearly fewer."
-    if last.blocker is not None:
+    if last.failed_call is not None:
         return (
-            f"Assignments are read by principal, as they could not be read by permission set ({last.blocker.message}). "
-            f"With {_NAMES}, {by_set} would do instead of {both}."
+            "Assignments are read by principal, as they could not be read by permission set "
+            f"({last.failed_call.message}). With {_NAMES}, {by_set} would do instead of {both}."
         )
     return f"Assignments are read by principal: {both}. If it stays so, the next scans change to {by_set}."

@@ -31,6 +31,14 @@ from collections.abc import Callable, Iterable, Iterator, Set
 from datetime import UTC, datetime
 
 from ploy_connector_aws.aws.client.calls import isolate_failure
+from ploy_connector_aws.aws.identity_center.directory import (
+    DELETED_PRINCIPAL,
+    find_unlisted_groups,
+    members_scope,
+    read_unlisted_group,
+)
+from ploy_connector_aws.aws.identity_center.read_context import ReadContext
+from ploy_connector_aws.aws.identity_center.worker_pool import WorkerPool, merge_pages
 from ploy_connector_aws.aws.spool import Cursor, SpoolEntry
 from ploy_connector_aws.spec import (
     AuthenticationError,
@@ -42,19 +50,15 @@ from ploy_connector_aws.spec import (
     TemporaryError,
 )
 
-from .assignment_plan import (
-    Blocker,
-    Choice,
-    Counts,
-    LastRead,
-    Strategy,
-    choose,
-    describe,
-    is_worth_listing,
-    recall,
-    remember,
+from .by_permission_set import (
+    BY_SET,
+    SetProgress,
+    probe_account_of_set,
+    read_accounts_of_set,
+    read_assignments_of_set,
+    set_scope,
 )
-from .assignments import (
+from .by_principal import (
     ASSIGNMENTS,
     GROUP,
     USER,
@@ -63,17 +67,18 @@ from .assignments import (
     read_assignments,
     read_end_of_assignments,
 )
-from .assignments_by_set import (
-    BY_SET,
-    SetProgress,
-    probe_account_of_set,
-    read_accounts_of_set,
-    read_assignments_of_set,
-    set_scope,
+from .plan import (
+    Choice,
+    Counts,
+    FailedCall,
+    LastRead,
+    Strategy,
+    choose,
+    describe,
+    is_worth_listing,
+    recall,
+    remember,
 )
-from .directory import DELETED_PRINCIPAL, find_unlisted_groups, members_scope, read_unlisted_group
-from .read_context import ReadContext
-from .worker_pool import WorkerPool, merge_pages
 
 _LASTING = (PermissionDeniedError, RejectedError, NotFoundError)
 """Errors that the next attempt would meet, too."""
@@ -109,7 +114,7 @@ class AssignmentReader:
         self._members_read = members_read
         self._last = recall(context.session.context, context.instance.arn)
         self._sets: dict[str, SetProgress] = {}
-        self._blocker: Blocker | None = None
+        self._failed_call: FailedCall | None = None
         self._has_failed = False
         """Whether the scope of a principal or of a permission set has failed."""
 
@@ -124,7 +129,7 @@ class AssignmentReader:
         if is_by_set:
             self._read_by_set()
         has_announced_sets = is_by_set
-        if is_by_set and self._blocker is None:
+        if is_by_set and self._failed_call is None:
             used: Strategy = "permission_sets"
             end: Iterator[Page] = self._end_by_set()
         else:
@@ -148,23 +153,25 @@ class AssignmentReader:
         last = self._last
         kept = Choice(last.strategy, last.streak) if last else Choice("principals")
         if not self._spool.is_complete("permission_set"):
-            self._blocker = Blocker(permission_set_arn="", message="the list of permission sets could not be read")
+            self._failed_call = FailedCall(
+                permission_set_arn="", message="the list of permission sets could not be read"
+            )
             return Choice("principals")
         self._groups_listed.wait()
         counts = self._count(last.pairs if last else 0)
         are_known = self._spool.is_complete("user") and self._spool.is_complete("group")
         if are_known and not is_worth_listing(last, counts.principals, counts.permission_sets):
-            self._blocker = last.blocker if last else None
+            self._failed_call = last.failed_call if last else None
             return choose(last, counts)
         if not are_known and kept.strategy == "principals":
-            self._blocker = last.blocker if last else None
+            self._failed_call = last.failed_call if last else None
             return kept
         if not self._is_unblocked() or not self._list_accounts():
             return Choice("principals")
         failed = next((each for each in self._sets.values() if each.error is not None), None)
         if failed is not None and kept.strategy == "principals":
             # To begin with gaps would only cost calls.
-            self._blocker = Blocker(permission_set_arn=failed.arn, message="its accounts could not be listed")
+            self._failed_call = FailedCall(permission_set_arn=failed.arn, message="its accounts could not be listed")
             return kept
         return choose(last, self._count()) if are_known else kept
 
@@ -175,10 +182,10 @@ class AssignmentReader:
 
     def _is_unblocked(self) -> bool:
         """Make the call again that kept the last scan from reading by permission set."""
-        blocker = self._last.blocker if self._last else None
-        if blocker is None:
+        failed_call = self._last.failed_call if self._last else None
+        if failed_call is None:
             return True
-        arn, account_id = blocker.permission_set_arn, blocker.account_id
+        arn, account_id = failed_call.permission_set_arn, failed_call.account_id
         found = self._spool.find("permission_set", [arn]).get(arn)
         if found is None or found.state == "gone":
             return True
@@ -198,7 +205,7 @@ class AssignmentReader:
         """List the accounts of all permission sets; return whether nothing lasting kept it from that."""
 
         def list_one(entry: SpoolEntry) -> None:
-            if self._blocker is not None or entry.state == "gone":
+            if self._failed_call is not None or entry.state == "gone":
                 return
             progress = SetProgress(entry.id, datetime.now(UTC))
             try:
@@ -222,7 +229,7 @@ class AssignmentReader:
             list_one(first)
             break
         self._for_each(entries, list_one)
-        return self._blocker is None
+        return self._failed_call is None
 
     def _read_by_set(self) -> None:
         """Read every permission set in each of its accounts."""
@@ -241,7 +248,7 @@ class AssignmentReader:
 
     def _read_pair(self, progress: SetProgress, account_id: str) -> None:
         error: Exception | None = None
-        if self._blocker is not None:
+        if self._failed_call is not None:
             error = TemporaryError("Reading by permission set was given up.")
         elif progress.error is None and not progress.is_gone:
             try:
@@ -301,7 +308,7 @@ class AssignmentReader:
             self._emit_pages(page)
 
     def _block(self, error: ConnectorError, arn: str, account_id: str | None) -> None:
-        self._blocker = self._blocker or Blocker(
+        self._failed_call = self._failed_call or FailedCall(
             permission_set_arn=arn, account_id=account_id, message=error.message.rstrip(".")
         )
 
@@ -330,7 +337,7 @@ class AssignmentReader:
             strategy=used,
             **counts._asdict(),
             streak=streak,
-            blocker=self._blocker,
+            failed_call=self._failed_call,
             unended=unended,
         )
         remember(self._context.session.context, read)

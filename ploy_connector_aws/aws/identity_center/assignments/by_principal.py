@@ -11,6 +11,8 @@ from typing import Any, Literal
 from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.aws.client.calls import read_pages
 from ploy_connector_aws.aws.gone import contradiction_error
+from ploy_connector_aws.aws.identity_center.permission_sets import describe_permission_set, to_partial_entitlement
+from ploy_connector_aws.aws.identity_center.read_context import ReadContext, is_about
 from ploy_connector_aws.aws.policy.privileges import Verdict
 from ploy_connector_aws.aws.records import RecordBuffer, take, to_aws_account
 from ploy_connector_aws.aws.spool import Kind, SpoolEntry
@@ -24,9 +26,6 @@ from ploy_connector_aws.spec import (
     RecordKey,
     TemporaryError,
 )
-
-from .permission_sets import describe_permission_set, to_partial_entitlement
-from .read_context import ReadContext, is_about
 
 ASSIGNMENTS = "identity-center/assignments"
 

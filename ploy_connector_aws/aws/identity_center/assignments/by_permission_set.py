@@ -14,6 +14,14 @@ from typing import Any
 from botocore.client import BaseClient
 
 from ploy_connector_aws.aws.client.calls import read, read_pages
+from ploy_connector_aws.aws.identity_center.directory import (
+    DELETED_PRINCIPAL,
+    describe_unlisted_user,
+    members_scope,
+    read_unlisted_group,
+)
+from ploy_connector_aws.aws.identity_center.permission_sets import to_short_name
+from ploy_connector_aws.aws.identity_center.read_context import ReadContext, is_about
 from ploy_connector_aws.aws.records import RecordBuffer, take
 from ploy_connector_aws.spec import (
     AuthenticationError,
@@ -25,10 +33,7 @@ from ploy_connector_aws.spec import (
     TemporaryError,
 )
 
-from .assignments import ASSIGNMENTS, AWS_ACCOUNT, GROUP, USER, PrincipalKind, account_role_id, add_assignment
-from .directory import DELETED_PRINCIPAL, describe_unlisted_user, members_scope, read_unlisted_group
-from .permission_sets import to_short_name
-from .read_context import ReadContext, is_about
+from .by_principal import ASSIGNMENTS, AWS_ACCOUNT, GROUP, USER, PrincipalKind, account_role_id, add_assignment
 
 BY_SET = f"{ASSIGNMENTS}/permission-sets"
 
