@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import math
 import os
 import signal
 from collections.abc import Iterator
@@ -76,8 +75,8 @@ def no_garbage_collection() -> Iterator[None]:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Three workers on two processors: some tests wait for a process or a page, and each worker starts for 10 s."""
-    return math.ceil(1.5 * (os.cpu_count() or 1))
+    """Two workers for each processor: some tests wait for a process or a page."""
+    return 2 * (os.cpu_count() or 1)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: Any) -> None:

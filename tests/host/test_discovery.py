@@ -159,11 +159,16 @@ METADATA: dict[str, tuple[str | bytes, bytes | None, str]] = {
 
 
 @pytest.fixture(autouse=True)
-def few_distributions(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave our own distribution of those that are installed here: reading a hundred for each case takes time."""
+def few_distributions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Leave our own distribution of those that are installed here: reading a hundred for each case takes time.
+
+    The test's own ``monkeypatch`` would restore the path as it is when the test first prepends a folder to it.
+    """
     own = tmp_path_factory.mktemp("own")
     shutil.copytree(str(distribution("ploy-connector-aws")._path), own / "ploy_connector_aws-1.dist-info")  # type: ignore[attr-defined]
-    monkeypatch.setattr(sys, "path", [str(own), *(each for each in sys.path if "site-packages" not in each)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "path", [str(own), *(each for each in sys.path if "site-packages" not in each)])
+        yield
 
 
 @pytest.fixture
