@@ -9,6 +9,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from .organisations import REGION
 
@@ -28,7 +29,11 @@ def main() -> None:
             )
         if service == "iam":
             parameters = _to_members(parameters)
-        client._make_api_call(operation, parameters)
+        try:
+            client._make_api_call(operation, parameters)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "AccessDeniedException":  # the sync was denied it, too
+                raise
 
 
 def _to_members(flat: dict[str, str]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ploy_connector_aws.aws.permissions import READS
+from ploy_connector_aws.aws.permissions import BY_PERMISSION_SET, READS
 from tests.aws.conftest import Customer
 from tests.aws.host import Host
 from tests.aws.snapshot import Snapshot
@@ -27,6 +27,7 @@ JSON_OPERATIONS = sorted(
     action.operation
     for action in READS
     if action.client in ("identitystore", "sso-admin", "sqs", "dynamodb", "ecs")
+    and action not in BY_PERMISSION_SET
     and action.operation not in ("GetGroupMembershipId", "DescribeUser", "ListTagsForResource")
 )
 

@@ -26,6 +26,7 @@ RESOURCES = replace(RESOURCES, servers=(*RESOURCES.servers, Server("bare")))
 EVERYTHING = replace(ORGANISATION, iam=ACCOUNT, resources=RESOURCES)
 QUICK_KINDS = ("cut before the body", "no content")
 NEVER_CALLED = {
+    "sso-admin:ListAccountAssignments",
     "identitystore:CreateGroupMembership",
     "identitystore:DeleteGroupMembership",
     "identitystore:GetGroupMembershipId",
@@ -35,7 +36,9 @@ NEVER_CALLED = {
     "sso-admin:DescribeAccountAssignmentDeletionStatus",
     "sts:GetCallerIdentity",
 }
-"""What no sync calls."""
+"""What no sync of this site calls."""
+REPLACED = {"sso-admin:ListAccountsForProvisionedPermissionSet"}
+"""Where its answers are spoiled, the sync reads all of the same by other calls."""
 QUICK_CALLS = ("identitystore:ListGroupMemberships", "sqs:ListQueues")
 
 
@@ -114,5 +117,5 @@ def test_where_one_call_s_answers_stay_spoiled_no_record_is_removed_or_changed(
         synced = everything.sync()
 
     assert call in called
-    assert synced.code == Exit.UNPROVEN
+    assert synced.code == (Exit.OK if call in REPLACED else Exit.UNPROVEN)
     assert everything.records_at_ploy() == undisturbed
