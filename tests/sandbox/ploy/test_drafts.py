@@ -134,8 +134,8 @@ def test_unused_draft_is_removed_with_its_files(visitor: Visitor, acme: Customer
     assert secret not in str(acme.ploy.registry.integrations())
 
 
-def test_used_integration_cannot_be_removed(visitor: Visitor, acme: Customer) -> None:
-    made = acme.id
+def lease_first_test(visitor: Visitor, acme: Customer) -> wire.Task:
+    """Set a new integration up, which becomes the customer's, and lease the test of its settings."""
     acme.client.put_manifest(HALL)
     acme.id = begin(visitor)
     visitor.fill(at(acme, "/setup/where"), address="a.b")
@@ -143,6 +143,12 @@ def test_used_integration_cannot_be_removed(visitor: Visitor, acme: Customer) ->
     worker = Worker(acme)
     worker.read_settings()
     (task,) = worker.lease()
+    return task
+
+
+def test_used_integration_cannot_be_removed(visitor: Visitor, acme: Customer) -> None:
+    made = acme.id
+    task = lease_first_test(visitor, acme)
     acme.client.complete_task(acme.id, task.id, wire.TaskDone(lease_id=task.lease_id, report=REPORT))
     visitor.fill(at(acme, "/setup/where"), address="c.d")
     assert not acme.ploy.registry.integration(acme.id).is_verified
@@ -155,13 +161,7 @@ def test_used_integration_cannot_be_removed(visitor: Visitor, acme: Customer) ->
 
 
 def test_a_passed_test_shows_no_verdict_until_it_is_stored(visitor: Visitor, acme: Customer) -> None:
-    acme.client.put_manifest(HALL)
-    acme.id = begin(visitor)
-    visitor.fill(at(acme, "/setup/where"), address="a.b")
-    visitor.fill(at(acme, "/setup/test"))
-    worker = Worker(acme)
-    worker.read_settings()
-    (task,) = worker.lease()
+    task = lease_first_test(visitor, acme)
     done = wire.TaskDone(lease_id=task.lease_id, report=REPORT)
     progress = at(acme, f"/tasks/{task.id}/progress")
 
