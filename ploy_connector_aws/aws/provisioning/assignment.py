@@ -12,14 +12,14 @@ from typing import Any
 
 from botocore.client import BaseClient
 
-from ploy_connector_aws.aws.client.calls import read, read_pages
+from ploy_connector_aws.aws.client.calls import read
 from ploy_connector_aws.aws.client.session import RoleSession
 from ploy_connector_aws.aws.identity_center.assignments.by_permission_set import read_rows_of_set, set_scope
 from ploy_connector_aws.aws.identity_center.assignments.by_principal import (
     USER,
     PrincipalKind,
-    check_assignment_rows,
     is_direct,
+    read_rows_of_principal,
     to_assignment,
 )
 from ploy_connector_aws.aws.identity_center.assignments.plan import recall
@@ -211,19 +211,8 @@ def read_assignments(
     Raises:
         ConnectorError: The assignments could not be read.
     """
-    only = {"Filter": {"AccountId": account_id}} if account_id else {}
-    pages = read_pages(
-        context.sso_admin,
-        "ListAccountAssignmentsForPrincipal",
-        "AccountAssignments",
-        InstanceArn=context.instance.arn,
-        PrincipalId=principal_id,
-        PrincipalType=kind.aws,
-        **only,
-    )
-    rows = [row for page in pages for row in page]
-    check_assignment_rows(rows, kind, principal_id)
-    return rows
+    pages = read_rows_of_principal(context.sso_admin, context.instance.arn, kind, principal_id, account_id)
+    return [row for page in pages for row in page]
 
 
 _TRANSIENT = re.compile(

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from botocore.client import BaseClient
+
 from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.aws.client.calls import read_pages
 from ploy_connector_aws.aws.gone import contradiction_error
@@ -55,17 +57,8 @@ def read_assignments(context: ReadContext, kind: PrincipalKind, principal_id: st
         return
     yield Page(scope=scope, began_at=datetime.now(UTC))
     try:
-        for rows in read_pages(
-            context.sso_admin,
-            "ListAccountAssignmentsForPrincipal",
-            "AccountAssignments",
-            InstanceArn=context.instance.arn,
-            PrincipalId=principal_id,
-            PrincipalType=kind.aws,
-        ):
+        for rows in read_rows_of_principal(context.sso_admin, context.instance.arn, kind, principal_id):
             page = RecordBuffer()
-            # All rows are checked before any is used: a failed row must not take a described permission set with it.
-            check_assignment_rows(rows, kind, principal_id)
             inherited = {row["PrincipalId"] for row in rows if not is_direct(row, kind, principal_id)}
             context.spool.add("named_group", ((group_id, "") for group_id in inherited))
             # For a user AWS also lists what the user has through groups (AWS.md section 3.1). The group is read itself,
@@ -84,6 +77,37 @@ def read_assignments(context: ReadContext, kind: PrincipalKind, principal_id: st
         yield Page(scope=scope, retracted=(RecordKey(type=kind.record, id=principal_id),), gone=True)
         return
     yield Page(scope=scope, complete=True)
+
+
+def read_rows_of_principal(
+    sso_admin: BaseClient, instance_arn: str, kind: PrincipalKind, principal_id: str, account_id: str | None = None
+) -> Iterator[list[dict[str, Any]]]:
+    """Read the rows about a user or group page by page; for a user AWS adds those of their groups (AWS.md section 3.1).
+
+    All rows of a page are checked before any is used: a failed row must not take a described permission set with it.
+
+    Args:
+        sso_admin: The client.
+        instance_arn: The instance.
+        kind: The kind of principal.
+        principal_id: The user or group.
+        account_id: One AWS account, or None for all.
+
+    Raises:
+        ConnectorError: They could not be read, or a row is incomplete or is about something else.
+    """
+    only = {"Filter": {"AccountId": account_id}} if account_id else {}
+    for rows in read_pages(
+        sso_admin,
+        "ListAccountAssignmentsForPrincipal",
+        "AccountAssignments",
+        InstanceArn=instance_arn,
+        PrincipalId=principal_id,
+        PrincipalType=kind.aws,
+        **only,
+    ):
+        _check_rows(rows, kind, principal_id)
+        yield rows
 
 
 def read_end_of_assignments(context: ReadContext) -> Iterator[Page]:
@@ -144,19 +168,8 @@ def to_account_role(
     )
 
 
-def check_assignment_rows(rows: list[dict[str, Any]], kind: PrincipalKind, principal_id: str) -> None:
-    """Check that each row is complete and belongs to the requested principal.
-
-    Skipping a row would look as if the access had ended.
-
-    Args:
-        rows: The rows.
-        kind: The kind of the requested principal.
-        principal_id: Its id.
-
-    Raises:
-        TemporaryError: A row is incomplete, or of another principal.
-    """
+def _check_rows(rows: list[dict[str, Any]], kind: PrincipalKind, principal_id: str) -> None:
+    """Check that each row is complete and of this principal; skipping a row would look as if access had ended."""
     for row in rows:
         for name in ("AccountId", "PermissionSetArn", "PrincipalId", "PrincipalType"):
             take(row, name, "an assignment")
