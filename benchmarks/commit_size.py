@@ -7,8 +7,6 @@ compared with, the second is a whole run again, in which every tenth account has
 from __future__ import annotations
 
 import json
-import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,6 +20,8 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy.syncs import Syncs
 from ploy_connector_aws.spec import Grant
 from ploy_connector_aws.spec.records import to_json
+
+from .measured import run_measured
 
 OBSERVATIONS = 600_000
 
@@ -45,10 +45,8 @@ class Measurement:
 
 def measure(observations: int = OBSERVATIONS) -> Measurement:
     """Commit a run of so many observations, and another one, in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.commit_size", str(observations)], capture_output=True, text=True, check=True
-    )
-    return Measurement(**json.loads(done.stdout))
+    usage = run_measured([sys.executable, "-m", "benchmarks.commit_size", str(observations)], {})
+    return Measurement(**json.loads(usage.output), peak_megabytes=usage.peak_megabytes)
 
 
 def _lines(observations: int, version: int) -> Iterator[wire.AnyLine]:
@@ -85,7 +83,8 @@ def _lines(observations: int, version: int) -> Iterator[wire.AnyLine]:
         )
 
 
-def _commit_both(observations: int) -> Measurement:
+def _commit_both(observations: int) -> dict[str, float]:
+    """Make both commits; return the measurement, without the peak of this process."""
     with tempfile.TemporaryDirectory(prefix="ploy-bench-") as folder:
         handover = Syncs(Path(folder) / "ploy.sqlite", clock=lambda: _START, lease=timedelta(hours=1))
         seconds, cpu_seconds, answers = [], [], []
@@ -121,13 +120,18 @@ def _commit_both(observations: int) -> Measurement:
             seconds.append(time.monotonic() - started)
             cpu_seconds.append(time.process_time() - cpu_started)
         handover.close()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     changed = sum(answers[1].changed.values())
-    return Measurement(observations, seconds[0], seconds[1], max(cpu_seconds), changed, peak)
+    return {
+        "observations": observations,
+        "first_seconds": seconds[0],
+        "second_seconds": seconds[1],
+        "most_cpu_seconds": max(cpu_seconds),
+        "changed": changed,
+    }
 
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        print(json.dumps(vars(_commit_both(int(sys.argv[1])))))  # noqa: T201
+        print(json.dumps(_commit_both(int(sys.argv[1]))))  # noqa: T201
     else:
         print(measure())  # noqa: T201
