@@ -28,7 +28,7 @@ from . import slow_peer
 from .slow_peer import NAME, Connection
 
 LIMIT = 0.4
-PATIENCE = 30
+PATIENCE = 60
 """Seconds after which an exchange counts as endless."""
 LARGE = 30_000_000
 """Bytes: more than the buffers between two sockets hold."""

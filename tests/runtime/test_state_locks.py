@@ -11,11 +11,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
-from threading import Event, Timer
+from threading import Event, Lock, Timer
 
 import pytest
 
 import ploy_connector_aws
+from ploy_connector_aws.runtime.snapshot import state_file
 from ploy_connector_aws.runtime.snapshot.lock import LockHeldError, SyncLock
 from ploy_connector_aws.runtime.snapshot.state_file import StateError, archive, is_there, read_database
 from ploy_connector_aws.runtime.snapshot.store import Store
@@ -25,6 +26,7 @@ from ploy_connector_aws.runtime.tasks.access_graph import AccessGraph
 from ploy_connector_aws.runtime.tasks.journal import Journal
 from ploy_connector_aws.sandbox.folder import SandboxFolder
 from ploy_connector_aws.spec import ConfigurationError
+from tests.deadlines import PATIENCE_SECONDS
 
 from .fakes import Source, World, open_directory
 
@@ -109,13 +111,32 @@ def test_a_lock_stays_held_whatever_else_uses_its_file(tmp_path: Path, use: Call
         assert is_there(path)
 
 
-def test_a_file_is_not_open_in_another_thread_when_the_descriptor_that_created_it_is_closed(tmp_path: Path) -> None:
-    path, is_created, is_open = tmp_path / "one.tasks.sqlite", Event(), Event()
+class WatchedLock:
+    """A lock that reports when a second thread has to wait for it."""
+
+    def __init__(self, is_waited_for: Event) -> None:
+        self._lock = Lock()
+        self._is_waited_for = is_waited_for
+
+    def __enter__(self) -> None:
+        if self._lock.locked():
+            self._is_waited_for.set()
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def test_a_file_is_not_open_in_another_thread_when_the_descriptor_that_created_it_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, is_created, has_acted = tmp_path / "one.tasks.sqlite", Event(), Event()
+    monkeypatch.setattr(state_file, "_CREATING", WatchedLock(has_acted))
 
     def watch(_frame: object, event: str, function: object) -> None:
         if event == "c_call" and function is os.close and not is_created.is_set():
             is_created.set()
-            is_open.wait(0.5)  # as long as it takes another thread to open the file, if it may
+            assert has_acted.wait(PATIENCE_SECONDS), "the other thread neither opens the file nor waits"
 
     def create() -> Journal:
         sys.setprofile(watch)
@@ -125,9 +146,9 @@ def test_a_file_is_not_open_in_another_thread_when_the_descriptor_that_created_i
             sys.setprofile(None)
 
     def follow() -> Journal:
-        assert is_created.wait(30)
+        assert is_created.wait(PATIENCE_SECONDS)
         opened = Journal(path)
-        is_open.set()
+        has_acted.set()
         return opened
 
     with ThreadPoolExecutor(2) as pool:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ploy_connector_aws.host.blockers import Blocker
 from ploy_connector_aws.runtime.integration import Integration
 from ploy_connector_aws.runtime.memory import SnapshotMemory
 from ploy_connector_aws.runtime.service.control import Control
@@ -41,9 +42,22 @@ def until_polled(queue: Queue, times: int) -> Callable[[], bool]:
     return lambda: polled.wait(PATIENCE)
 
 
+class WatchedControl(Control):
+    """Reports when a worker has asked whether the connection may be used, and so has left a task alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_asked = threading.Event()
+
+    def connection_blocker(self) -> Blocker | None:
+        blocker = super().connection_blocker()
+        self.is_asked.set()
+        return blocker
+
+
 def test_a_task_begins_as_soon_as_the_first_test_was_made_and_not_before(tmp_path: Path) -> None:
     clock: Any = now
-    queue, memberships, control, stop = Queue(clock), Memberships(now), Control(), threading.Event()
+    queue, memberships, control, stop = Queue(clock), Memberships(now), WatchedControl(), threading.Event()
     queue.poll_interval_seconds = SECONDS_BETWEEN_POLLS
     queue.order("grant", "ann", "g")
     begun = threading.Event()
@@ -63,7 +77,8 @@ def test_a_task_begins_as_soon_as_the_first_test_was_made_and_not_before(tmp_pat
     thread.start()
     try:
         assert was_polled()
-        assert (begun.wait(0.3), queue.entries["t1"].state) == (False, "leased")
+        assert control.is_asked.wait(PATIENCE)
+        assert (begun.is_set(), queue.entries["t1"].state) == (False, "leased")
         control.note_report(PASSED)
         assert begun.wait(PATIENCE), "it waits for the next poll"
     finally:
