@@ -189,9 +189,8 @@ def watch_sockets(points: Points) -> None:
             watch(kind_of_socket, name, kind)
 
 
-def run(command: Command) -> int:
-    """Run a command in this process, and return its exit code."""
-    out = os.open(command.output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+def run(command: Command, out: int) -> int:
+    """Run a command in this process, with its output to an open file, and return its exit code."""
     for standard in (1, 2):
         os.dup2(out, standard)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -221,17 +220,20 @@ def serve() -> None:
     answers = sys.stdout
     for line in sys.stdin:
         command = Command(**json.loads(line))
+        # Made before the fork: who started the command may read it at once.
+        out = os.open(command.output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         process_id = os.fork()
         if process_id == 0:
             code = 70
             try:
-                code = run(command)
+                code = run(command, out)
             except BaseException:  # noqa: BLE001 - the exit code reports it
                 traceback.print_exc()
             finally:
                 sys.stdout.flush()
                 sys.stderr.flush()
                 os._exit(code)
+        os.close(out)
         print(process_id, file=answers, flush=True)
         print(os.waitstatus_to_exitcode(os.waitpid(process_id, 0)[1]), file=answers, flush=True)
 
