@@ -23,7 +23,7 @@ from .errors import (
 from .hooks import ConnectorHooks, hookimpl
 from .manifest import SPEC_VERSION, Manifest
 from .pages import Failure, Page
-from .records import Account, Email, Entitlement, ExternalId, Grant, Record, RecordKey, Resource
+from .records import Account, Email, Entitlement, ExternalId, Finding, Grant, Record, RecordKey, Resource
 from .reports import Check, ConnectionReport, Progress, ignore_progress
 from .templates import TemplateError, render
 from .wizard import (
@@ -58,6 +58,7 @@ __all__ = [
     "ExternalId",
     "Failure",
     "Feature",
+    "Finding",
     "Grant",
     "HookFailedError",
     "HostParameter",
