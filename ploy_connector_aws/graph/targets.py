@@ -27,7 +27,7 @@ class Leading(NamedTuple):
     targets: frozenset[int]
     """The entitlements at the target."""
     steps: Mapping[int, list[tuple[int, bool]]]
-    """The entitlements that lead to them, with their steps; no path goes on behind a target."""
+    """The targets and the entitlements that lead to them, each with its steps that do."""
 
 
 def below(edges: Edges, resource_id: str) -> str:
@@ -68,7 +68,7 @@ def find_reaching(edges: Edges, target: Target) -> Leading:
     path leads there), and home (whether the account itself is in the resource).
     """
     targets = find_targets(edges, target)
-    steps = edges.leading(targets) | {each: [] for each in targets}
+    steps = edges.leading(targets)
     _put_leading(edges, targets, steps)
     edges.db.execute("DROP TABLE IF EXISTS temp.reached")
     edges.db.execute(
@@ -102,10 +102,10 @@ def verdicts_of(edges: Edges, numbers: Iterable[int]) -> dict[int, int]:
     """Return the verdicts of principals, by number."""
     verdict = edges.judged("verdict")
     rows = edges.db.execute(
-        f"SELECT d.number, {verdict} FROM ({edges.put('judging', numbers)}) d LEFT JOIN {edges.tables.names} n"
+        f"SELECT n.number, {verdict} FROM ({edges.put('judging', numbers)}) d CROSS JOIN {edges.tables.names} n"
         " ON n.number = d.number"
     )
-    return {number: NOT_JUDGED if found is None else found for number, found in rows}
+    return dict(rows)
 
 
 def _put_leading(edges: Edges, targets: Iterable[int], steps: Mapping[int, list[tuple[int, bool]]]) -> None:
