@@ -152,7 +152,7 @@ class What(StrEnum):
 
 
 def list_records(
-    what: Annotated[What, typer.Argument(help="What to list.")],
+    what: Annotated[What, typer.Argument(metavar="WHAT", help=f"What to list: {', '.join(What)}.")],
     config: ConfigFile = None,
     connector: ConnectorName = None,
     fresh: Fresh = False,
@@ -266,3 +266,21 @@ def demo(json: AsJson = False, debug: Debug = False) -> Exit:
     from .demo import demo
 
     return demo(as_json=json, debug=debug)
+
+
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "setup": ("setup --config ploy.toml", "setup --print policy"),
+    "check": ("check --config ploy.toml",),
+    "sync": ("sync --config ploy.toml", "sync --preview"),
+    "run": ("run --config ploy.toml --health-port 0",),
+    "list": ("list accounts", "list entitlements --privileged --json"),
+    "access": ("access jonas.vik", "access jonas.vik@halden-freight.example --fresh"),
+    "grant": ('grant aisha.bello Engineering --reason "Helps out for a week" --preview',),
+    "revoke": ('revoke jonas.vik "Production On-Call" --preview',),
+    "history": ("history --limit 5",),
+    "manifest": ("manifest --connector aws",),
+    "connectors": ("connectors --json",),
+    "sandbox": ("sandbox --dir ./try-it",),
+    "demo": ("demo",),
+}
+"""By command, what its help shows after ``ploy-connector``; a test parses each."""

@@ -8,13 +8,15 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from ploy_connector_aws.graph.values import ScopeState
 from ploy_connector_aws.platform.wire import CommitAnswer
@@ -89,24 +91,28 @@ def text(value: object) -> str:
     return escape(without_commands(str(value)))
 
 
+class _Count(ProgressColumn):
+    """How many scopes have been read of those that are known, and the time left once it can be estimated."""
+
+    def render(self, task: Task) -> Text:
+        """Render nothing before the first scope is known."""
+        if not task.total:
+            return Text("")
+        left = task.time_remaining
+        estimate = f", about {timedelta(seconds=round(left))} left" if left and not task.finished else ""
+        return Text(f"{task.completed:.0f} of {task.total:.0f} scopes{estimate}")
+
+
 @contextmanager
-def shown_progress(*, quiet: bool) -> Iterator[OnProgress]:
-    """Show the progress of reading, with an estimate, while the block runs, if standard error is a terminal."""
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TextColumn("scopes, about"),
-        TimeRemainingColumn(compact=True),
-        TextColumn("left"),
-    )
+def shown_progress(title: str = "Reading", *, quiet: bool) -> Iterator[OnProgress]:
+    """Show a spinner, and the progress of reading, while the block runs, if standard error is a terminal."""
     errors = Console(stderr=True)
-    with Progress(*columns, console=errors, transient=True, disable=quiet or not errors.is_terminal) as bar:
-        task = bar.add_task("Reading", total=None)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), _Count())
+    with Progress(*columns, console=errors, transient=True, disable=quiet or not errors.is_terminal) as shown:
+        task = shown.add_task(title, total=None)
 
         def show(progress: ReadProgress) -> None:
-            bar.update(task, total=progress.announced, completed=progress.finished)
+            shown.update(task, total=progress.announced, completed=progress.finished)
 
         yield show
 

@@ -84,12 +84,11 @@ def open_snapshot_view(settings: OperatorSettings, *, fresh: bool, quiet: bool) 
             if store.baseline is not None:
                 yield SnapshotView(store, store.baseline, is_fresh=False, changes=read_verified(settings.tasks_path))
                 return
-    opened = open_connector(settings)
     with tempfile.TemporaryDirectory(prefix="ploy-connector-") as folder, Store(Path(folder) / "now.sqlite") as store:
         run = store.begin(uuid.uuid4().hex, datetime.now(UTC))
         with shown_progress(quiet=quiet) as on_progress:
-            read(opened.connector, store, run, on_progress=on_progress)
-        compare(store, run)
+            read(open_connector(settings).connector, store, run, on_progress=on_progress)
+            compare(store, run)
         yield SnapshotView(store, run, is_fresh=True)
 
 
