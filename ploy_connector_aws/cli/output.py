@@ -53,7 +53,12 @@ def to_json_text(value: Any) -> str:
     JSON allows some control characters unescaped: those of C1, those that change the direction of a text, and those
     that end a line. They occur within strings only, where an escape means the same.
     """
-    return _NOT_ASCII.sub(_escape, json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    return escape_unprintable(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def escape_unprintable(text: str) -> str:
+    """Write the unprintable characters of a text as JSON does, but for the ends of lines."""
+    return text if text.isascii() and text.isprintable() else _NOT_ASCII.sub(_escape, text)
 
 
 def _escape(match: re.Match[str]) -> str:
