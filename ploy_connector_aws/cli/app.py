@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from itertools import pairwise
 from typing import Annotated, Any
 
 import typer
@@ -103,6 +104,7 @@ for command in (
     commands.sync,
     commands.run,
     commands.list_records,
+    commands.who,
     commands.access,
     commands.grant,
     commands.revoke,
@@ -154,7 +156,12 @@ def _report(error: BaseException) -> Exit:
         discard_output()
     arguments = sys.argv[1:]
     config = find_config_file(arguments)
-    return report(error, as_json="--json" in arguments, debug="--debug" in arguments, config=config)
+    return report(error, as_json=_is_json(arguments), debug="--debug" in arguments, config=config)
+
+
+def _is_json(arguments: list[str]) -> bool:
+    """Whether the command prints one JSON document, also for an error."""
+    return "--json" in arguments or "--format=json" in arguments or ("--format", "json") in pairwise(arguments)
 
 
 def _raise_broken_pipe(self: Console) -> None:  # noqa: ARG001

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -73,12 +74,9 @@ class Rows(Generic[Row]):
         cells = (tuple(column.value(row) or "" for column in self.columns) for row in self.rows)
         titles = tuple(column.title for column in self.columns)
         if chosen is Format.CSV:
-            writer = csv.writer(_Written(), lineterminator="\n")
             is_terminal = stream().isatty()
-            yield writer.writerow(titles)
-            for row in cells:
-                line: str = writer.writerow([f"'{each}" if each.startswith(_FORMULA) else each for each in row])
-                yield escape_unprintable(line) if is_terminal else line
+            for row in itertools.chain([titles], (tuple(map(_disarm, row)) for row in cells)):
+                yield escape_unprintable(_to_csv(row)) if is_terminal else _to_csv(row)
             return
         if chosen is Format.TSV:
             yield "\t".join(titles) + "\n"
@@ -140,13 +138,22 @@ def _narrowest(out: Console, shown: Table) -> int:
     return Measurement.get(out, out.options.update(max_width=_UNLIMITED), shown).minimum
 
 
+def _disarm(cell: str) -> str:
+    """Put an apostrophe before a formula, which a spreadsheet would calculate."""
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+
+
+class _Line:
+    """A file for ``csv.writer``, which returns what ``write`` returns."""
+
+    def write(self, line: str) -> str:
+        return line.removesuffix("\r\n") + "\n"
+
+
+# The writer quotes a cell with a character of the line end, so both characters belong to it.
+_to_csv: Callable[[Iterable[str]], str] = csv.writer(_Line(), lineterminator="\r\n").writerow
+
+
 def _escape_cell(cell: str) -> str:
     """Write unprintable characters, such as tabs and line ends, as JSON does."""
     return escape_unprintable(cell.replace("\n", "\\n"))
-
-
-class _Written:
-    """A file for ``csv.writer`` that returns each line to the caller."""
-
-    def write(self, line: str) -> str:
-        return line

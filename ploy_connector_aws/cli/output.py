@@ -27,6 +27,7 @@ from ploy_connector_aws.runtime.sync.ingest import OnProgress
 from ploy_connector_aws.runtime.sync.ingest import Progress as ReadProgress
 from ploy_connector_aws.spec.records import RecordType
 
+from .commands import Format
 from .stdout import stream, write
 
 MAXIMUM_REASONS = 10
@@ -68,6 +69,11 @@ def _escape(match: re.Match[str]) -> str:
 def console() -> Console:
     """A console on the standard output of the command."""
     return Console(file=stream(), soft_wrap=False, highlight=False)
+
+
+def notes_console(out: Console, chosen: Format) -> Console:
+    """A console for what is no row: the output itself where people read it, otherwise standard error."""
+    return out if chosen is Format.TABLE and out.is_terminal else Console(stderr=True, highlight=False)
 
 
 def table(*columns: str, title: str | None = None) -> Table:
