@@ -256,7 +256,7 @@ def who(
     return who(target, config, connector, fresh=fresh, ids=ids, chosen=choose_format(format, json), debug=debug)
 
 
-def choose_format(chosen: Format | None, as_json: bool) -> Format:  # noqa: FBT001 - the value of an option
+def choose_format(chosen: Format | None, as_json: bool) -> Format:
     """Combine --format and --json, which means --format json."""
     if as_json and chosen not in (None, Format.JSON):
         raise typer.BadParameter(f"cannot be used with --format {chosen}", param_hint="--json")
