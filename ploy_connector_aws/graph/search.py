@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -272,13 +272,24 @@ class _Query:
             numbers = {number for row in part for number in row[:2]}
             named = edges.named(numbers)
             privileges = edges.privileges({row[1] for row in part})
-            for principal, entitlement, is_unproven in part:
+            ids = [grant_id(named[row[0]].type, named[row[0]].id, named[row[1]].id) for row in part]
+            contents = self._grant_contents(ids)
+            for id_, (principal, entitlement, is_unproven) in zip(ids, part, strict=True):
                 holder, held = named[principal], named[entitlement]
-                id_ = grant_id(holder.type, holder.id, held.id)
-                content = {
+                content = contents.get(id_) or {
                     "id": id_,
                     "principal_kind": holder.type,
                     "principal_id": holder.id,
                     "entitlement_id": held.id,
                 }
                 yield FoundRecord(id_, content, bool(is_unproven), None, privileges[entitlement], holder, held)
+
+    def _grant_contents(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Read the contents of grants; one that a later change added has none."""
+        tables = self._edges.tables
+        rows = self._edges.db.execute(
+            f"SELECT r.id, b.body FROM {tables.records} r JOIN {tables.bodies} b ON b.rowid = r.body"
+            f" WHERE r.type = 'grant' AND r.id IN ({', '.join('?' * len(ids))})",
+            ids,
+        )
+        return {id_: json.loads(body) for id_, body in rows}
