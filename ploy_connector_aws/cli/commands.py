@@ -81,7 +81,8 @@ def setup(
     without_ploy: Annotated[
         bool,
         typer.Option(
-            "--without-ploy", help="Generate the external ID here; the file then works for list, access and check only."
+            "--without-ploy",
+            help="Generate the external ID here; the file then works for list, who, access and check only.",
         ),
     ] = False,
     json: AsJson = False,
