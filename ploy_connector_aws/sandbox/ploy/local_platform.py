@@ -160,9 +160,10 @@ class LocalPlatform:
         answer = self.syncs(integration_id).commit(sync_id, request)
         return self._clear_full_request(integration_id, sync_id, answer)
 
-    def approve(self, integration_id: str, sync_id: str) -> wire.CommitAnswer:
-        """Make a held sync visible."""
-        return self._clear_full_request(integration_id, sync_id, self.syncs(integration_id).approve(sync_id))
+    def approve(self, integration_id: str, sync_id: str, *, name: str, reason: str) -> wire.CommitAnswer:
+        """Make a held sync visible; the person who decides typed a name and a reason."""
+        answer = self.syncs(integration_id).approve(sync_id, name=name, reason=reason)
+        return self._clear_full_request(integration_id, sync_id, answer)
 
     def lease_tasks(self, integration_id: str, request: wire.LeaseRequest) -> wire.LeaseAnswer:
         """Lease the tasks that may start now, without waiting for any.
