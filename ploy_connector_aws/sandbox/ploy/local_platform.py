@@ -121,13 +121,17 @@ class LocalPlatform:
     def _path(self, integration_id: str) -> Path:
         return self._state_dir / "integrations" / f"{integration_id}.sqlite"
 
-    def remove_draft(self, integration_id: str) -> None:
-        """Delete an integration that was never used, with its files. Open views of it stay readable.
+    def remove(self, integration_id: str, *, only_draft: bool) -> None:
+        """Delete an integration with its files. Open views of it stay readable.
+
+        Args:
+            integration_id: The integration.
+            only_draft: Whether to delete it only if it was never used.
 
         Raises:
-            ForbiddenError: It was used, or the id is unknown.
+            ForbiddenError: It was used, and only a draft was to be deleted; or the id is unknown.
         """
-        self.registry.remove_draft(integration_id)  # from here on its id is unknown
+        self.registry.remove(integration_id, only_draft=only_draft)  # from here on its id is unknown
         self.reports.forget(integration_id)
         with self._lock:
             opened = self._opened.pop(integration_id, None)
