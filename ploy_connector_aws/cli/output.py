@@ -37,6 +37,7 @@ _PLURALS: dict[RecordType, str] = {
     "entitlement": "entitlements",
     "grant": "grants",
     "resource": "resources",
+    "finding": "findings",
 }
 
 

@@ -25,7 +25,7 @@ from .hooks import ConnectorHooks, hookimpl
 from .labels import Label, Labels
 from .manifest import SPEC_VERSION, Manifest
 from .pages import Failure, Page
-from .records import Account, Email, Entitlement, ExternalId, Grant, Record, RecordKey, Resource
+from .records import Account, Email, Entitlement, ExternalId, Finding, Grant, Record, RecordKey, Resource
 from .reports import Check, ConnectionReport, Progress, ignore_progress
 from .templates import TemplateError, render
 from .wizard import (
@@ -60,6 +60,7 @@ __all__ = [
     "ExternalId",
     "Failure",
     "Feature",
+    "Finding",
     "Grant",
     "HookFailedError",
     "HostParameter",
