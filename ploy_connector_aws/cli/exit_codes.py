@@ -23,7 +23,7 @@ class Exit(IntEnum):
     CONFIGURATION = 3, "A setting is wrong or missing."
     AUTHENTICATION = 4, "The role could not be assumed, or Ploy rejected the token."
     PERMISSION = 5, "A permission is missing, or a check failed."
-    TRY_AGAIN = 6, "AWS, Ploy or the network did not answer, or another process is running; try again later."
+    TRY_AGAIN = 6, "The source, Ploy or the network did not answer, or another process is running; try again later."
     REFUSED = 7, "Ploy or the connector rejected the request; a person must act."
     STATE = 8, "The snapshot file or the task file cannot be used, or the output cannot be written."
     UNPROVEN = 10, "The sync was committed, but not everything is proven; unproven records were kept."

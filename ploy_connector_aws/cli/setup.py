@@ -285,6 +285,8 @@ def _to_toml(value: Any) -> str:
         return str(value)
     if isinstance(value, str):
         return f'"{escape(value, "toml")}"'
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{_to_toml(name)} = {_to_toml(each)}' for name, each in value.items())}}}"
     return f"[{', '.join(_to_toml(each) for each in value)}]"
 
 
