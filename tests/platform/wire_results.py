@@ -43,6 +43,7 @@ _HELD = wire.CommitAnswer(
     generation=None,
     unproven_scopes=1,
     hold_reasons=("20 of 20 accounts would be removed",),
+    review_path=f"/integrations/{INTEGRATION}/syncs/{SYNC}",
 )
 
 
@@ -173,6 +174,8 @@ RETURNED: dict[str, object] = {
     "complete_task_sync_previewed": _DONE,
     "complete_task_sync_waiting": _DONE,
     "fail_task": wire.TaskStatus(id=TASK, state="manual"),
+    "report_change": wire.ChangeRecorded(id="order-1"),
+    "report_change_unknown": wire.ChangeRecorded(id="order-2"),
 }
 """What the client makes of each response that is no error to it."""
 
@@ -280,6 +283,10 @@ RAISED: dict[str, PlatformError] = {
     "extend_lease.task_unknown": _refused(
         *(TaskGoneError, f"POST {_OF}/tasks/{TASK}/extend", 404, "task_unknown"),
         "This integration never had such a task.",
+    ),
+    "report_change.change_conflict": _refused(
+        *(PlatformRejectedError, f"POST {_OF}/changes", 409, "change_conflict"),
+        "Another report of this change arrived already.",
     ),
     "complete_task.task_conflict": _refused(
         *(TaskGoneError, f"POST {_OF}/tasks/{TASK}/complete", 409, "task_conflict"),
