@@ -60,10 +60,13 @@ def _set_up(settings: dict[str, Any], revision: int) -> wire.SetUpStatus:
     )
 
 
-def _status(state: str, *batches: wire.StagedBatch, answer: wire.CommitAnswer | None = None) -> wire.SyncStatus:
-    return wire.SyncStatus.model_validate(
-        {"id": SYNC, "run_id": "run-1", "state": state, "batches": batches, "answer": answer}
-    )
+_DECISION = wire.Decision(
+    name="Ada Byron", reason="The department was closed.", decided_at=datetime(2026, 1, 1, 12, tzinfo=UTC)
+)
+
+
+def _status(state: str, *batches: wire.StagedBatch, **more: object) -> wire.SyncStatus:
+    return wire.SyncStatus.model_validate({"id": SYNC, "run_id": "run-1", "state": state, "batches": batches, **more})
 
 
 def _task(number: str, lease: str, kind: wire.TaskKind, **more: Any) -> wire.Task:
@@ -146,7 +149,7 @@ RETURNED: dict[str, object] = {
     "sync_status": _status("committed", _BATCH, answer=_COMMITTED),
     "sync_status.open": _status("open"),
     "sync_status.held": _status("held", _BATCH, answer=_HELD),
-    "sync_status.rejected": _status("rejected", _BATCH, answer=_HELD),
+    "sync_status.rejected": _status("rejected", _BATCH, answer=_HELD, decision=_DECISION),
     "sync_status.replaced": _status("replaced"),
     "sync_status.sync_unknown": None,
     "commit": _COMMITTED,

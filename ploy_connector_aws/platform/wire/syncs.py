@@ -75,6 +75,14 @@ class CommitAnswer(ResponseModel):
     )
 
 
+class Decision(ResponseModel):
+    """A person's decision on a held sync: the state of the sync tells whether it was approved or rejected."""
+
+    name: str = Field(description="As the person typed it; the platform may not have authenticated it.")
+    reason: str
+    decided_at: Moment
+
+
 class OpenSync(RequestModel):
     """Begin to upload one run.
 
@@ -144,3 +152,4 @@ class SyncStatus(ResponseModel):
     state: Literal["open", "held", "committed", "rejected", "replaced", "aborted"]
     batches: tuple[StagedBatch, ...]
     answer: CommitAnswer | None = Field(default=None, description="The commit's answer, once there is one.")
+    decision: Decision | None = Field(default=None, description="If it was held: who decided, and why.")

@@ -9,7 +9,7 @@ import pytest
 from ploy_connector_aws.platform import wire
 
 from .browser import Visitor, at
-from .conftest import USERS, Customer, Line, account, accounts
+from .conftest import DECIDER, USERS, Customer, Line, account, accounts
 from .worker import Worker, grant_of
 
 
@@ -69,7 +69,7 @@ def test_held_sync_counts_its_changes_by_type_and_names_them_on_pages(visitor: V
 def test_approved_changes_are_named_and_rejected_ones_are_not_stored(
     visitor: Visitor, acme: Customer, held: str
 ) -> None:
-    visitor.fill(f"{held}/approve")
+    visitor.fill(f"{held}/approve", **DECIDER)
     shown = visitor.get(held).text
     assert headings(shown)[:5] == [each.capitalize() for each in [*HEADINGS, "changed: 1 account"]]
     assert "u001 → g1" in shown  # both are gone
@@ -79,7 +79,7 @@ def test_approved_changes_are_named_and_rejected_ones_are_not_stored(
     acme.sync(USERS, hold="asked")
     sync = acme.ploy.view(acme.id).held()
     assert sync is not None
-    visitor.fill(at(acme, f"/syncs/{sync.id}/reject"))
+    visitor.fill(at(acme, f"/syncs/{sync.id}/reject"), **DECIDER)
     acme.sync(USERS, hold="asked again")  # the changes of another sync are not those of this one
     rejected = visitor.get(at(acme, f"/syncs/{sync.id}/changes?kind=removed&only=account")).text
     assert (names(rejected), "are not stored" in rejected) == ([], True)

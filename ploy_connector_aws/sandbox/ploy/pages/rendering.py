@@ -65,9 +65,9 @@ def render_page(visit: Visit | None, template: str, *, status: int = 200, **valu
             "flash": visit.take_flash(),
         }
     if isinstance(visit, IntegrationVisit):
-        generations, connector = visit.view.generations(), visit.row.integration.connector
+        generations = visit.view.generations()
         values["newest"] = generations[-1] if generations else None
-        values["connector_title"] = manifest.title if (manifest := visit.manifest(connector)) else connector
+        values["connector_title"] = connector_title(visit)
     return render_part(visit, template, status=status, **values)
 
 
@@ -78,6 +78,12 @@ def render_part(visit: Visit | None, template: str, *, status: int = 200, **valu
     if isinstance(visit, IntegrationVisit):
         values |= {"integration": visit.row, "id": visit.id, "at": visit.path}
     return HTMLResponse(_ENVIRONMENT.get_template(template).render(values), status_code=status)
+
+
+def connector_title(visit: IntegrationVisit) -> str:
+    """Return the title of an integration's connector, which is the name of the integration on the pages."""
+    connector = visit.row.integration.connector
+    return manifest.title if (manifest := visit.manifest(connector)) else connector
 
 
 def url_of(path: str, **query: object) -> str:
@@ -142,6 +148,11 @@ def amounts_label(amounts: dict[str, int]) -> str:
     return ", ".join(parts) or "none"
 
 
+def counted(amount: int, noun: str) -> str:
+    """Return an amount with its noun, of which the plural ends in s."""
+    return f"{amount:,} {noun}{'' if amount == 1 else 's'}"
+
+
 def is_web_address(url: str) -> bool:
     """Whether an address may become a link: an HTTPS page, and no script."""
     parts = urlsplit(url)
@@ -170,7 +181,9 @@ _ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_ENVIRONMENT.filters.update(moment=_moment, spaced=_spaced, amounts_label=amounts_label, fix_parts=fix_parts)
+_ENVIRONMENT.filters.update(
+    moment=_moment, spaced=_spaced, amounts_label=amounts_label, fix_parts=fix_parts, counted=counted
+)
 _ENVIRONMENT.globals.update(
     url=url_of,
     state_of=state_of,
