@@ -22,7 +22,13 @@ from .session import BASE, IntegrationVisit, Visit
 OUTCOMES = {"passed": "Passed", "failed": "Failed", "warning": "Warning", "skipped": "Skipped"}
 TONES = {"passed": "good", "failed": "bad", "warning": "warn", "skipped": "dim"}
 KINDS = {"grant": "Grant", "revoke": "Revoke", "check": "Connection test", "sync": "Sync"}
-RECORD_TYPES = {"account": "accounts", "entitlement": "entitlements", "grant": "grants", "resource": "resources"}
+RECORD_TYPES = {
+    "account": "accounts",
+    "entitlement": "entitlements",
+    "grant": "grants",
+    "resource": "resources",
+    "finding": "findings",
+}
 TASK_STATES = {
     "queued": ("Waiting for the service", "dim"),
     "leased": ("In progress", "warn"),
