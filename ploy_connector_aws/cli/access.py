@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,7 +27,7 @@ from .exit_codes import Exit
 from .formats import Column, Rows
 from .listing import PRIVILEGE_STYLES, STATUS_STYLES, describe_kinds, named_json, privilege_json
 from .output import console, notes_console, print_json, print_unproven, text
-from .snapshot_view import MOST_NAMES, SnapshotView, display_name, find_named, open_snapshot_view
+from .snapshot_view import MOST_NAMES, display_name, find_named, open_snapshot_view
 
 _DEEPEST = 12
 """The number of levels that fit on a terminal."""
@@ -260,7 +260,7 @@ def _headline(labels: Labels, named: Named, found: ReachListing) -> str:
     details = [f"{found.privileged} privileged there"] if found.privileged else []
     details += [f"{found.statuses['disabled']} disabled"] if found.statuses.get("disabled") else []
     details += [f"{found.not_judged} not judged"] if found.not_judged else []
-    verb = "reaches" if found.total < 2 else "reach"  # noqa: PLR2004 - the plural
+    verb = "reaches" if found.total < 2 else "reach"
     end = f": {', '.join(details)}." if details else "."
     return f"[bold]{counted}[/]{kinds} {verb} the {text(kind)} [bold]{text(named.name)}[/]{end}"
 

@@ -318,9 +318,7 @@ def named_json(named: Named) -> dict[str, Any]:
     }
 
 
-def _to_json(
-    view: SnapshotView, type_: RecordType, record: FoundRecord, kept_by: Mapping[str, str]
-) -> dict[str, Any]:
+def _to_json(view: SnapshotView, type_: RecordType, record: FoundRecord, kept_by: Mapping[str, str]) -> dict[str, Any]:
     content = record.content
     if type_ == "grant" and (stored := view.current.record(RecordKey(type=type_, id=record.id))):
         content = stored.content

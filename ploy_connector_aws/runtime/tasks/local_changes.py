@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from ploy_connector_aws.platform import wire
+from ploy_connector_aws.platform.client import PlatformClient
+from ploy_connector_aws.platform.errors import PlatformError, PlatformRejectedError
 from ploy_connector_aws.runtime.snapshot.lock import ChangeLock
 from ploy_connector_aws.spec import AccessChange, Failure
 
@@ -124,6 +126,30 @@ class LocalChanges:
             )
             for report, is_ended, reported_at in rows
         ]
+
+
+def report_changes(
+    changes: LocalChanges, platform: PlatformClient, integration_id: str, now: Callable[[], datetime]
+) -> dict[str, PlatformError]:
+    """Report every change that Ploy has not acknowledged, until Ploy does not answer.
+
+    Returns:
+        Why changes stay unreported, by id; the other ones have been reported.
+    """
+    errors: dict[str, PlatformError] = {}
+    outage: PlatformError | None = None
+    for report in changes.unreported():
+        if outage is None:
+            try:
+                platform.report_change(integration_id, report)
+            except PlatformError as error:
+                errors[report.id] = error
+                outage = None if isinstance(error, PlatformRejectedError) else error
+            else:
+                changes.note_reported(report.id, now())
+        else:
+            errors[report.id] = outage
+    return errors
 
 
 def _with_result(report: wire.ChangeReport, result: AccessChange | Failure) -> wire.ChangeReport:
