@@ -75,13 +75,13 @@ class Rows(Generic[Row]):
         titles = tuple(column.title for column in self.columns)
         if chosen is Format.CSV:
             is_terminal = stream().isatty()
-            for row in itertools.chain([titles], (tuple(map(_disarm, row)) for row in cells)):
-                yield escape_unprintable(_to_csv(row)) if is_terminal else _to_csv(row)
+            for line in map(_to_csv, itertools.chain([titles], (map(_disarm, each) for each in cells))):
+                yield escape_unprintable(line) if is_terminal else line
             return
         if chosen is Format.TSV:
             yield "\t".join(titles) + "\n"
-        for row in cells:
-            yield "\t".join(each if each.isprintable() else _escape_cell(each) for each in row) + "\n"
+        for line_cells in cells:
+            yield "\t".join(each if each.isprintable() else _escape_cell(each) for each in line_cells) + "\n"
 
     def _write_for_people(self, out: Console) -> int:
         """Write a table without the columns that are empty throughout or, where it does not fit, a block a record."""

@@ -35,6 +35,8 @@ from .output import shown_progress
 
 MOST_NAMES = 10
 """A message lists at most this many names."""
+_ACCOUNT: tuple[RecordType, ...] = ("account",)
+_ENTITLEMENT: tuple[RecordType, ...] = ("entitlement",)
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def open_snapshot_view(settings: OperatorSettings, *, fresh: bool, quiet: bool) 
 
 
 def read_labels(settings: OperatorSettings) -> Labels:
-    """Return the labels of the connector; the generic ones where it is not installed, which showing a snapshot does not need."""
+    """Return the labels of the connector. Without the connector, a snapshot is shown with the generic ones."""
     try:
         return Labels(find_connector(settings.integration.connector).manifest.labels)
     except PloyError:
@@ -142,9 +144,8 @@ def find_account(view: Overlay | None, name: str) -> str:
     """
     if view is None:
         return name
-    graph = view.graph()
-    found = graph.resolve(name, ("account",))
-    return name if not found.matches and _is_partial(view) else _only(found, name, ("account",)).id
+    found = view.graph().resolve(name, _ACCOUNT)
+    return name if not found.matches and _is_partial(view) else _only(found, name, _ACCOUNT).id
 
 
 def find_entitlement(view: Overlay | None, name: str, account_id: str) -> str:
@@ -161,14 +162,14 @@ def find_entitlement(view: Overlay | None, name: str, account_id: str) -> str:
     if view is None:
         return name
     graph = view.graph()
-    found = graph.resolve(name, ("entitlement",))
+    found = graph.resolve(name, _ENTITLEMENT)
     if not found.matches and _is_partial(view):
         return name
     account = graph.record("account", account_id)
     content = account.content if account else {}
     who = str(content.get("username") or name_in(content, account_id))
     held = join_names(_held_names(graph, account_id), MOST_NAMES) or "nothing"
-    return _only(found, name, ("entitlement",), more=f" {who} holds: {held}.").id
+    return _only(found, name, _ENTITLEMENT, more=f" {who} holds: {held}.").id
 
 
 def find_named(graph: GraphView, name: str, types: tuple[RecordType, ...]) -> Named:

@@ -71,8 +71,8 @@ class Privilege(NamedTuple):
         """Describe it as after a name: 'privileged', 'through NAME in PLACE', 'no', 'not judged'."""
         if self.through is None:
             return "privileged" if self.verdict == "direct" else self.verdict.replace("_", " ")
-        place = f" in {self.through.place.name}" if self.through.place else ""
-        return f"through {self.through.name}{place}"
+        name, place = self.through.name, self.through.place
+        return f"through {name}" if place is None or place.name in name else f"through {name} in {place.name}"
 
 
 class Judged(NamedTuple):

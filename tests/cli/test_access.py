@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ploy_connector_aws.cli.listing import access_to_json, to_tree
+from ploy_connector_aws.cli.access import access_to_json, to_tree
 from ploy_connector_aws.graph.chains import MOST_CHAINS
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.spec import Grant, Page
+from ploy_connector_aws.spec.labels import Labels
 from tests.runtime.records import account, commit, group, membership
 
 
@@ -56,7 +57,7 @@ def test_all_reachable_entitlements_are_shown_with_bounded_paths(
         (ann,) = view.records("account")
         paths = view.path_finder().paths_of("ann")
         as_json, out = access_to_json(view, ann, paths), io.StringIO()
-        Console(file=out, width=100).print(to_tree(view, ann, paths))
+        Console(file=out, width=100).print(to_tree(view, ann, paths, Labels()))
 
     counts = Counter(path["entitlements"][-1]["id"] for path in as_json["paths"])
     assert counts.keys() == {f"r{at}" for at in range(reached)}
