@@ -27,7 +27,7 @@ from .exit_codes import Exit
 from .formats import Column, Rows
 from .listing import PRIVILEGE_STYLES, STATUS_STYLES, count_by_kind, named_json, privilege_json
 from .output import console, notes_console, print_json, print_unproven, text
-from .snapshot_view import MOST_NAMES, display_name, find_named, open_snapshot_view
+from .snapshot_view import MOST_NAMES, SnapshotView, display_name, find_named, open_snapshot_view
 
 _DEEPEST = 12
 """The number of levels that fit on a terminal."""
@@ -216,35 +216,43 @@ def who(
     """Print everybody who reaches a target, and by which paths."""
     settings = read_operator_settings(config, connector, debug=debug)
     with open_snapshot_view(settings, fresh=fresh, quiet=chosen is Format.JSON) as view:
-        named = find_named(view.graph, target, ("resource", "entitlement"))
-        reached, first = _find_reach(view.graph, named)
-        rows = _reachers(view.graph, _target(reached), first)
-        if chosen is Format.JSON:
-            print_json(
-                {
-                    "as_of": view.run.reading_started_at.isoformat(),
-                    "complete": view.is_complete,
-                    "target": named_json(named),
-                    "reached": named_json(reached),
-                    "total": first.total,
-                    "privileged": first.privileged,
-                    "not_judged": first.not_judged,
-                    "accounts": [_reacher_json(each) for each in rows],
-                }
-            )
-            return view.exit_code
-        out = console()
-        notes = notes_console(out, chosen)
-        for line in _headlines(view.labels, named, reached, first):
-            notes.print(line, soft_wrap=True)
-        if notes is out:
-            for each in rows:
-                _print_reacher(out, view.labels, each, with_ids=ids)
-        else:
-            Rows(tuple(_reacher_columns(view.labels, with_ids=ids)), rows, _reacher_json).write(out, chosen)
-        notes.print(view.age, soft_wrap=True)
-        print_unproven(notes, view.run.scopes())
+        return show_who(console(), view, target, chosen, with_ids=ids)
+
+
+def show_who(out: Console, view: SnapshotView, target: str, chosen: Format, *, with_ids: bool) -> Exit:
+    """Print who reaches a target in a snapshot.
+
+    Raises:
+        UnknownNameError: Nothing has this name, or several records have it.
+    """
+    named = find_named(view.graph, target, ("resource", "entitlement"))
+    reached, first = _find_reach(view.graph, named)
+    rows = _reachers(view.graph, _target(reached), first)
+    if chosen is Format.JSON:
+        print_json(
+            {
+                "as_of": view.run.reading_started_at.isoformat(),
+                "complete": view.is_complete,
+                "target": named_json(named),
+                "reached": named_json(reached),
+                "total": first.total,
+                "privileged": first.privileged,
+                "not_judged": first.not_judged,
+                "accounts": [_reacher_json(each) for each in rows],
+            }
+        )
         return view.exit_code
+    notes = notes_console(out, chosen)
+    for line in _headlines(view.labels, named, reached, first):
+        notes.print(line, soft_wrap=True)
+    if notes is out:
+        for each in rows:
+            _print_reacher(out, view.labels, each, with_ids=with_ids)
+    else:
+        Rows(tuple(_reacher_columns(view.labels, with_ids=with_ids)), rows, _reacher_json).write(out, chosen)
+    notes.print(view.age, soft_wrap=True)
+    print_unproven(notes, view.run.scopes())
+    return view.exit_code
 
 
 def _find_reach(graph: GraphView, named: Named) -> tuple[Named, ReachListing]:

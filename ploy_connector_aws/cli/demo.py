@@ -297,9 +297,9 @@ class Demonstration:
             ]
             changes = self._run_tasks(tasks)
             place = read_labels(self._settings).place_kind
-            for kind, task, change in zip(kinds, tasks, changes, strict=True):
+            for kind, change in zip(kinds, changes, strict=True):
                 effects = find_effects(view.graph(), kind, helper.id, team.id, change, place_kind=place)
-                print_effects(self._out, effects, reason=task.reason)
+                print_effects(self._out, effects)
             self._record(tasks=[change.model_dump(mode="json") for change in changes])
 
     def _run_tasks(self, tasks: list[OrderedTask]) -> list[AccessChange]:

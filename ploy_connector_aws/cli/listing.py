@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import typer
+from rich.console import Console
 
 from ploy_connector_aws.graph.privilege import Named, Privilege
 from ploy_connector_aws.graph.search import SORTED, FoundRecord, Search
@@ -58,46 +59,57 @@ def list_records(
     debug: bool,
 ) -> Exit:
     """Print the records of one type."""
-    type_ = TYPES[what]
     _reject_useless(what, filters)
     settings = read_operator_settings(config, connector, debug=debug)
     with open_snapshot_view(settings, fresh=fresh, quiet=chosen is Format.JSON) as view:
-        kinds = Kinds(view.labels, type_)
-        search = _to_search(view, kinds, filters)
-        facets = view.graph.list_records(type_, search._replace(limit=0)).facets
-        out = console()
-        layout = Layout.of(
-            view,
-            type_,
-            is_full=not (chosen is Format.TABLE and out.is_terminal),
-            with_reasons=filters.privileged,
-            with_proof=bool(facets.unproven.get(True)),
-            with_ids=ids,
+        return show_records(console(), view, what, filters, chosen, with_ids=ids)
+
+
+def show_records(
+    out: Console, view: SnapshotView, what: What, filters: Filters, chosen: Format, *, with_ids: bool
+) -> Exit:
+    """Print the records of one type in a snapshot.
+
+    Raises:
+        BadParameter: There is no such kind.
+        UnknownNameError: A filter names nothing, or several records.
+    """
+    type_ = TYPES[what]
+    kinds = Kinds(view.labels, type_)
+    search = _to_search(view, kinds, filters)
+    facets = view.graph.list_records(type_, search._replace(limit=0)).facets
+    layout = Layout.of(
+        view,
+        type_,
+        is_full=not (chosen is Format.TABLE and out.is_terminal),
+        with_reasons=filters.privileged,
+        with_proof=bool(facets.unproven.get(True)),
+        with_ids=with_ids,
+    )
+    found = kinds.only(filters.kinds, view.graph.stream_records(type_, search))
+    rows = Rows(tuple(layout.columns()), found, layout.to_json)
+    not_judged = facets.verdicts.get("not_judged", 0)
+    if chosen is Format.JSON:
+        print_json(
+            {
+                "as_of": view.run.reading_started_at.isoformat(),
+                "complete": view.is_complete,
+                what.value: [rows.to_json(each) for each in rows.rows],
+                **({"not_judged": not_judged} if filters.privileged else {}),
+            }
         )
-        found = kinds.only(filters.kinds, view.graph.stream_records(type_, search))
-        rows = Rows(tuple(layout.columns()), found, layout.to_json)
-        not_judged = facets.verdicts.get("not_judged", 0)
-        if chosen is Format.JSON:
-            print_json(
-                {
-                    "as_of": view.run.reading_started_at.isoformat(),
-                    "complete": view.is_complete,
-                    what.value: [rows.to_json(each) for each in rows.rows],
-                    **({"not_judged": not_judged} if filters.privileged else {}),
-                }
-            )
-            return view.exit_code
-        count = rows.write(out, chosen)
-        notes = notes_console(out, chosen)
-        kinds_found = {kind: each for kind, each in facets.kinds.items() if not search.kinds or kind in search.kinds}
-        counted = count_by_kind(view.labels, type_, count, kinds_found)
-        if filters.privileged:
-            counted = counted.replace(" ", " privileged ", 1)
-        notes.print(f"{counted}. {view.age}", soft_wrap=True)
-        if filters.privileged and not_judged:
-            notes.print(f"[yellow]{not_judged} more could not be evaluated and may be privileged.[/]")
-        print_unproven(notes, view.run.scopes())
         return view.exit_code
+    count = rows.write(out, chosen)
+    notes = notes_console(out, chosen)
+    kinds_found = {kind: each for kind, each in facets.kinds.items() if not search.kinds or kind in search.kinds}
+    counted = count_by_kind(view.labels, type_, count, kinds_found)
+    if filters.privileged:
+        counted = counted.replace(" ", " privileged ", 1)
+    notes.print(f"{counted}. {view.age}", soft_wrap=True)
+    if filters.privileged and not_judged:
+        notes.print(f"[yellow]{not_judged} more could not be evaluated and may be privileged.[/]")
+    print_unproven(notes, view.run.scopes())
+    return view.exit_code
 
 
 def _reject_useless(what: What, filters: Filters) -> None:
