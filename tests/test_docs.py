@@ -122,5 +122,6 @@ def test_pinned_versions_cover_every_dependency_and_name_no_address() -> None:
 
 
 def test_kinds_of_path_that_cannot_be_seen_are_in_the_documents() -> None:
-    documented = (ROOT / "docs" / "commands.md").read_text().partition("## What cannot be seen")[2].partition("\n## ")[0]
+    commands = (ROOT / "docs" / "commands.md").read_text()
+    documented = commands.partition("## What cannot be seen")[2].partition("\n## ")[0]
     assert re.findall(r"^- (.*)$", documented, re.M) == list(INVISIBLE)
