@@ -39,6 +39,15 @@ class Group(NamedTuple):
     first: tuple[NamedRecord, ...]
 
 
+_CAUSES = {
+    "complete": "read completely, without them",
+    "gone": "deleted or closed at the source",
+    "excluded": "switched off in the settings",
+    "failed": "not read completely",
+    "unlisted": "no longer listed",
+}
+"""What the ending of a scope means for the grants that it listed before."""
+
 _DECIDED: dict[str, str] = {
     "committed": "This sync was already approved, and is visible.",
     "rejected": "This sync was already rejected; the visible records have not changed.",
@@ -67,6 +76,7 @@ def show_sync(visit: IntegrationVisitor, sync_id: str) -> Response:
     """Show one sync: its scope report, and what it changed or would change if approved."""
     sync, generation = _find(visit, sync_id)
     held = visit.view.held_report() if sync.state == "held" else None
+    lost, gained = visit.view.held_changes(visit.labels.place_kind) if held else (None, None)
     return render_page(
         visit,
         "sync.html",
@@ -74,6 +84,9 @@ def show_sync(visit: IntegrationVisitor, sync_id: str) -> Response:
         sync=sync,
         generation=generation,
         held=held,
+        lost=lost,
+        gained=gained,
+        causes=_CAUSES,
         report=generation.report if generation else held,
         groups=[
             Group(kind, only, amount, visit.view.list_changes(sync, generation, kind, only, limit=_NAMED_AT_ONCE))
