@@ -14,7 +14,8 @@ from ploy_connector_aws.graph.chains import MOST_CHAINS
 from ploy_connector_aws.graph.paths import Path as AccessPath
 from ploy_connector_aws.graph.paths import Paths
 from ploy_connector_aws.graph.privilege import Named, Privilege, Verdict
-from ploy_connector_aws.graph.reach import Reach, Reacher, ReachListing, ReachPath, Target
+from ploy_connector_aws.graph.reach import Reach, Reacher, ReachListing, ReachPath
+from ploy_connector_aws.graph.targets import Target
 from ploy_connector_aws.graph.values import StoredRecord
 from ploy_connector_aws.graph.view import GraphView
 from ploy_connector_aws.runtime.integration import read_operator_settings

@@ -211,11 +211,11 @@ def test_access_is_revoked_with_the_keyboard_alone(
     keyboard.press("Revoke … Engineers")
     expect(page.get_by_text("Waiting for the service")).to_be_visible()
     runtime.submit(work).result()
-    expect(page.get_by_text("Would be revoked:")).to_be_visible()
+    expect(page.get_by_text("would lose")).to_be_visible()
     keyboard.type("Reason", "left the team")
     keyboard.press("Revoke Engineers")
     runtime.submit(work).result()
-    expect(page.get_by_text("Done and verified.")).to_be_visible()
+    expect(page.get_by_text("Verified by reading it back")).to_be_visible()
 
 
 def test_held_sync_is_decided_on_with_the_keyboard_alone(
