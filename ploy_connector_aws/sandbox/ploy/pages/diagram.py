@@ -290,9 +290,9 @@ def _to_label(type_: RecordType, content: dict[str, Any], id_: str, labels: Labe
     is_privileged = bool(content.get("privileged"))
     what = labels.of(type_, {**content, "id": id_})[0] if content else type_
     notes = [
-        what,
         *(["disabled"] if content.get("status") == "disabled" else []),
         *(["privileged"] if is_privileged else []),
+        what,
     ]
     return Label(name_of(content, id_), ", ".join(notes), is_privileged)
 
