@@ -12,9 +12,10 @@ from .edges import Edge, Edges
 from .findings import find_findings
 from .names import NAMED, Resolution, resolve
 from .privilege import Named, Privilege
-from .reach import Opened, Reach, ReachListing, Target, find_opened, find_reach
+from .reach import Opened, Reach, ReachListing, find_opened, find_reach
 from .search import FoundRecord, Listing, Search, list_records, records_of, stream_records
 from .tables import Tables
+from .targets import Target
 
 _ALL = Reach()
 
