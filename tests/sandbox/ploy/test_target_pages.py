@@ -110,10 +110,10 @@ def test_revoke_in_place_is_offered_where_it_is_possible(visitor: Visitor, custo
     pages = {id_: visitor.get(at(customer, f"/entitlement?id={id_}")).text for id_ in ("all", "ops", "reader")}
     assert {id_: page.count(REVOKE) for id_, page in pages.items()} == {"all": 1, "ops": 1, "reader": 0}
     assert {id_: "/grant-to?" in page for id_, page in pages.items()} == {"all": True, "ops": True, "reader": False}
-    customer.ploy.registry.set_flags(customer.id, read_only=True)
+    customer.ploy.registry.set_flags(customer.id, paused=True)
     page = visitor.get(at(customer, "/entitlement?id=ops")).text
-    customer.ploy.registry.set_flags(customer.id, read_only=False)
-    assert (page.count(REVOKE), "/grant-to?" in page, "read-only" in page) == (0, False, True)
+    customer.ploy.registry.set_flags(customer.id, paused=False)
+    assert (page.count(REVOKE), "/grant-to?" in page, "is paused" in page) == (0, False, True)
 
 
 def test_entitlement_is_granted_from_its_own_page(visitor: Visitor, customer: Customer) -> None:
@@ -135,6 +135,7 @@ def test_entitlement_is_granted_from_its_own_page(visitor: Visitor, customer: Cu
 
 def test_change_that_was_verified_shows_at_once_on_both_pages(visitor: Visitor, customer: Customer) -> None:
     worker = Worker(customer)
+    customer.clock.pass_by(minutes=1)
     for kind, person in (("grant", "cy"), ("revoke", "bob")):
         worker.order(kind, person, "ops")  # type: ignore[arg-type]
         (task,) = worker.lease()
@@ -156,7 +157,7 @@ def test_reach_is_filtered_counted_and_downloaded(visitor: Visitor, customer: Cu
         ("Ann", True, ["Everybody > Operations > Owner", "Everybody > Reader"]),
         ("Bob", True, ["Operations > Owner"]),
         ("Cy", False, ["Reader"]),
-    ] or sorted(in_json[0]["paths"]) == ["Everybody > Operations > Owner", "Everybody > Reader"]
+    ]
     in_csv = csv.DictReader(io.StringIO(visitor.get(at(customer, path.format("csv"))).text))
     assert [(row["name"], row["status"]) for row in in_csv] == [
         *(("Ann", "active"), ("Bob", "disabled"), ("Cy", "active")),

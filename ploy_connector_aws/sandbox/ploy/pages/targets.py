@@ -143,9 +143,10 @@ def _reach_values(visit: IntegrationVisit, target: Target, found: FoundRecord, f
     """Return the variables of the part of a page that lists who reaches a target."""
     with visit.view.graph() as graph:
         assert graph is not None
-        everyone = graph.who(target, Reach(limit=0))
-        listing = graph.who(target, _to_reach(filters, _SHOWN))
-    counted = Facets(everyone.kinds, everyone.statuses, {"direct": everyone.privileged})
+        listing = everyone = graph.who(target, _to_reach(filters, _SHOWN))
+        if filters.query:
+            everyone = graph.who(target, Reach(limit=0))
+    counted = Facets(listing.kinds, listing.statuses, {"direct": listing.privileged})
     return {
         "target": target,
         "listing": listing,
