@@ -120,7 +120,7 @@ def test_download_has_all_rows_of_all_pages(visitor: Visitor, acme: Customer) ->
     assert visitor.get(at(acme, "/tasks/download/csv")).status_code == 404
 
 
-def test_list_of_places_is_a_tab_of_its_own_under_the_connectors_word(visitor: Visitor, customer: Customer) -> None:
+def test_list_of_places_is_a_tab_of_its_own_named_by_the_connector(visitor: Visitor, customer: Customer) -> None:
     page = visitor.get(at(customer, "/resources?kind=house")).text
     assert shown(page) == ["North"]
     assert re.search(r'kind=house" aria-current="page">Houses</a>', page)

@@ -10,8 +10,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ploy_connector_aws.graph.chains import MOST_CHAINS
-from ploy_connector_aws.graph.reach import Opened, Reach, ReachListing, Target
+from ploy_connector_aws.graph.reach import Opened, Reach, ReachListing
 from ploy_connector_aws.graph.search import Facets, FoundRecord, Search
+from ploy_connector_aws.graph.targets import Target
 from ploy_connector_aws.spec import Labels
 from ploy_connector_aws.spec.records import RecordType
 
