@@ -269,9 +269,10 @@ class Edges:
         stored = self._stored(numbers)
         edges = list(self.held_by(numbers))
         ends = self._stored({step.entitlement for step in edges} - stored.keys())
+        known = {**stored, **ends}
         again = judge(
             {number: each.own for number, each in stored.items()},
-            edges,
+            (step for step in edges if not known[step.entitlement].is_policy or stored[step.principal].own is None),
             {number: each.judged for number, each in ends.items()},
         )
         changed = ((number, *judged) for number, judged in again.items() if judged != stored[number].judged)
@@ -303,6 +304,11 @@ class _Stored(NamedTuple):
     own: int | None
     class_: int
     judged: Judged
+
+    @property
+    def is_policy(self) -> bool:
+        """Whether it is a policy, which decides nothing for a holder with a verdict of its own."""
+        return CLASSES[self.class_] == ("policy", "")
 
 
 def in_parts(items: Iterable[T]) -> Iterator[tuple[T, ...]]:

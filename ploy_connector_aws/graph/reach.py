@@ -57,7 +57,7 @@ class Reacher(NamedTuple):
     through: tuple[Named, ...]
     """The entitlements that it holds and that lead to the target without being it, the first few of them."""
     paths: tuple[ReachPath, ...]
-    """The shortest paths, a few of them. No path has a circle, or goes on behind the target."""
+    """The shortest paths, a few of them, privileged ones first. No path has a circle, or goes on behind the target."""
     more_paths: int
     """How many more paths there are."""
     more_paths_exact: bool
@@ -225,25 +225,26 @@ def _to_reacher(
 def _find_paths(
     held: Iterable[tuple[int, bool]], leading: Leading
 ) -> tuple[list[tuple[tuple[int, ...], bool]], int, bool]:
-    """Find the shortest paths to targets; also return how many more there are, and whether that is exact."""
+    """Find the shortest paths to targets, those to privileged ones first.
+
+    Also return how many more there are, and whether that is exact.
+    """
     found: list[tuple[tuple[int, ...], bool]] = []
-    more = steps = 0
+    steps = 0
     todo: deque[tuple[tuple[int, ...], bool]] = deque(((to,), is_unproven) for to, is_unproven in held)
     while todo and steps < _MOST_STEPS:
         path, is_unproven = todo.popleft()
         steps += 1
         if path[-1] in leading.targets:
-            if len(found) < MOST_PATHS:
-                found.append((path, is_unproven))
-            else:
-                more += 1
+            found.append((path, is_unproven))
         else:
             todo.extend(
                 ((*path, to), is_unproven or is_step_unproven)
                 for to, is_step_unproven in leading.steps[path[-1]]
                 if to not in path
             )
-    return found, more, not todo
+    found.sort(key=lambda each: each[0][-1] not in leading.privileged)  # each of both is in the order of its length
+    return found[:MOST_PATHS], max(len(found) - MOST_PATHS, 0), not todo
 
 
 def _count_resources(edges: Edges, ids: Iterable[str]) -> dict[str, int]:

@@ -27,7 +27,9 @@ class Leading(NamedTuple):
     targets: frozenset[int]
     """The entitlements at the target."""
     steps: Mapping[int, list[tuple[int, bool]]]
-    """The targets and the entitlements that lead to them, each with its steps that do."""
+    """The entitlements that lead to them, with their steps; no path goes on behind a target."""
+    privileged: frozenset[int]
+    """The targets that are privileged."""
 
 
 def below(edges: Edges, resource_id: str) -> str:
@@ -68,8 +70,8 @@ def find_reaching(edges: Edges, target: Target) -> Leading:
     path leads there), and home (whether the account itself is in the resource).
     """
     targets = find_targets(edges, target)
-    steps = edges.leading(targets)
-    _put_leading(edges, targets, steps)
+    steps = edges.leading(targets) | {each: [] for each in targets}
+    privileged = _put_leading(edges, targets, steps)
     edges.db.execute("DROP TABLE IF EXISTS temp.reached")
     edges.db.execute(
         "CREATE TEMP TABLE reached (number INTEGER PRIMARY KEY, class, privileged, not_judged, is_unproven, home)"
@@ -95,7 +97,7 @@ def find_reaching(edges: Edges, target: Target) -> Leading:
             f"SELECT n.number, n.class, {verdict} >= {THROUGH}, {verdict} = {NOT_JUDGED}, n.is_unproven, 1"
             f" FROM {edges.tables.names} n WHERE n.number IN ({inside(edges, target.id, 'account')})",
         )
-    return Leading(frozenset(targets), steps)
+    return Leading(frozenset(targets), steps, privileged)
 
 
 def verdicts_of(edges: Edges, numbers: Iterable[int]) -> dict[int, int]:
@@ -108,13 +110,15 @@ def verdicts_of(edges: Edges, numbers: Iterable[int]) -> dict[int, int]:
     return dict(rows)
 
 
-def _put_leading(edges: Edges, targets: Iterable[int], steps: Mapping[int, list[tuple[int, bool]]]) -> None:
+def _put_leading(edges: Edges, targets: Iterable[int], steps: Mapping[int, list[tuple[int, bool]]]) -> frozenset[int]:
+    """Put what leads to targets into the temporary table ``leading``; return the privileged targets."""
     before: dict[int, list[tuple[int, bool]]] = {}
     for node, behind in steps.items():
         for to, is_unproven in behind:
             before.setdefault(to, []).append((node, is_unproven))
     verdicts = verdicts_of(edges, targets)
-    privileged = _leading_to(before, (each for each, verdict in verdicts.items() if verdict >= THROUGH))
+    privileged_targets = frozenset(each for each, verdict in verdicts.items() if verdict >= THROUGH)
+    privileged = _leading_to(before, privileged_targets)
     not_judged = _leading_to(before, (each for each, verdict in verdicts.items() if verdict == NOT_JUDGED))
     proven = _leading_to(before, targets, only_proven=True)
     edges.db.execute("DROP TABLE IF EXISTS temp.leading")
@@ -123,6 +127,7 @@ def _put_leading(edges: Edges, targets: Iterable[int], steps: Mapping[int, list[
         "INSERT INTO temp.leading VALUES (?, ?, ?, ?)",
         ((each, each in privileged, each in not_judged, each not in proven) for each in steps),
     )
+    return privileged_targets
 
 
 def _leading_to(

@@ -121,13 +121,17 @@ class LocalPlatform:
     def _path(self, integration_id: str) -> Path:
         return self._state_dir / "integrations" / f"{integration_id}.sqlite"
 
-    def remove_draft(self, integration_id: str) -> None:
-        """Delete an integration that was never used, with its files. Open views of it stay readable.
+    def remove(self, integration_id: str, *, only_draft: bool) -> None:
+        """Delete an integration with its files. Open views of it stay readable.
+
+        Args:
+            integration_id: The integration.
+            only_draft: Whether to delete it only if it was never used.
 
         Raises:
-            ForbiddenError: It was used, or the id is unknown.
+            ForbiddenError: It was used, and only a draft was to be deleted; or the id is unknown.
         """
-        self.registry.remove_draft(integration_id)  # from here on its id is unknown
+        self.registry.remove(integration_id, only_draft=only_draft)  # from here on its id is unknown
         self.reports.forget(integration_id)
         with self._lock:
             opened = self._opened.pop(integration_id, None)
@@ -150,19 +154,28 @@ class LocalPlatform:
         """Open a sync, and commit it where the request asks for that."""
         self._verified(integration_id)
         opened = self.syncs(integration_id).open(request)
-        if opened.answer is not None:
-            self._clear_full_request(integration_id, opened.id, opened.answer)
-        return opened
+        if opened.answer is None:
+            return opened
+        answer = self._clear_full_request(integration_id, opened.id, opened.answer)
+        return opened.model_copy(update={"answer": _with_review(integration_id, opened.id, answer)})
 
     def commit(self, integration_id: str, sync_id: str, request: wire.Commit) -> wire.CommitAnswer:
         """Commit a sync."""
         self._verified(integration_id)
         answer = self.syncs(integration_id).commit(sync_id, request)
-        return self._clear_full_request(integration_id, sync_id, answer)
+        return _with_review(integration_id, sync_id, self._clear_full_request(integration_id, sync_id, answer))
 
-    def approve(self, integration_id: str, sync_id: str) -> wire.CommitAnswer:
-        """Make a held sync visible."""
-        return self._clear_full_request(integration_id, sync_id, self.syncs(integration_id).approve(sync_id))
+    def sync_status(self, integration_id: str, sync_id: str) -> wire.SyncStatus:
+        """Return the state of a sync."""
+        status = self.syncs(integration_id).status(sync_id)
+        if status.answer is None:
+            return status
+        return status.model_copy(update={"answer": _with_review(integration_id, sync_id, status.answer)})
+
+    def approve(self, integration_id: str, sync_id: str, *, name: str, reason: str) -> wire.CommitAnswer:
+        """Make a held sync visible; the person who decides typed a name and a reason."""
+        answer = self.syncs(integration_id).approve(sync_id, name=name, reason=reason)
+        return self._clear_full_request(integration_id, sync_id, answer)
 
     def lease_tasks(self, integration_id: str, request: wire.LeaseRequest) -> wire.LeaseAnswer:
         """Lease the tasks that may start now, without waiting for any.
@@ -232,3 +245,11 @@ class LocalPlatform:
         if is_requested and answer.status == "committed" and self.syncs(integration_id).is_full(sync_id):
             self.registry.set_flags(integration_id, full_requested=False)
         return answer
+
+
+def _with_review(integration_id: str, sync_id: str, answer: wire.CommitAnswer) -> wire.CommitAnswer:
+    """Add the page where a person decides to the answer of a held commit."""
+    is_held = answer.status == "held_for_review"
+    return answer.model_copy(
+        update={"review_path": f"/app/integrations/{integration_id}/syncs/{sync_id}" if is_held else None}
+    )
