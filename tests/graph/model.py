@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
+from itertools import chain, pairwise
 from random import Random
 
 from ploy_connector_aws.graph.edges import Edge
@@ -70,7 +70,7 @@ class Model:
         entitlements = {
             f"e{n}": Entitlement(
                 id=f"e{n}",
-                kind=chance.choice(("group", "role")),
+                kind=chance.choice(("group", "role", "policy")),
                 name=f"E{chance.randrange(5)}",
                 resource_id=chance.choice(where),
                 privileged=judged(),
@@ -151,12 +151,24 @@ class Model:
 
     def verdict(self, id_: str) -> str:
         """Return the verdict of an account or entitlement."""
-        owns = [self.own(each) for each in self.reached(id_)]
+        owns = [self.own(path[-1]) for path in self.paths(id_) if self.decides((id_, *path))]
         if self.own(id_):
             return "direct"
         if True in owns:
             return "through"
         return "not_judged" if None in (self.own(id_), *owns) else "no"
+
+    def decides(self, path: tuple[str, ...]) -> bool:
+        """Whether a path can decide the verdict of its start: no step from a record that was judged to a policy."""
+        return not any(
+            end in self.entitlements and self.entitlements[end].kind == "policy" and self.own(start) is not None
+            for start, end in pairwise(path)
+        )
+
+    def deciding(self, start: str, wanted: bool | None, *, only_proven: bool = False) -> list[int]:
+        """Return the lengths of the paths that give its start a verdict."""
+        paths = self.paths(start, only_proven=only_proven)
+        return [len(path) for path in paths if self.own(path[-1]) is wanted and self.decides((start, *path))]
 
     def is_below(self, resource: str | None, place: str) -> bool:
         """Whether a resource is a place, or below it."""

@@ -36,7 +36,8 @@ def check_privilege(model: Model, id_: str, found: Privilege) -> None:
     unproven = [model.edges[ends] for ends in pairwise(ids)]
     assert model.own(ids[-1]) is wanted
     assert len(set(ids)) == len(ids)
-    proven = [length for end, length in model.reached(id_, only_proven=True).items() if model.own(end) is wanted]
+    assert model.decides(ids)
+    proven = model.deciding(id_, wanted, only_proven=True)
     assert found.is_unproven == any(unproven) == (not proven)
     if proven:
         assert len(found.path) == min(proven)
@@ -71,7 +72,8 @@ def check_reacher(model: Model, found: Reacher, targets: set[str], place: str | 
     proven = [path for path in model.paths(account.id, only_proven=True) if path[-1] in targets]
     assert found.is_unproven == (not proven and not lives_there)
     listed = [tuple(step.id for step in path.steps) for path in found.paths]
-    assert [len(path) for path in listed] == sorted(len(path) for path in ends)[:MOST_PATHS]
+    order = sorted((model.verdict(path[-1]) not in ("through", "direct"), len(path)) for path in ends)
+    assert [(model.verdict(path[-1]) not in ("through", "direct"), len(path)) for path in listed] == order[:MOST_PATHS]
     assert set(listed) <= set(ends)
     assert len(set(listed)) == len(listed)
     for path, ids in zip(found.paths, listed, strict=True):
