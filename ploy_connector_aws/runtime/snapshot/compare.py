@@ -132,7 +132,7 @@ class _Comparison:
         self._scopes.carry_above("kept")
         self._build_records()
         self._reconcile_contents()
-        self._run.tables.create_edges(self._db)
+        self._run.tables.create_graph(self._db)
         return self._count()
 
     def _has_read_the_same(self, base: Run) -> bool:

@@ -14,10 +14,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ploy_connector_aws.graph.paths import Edge, PathFinder
+from ploy_connector_aws.graph.edges import Edge
 from ploy_connector_aws.graph.paths import Path as AccessPath
-from ploy_connector_aws.graph.search import FoundRecord, Listing, Search, list_records
+from ploy_connector_aws.graph.paths import PathFinder
+from ploy_connector_aws.graph.search import FoundRecord, Listing, Search
 from ploy_connector_aws.graph.values import ScopeState, StoredRecord
+from ploy_connector_aws.graph.view import GraphView
 from ploy_connector_aws.spec.records import RecordKey, RecordType, to_json
 
 from .database import open_database
@@ -161,9 +163,14 @@ class IntegrationView:
     def list_records(self, kind: RecordType, search: Search) -> Listing:
         """Search the records of a type."""
         with self._state() as current:
-            if current.visible is None:
-                return Listing((), 0)
-            return list_records(current.db, current.visible.tables, kind, search)
+            graph = current.graph()
+            return Listing((), 0) if graph is None else graph.list_records(kind, search)
+
+    @contextmanager
+    def graph(self) -> Iterator[GraphView | None]:
+        """Open the queries over this state; None before the first generation."""
+        with self._state() as current:
+            yield current.graph()
 
     def record(self, kind: RecordType, id_: str) -> FoundRecord | None:
         """Return one record."""
@@ -299,6 +306,13 @@ class Current:
             return None
         edges = (Edge.of(self._changed.added[record.id][0]) for record in self._added())
         return PathFinder(self.db, self.visible.tables, added=edges, removed=self._changed.removed)
+
+    def graph(self) -> GraphView | None:
+        """Return the queries over this state; None before the first generation. One at a time."""
+        if self.visible is None:
+            return None
+        edges = (Edge.of(self._changed.added[record.id][0]) for record in self._added())
+        return GraphView(self.db, self.visible.tables, added=edges, removed=self._changed.removed)
 
     def find(self, kind: RecordType, id_: str) -> FoundRecord | None:
         """Return one record."""
