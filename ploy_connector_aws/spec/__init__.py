@@ -2,8 +2,9 @@
 
 Map: ``hooks`` (the hooks), ``context`` (of one instance), ``records``, ``pages`` (records inside scopes that prove
 completeness), ``changes`` (grant and revoke), ``reports`` (connection tests, and their progress), ``errors``,
-``manifest`` (known before configuring), ``wizard`` (the set-up as data), ``templates`` (of its documents and links),
-``bounds`` and ``expressions`` (accepted values), ``lists`` (comma lists), ``_models`` (the base class).
+``manifest`` (known before configuring), ``labels`` (what people call records, and their place), ``wizard`` (the set-up
+as data), ``templates`` (of its documents and links), ``bounds`` and ``expressions`` (accepted values), ``lists`` (comma
+lists), ``_models`` (the base class).
 """
 
 from .changes import AccessChange, AccessPath, AccessRequest, KnownAccess
@@ -21,6 +22,7 @@ from .errors import (
     TemporaryError,
 )
 from .hooks import ConnectorHooks, hookimpl
+from .labels import Label, Labels
 from .manifest import SPEC_VERSION, Manifest
 from .pages import Failure, Page
 from .records import Account, Email, Entitlement, ExternalId, Finding, Grant, Record, RecordKey, Resource
@@ -64,6 +66,8 @@ __all__ = [
     "HostParameter",
     "InvalidAnswerError",
     "KnownAccess",
+    "Label",
+    "Labels",
     "Link",
     "Manifest",
     "NotFoundError",

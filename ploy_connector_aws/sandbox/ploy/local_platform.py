@@ -121,13 +121,17 @@ class LocalPlatform:
     def _path(self, integration_id: str) -> Path:
         return self._state_dir / "integrations" / f"{integration_id}.sqlite"
 
-    def remove_draft(self, integration_id: str) -> None:
-        """Delete an integration that was never used, with its files. Open views of it stay readable.
+    def remove(self, integration_id: str, *, only_draft: bool) -> None:
+        """Delete an integration with its files. Open views of it stay readable.
+
+        Args:
+            integration_id: The integration.
+            only_draft: Whether to delete it only if it was never used.
 
         Raises:
-            ForbiddenError: It was used, or the id is unknown.
+            ForbiddenError: It was used, and only a draft was to be deleted; or the id is unknown.
         """
-        self.registry.remove_draft(integration_id)  # from here on its id is unknown
+        self.registry.remove(integration_id, only_draft=only_draft)  # from here on its id is unknown
         self.reports.forget(integration_id)
         with self._lock:
             opened = self._opened.pop(integration_id, None)
@@ -160,9 +164,10 @@ class LocalPlatform:
         answer = self.syncs(integration_id).commit(sync_id, request)
         return self._clear_full_request(integration_id, sync_id, answer)
 
-    def approve(self, integration_id: str, sync_id: str) -> wire.CommitAnswer:
-        """Make a held sync visible."""
-        return self._clear_full_request(integration_id, sync_id, self.syncs(integration_id).approve(sync_id))
+    def approve(self, integration_id: str, sync_id: str, *, name: str, reason: str) -> wire.CommitAnswer:
+        """Make a held sync visible; the person who decides typed a name and a reason."""
+        answer = self.syncs(integration_id).approve(sync_id, name=name, reason=reason)
+        return self._clear_full_request(integration_id, sync_id, answer)
 
     def lease_tasks(self, integration_id: str, request: wire.LeaseRequest) -> wire.LeaseAnswer:
         """Lease the tasks that may start now, without waiting for any.

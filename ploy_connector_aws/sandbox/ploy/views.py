@@ -23,6 +23,7 @@ from ploy_connector_aws.graph.view import GraphView
 from ploy_connector_aws.spec.records import RecordKey, RecordType, to_json
 
 from .database import open_database
+from .held_changes import AccessChanges, find_gained, find_lost
 from .scope_report import ScopeReport
 from .snapshots import ChangeKind, Snapshot, Snapshots
 from .sync_store import Generation, RecordChange, Sync, SyncStore
@@ -159,6 +160,19 @@ class IntegrationView:
         with self._state() as current:
             held = Snapshots(current.db).held
             return ScopeReport.of(held.scopes()) if held is not None else None
+
+    def held_changes(self, place_kind: str | None) -> tuple[AccessChanges, AccessChanges]:
+        """Return what accounts would lose and gain if the sync became visible that waits for approval.
+
+        Args:
+            place_kind: The kind of resource that is the place; None where the connector marks none.
+        """
+        with self._state() as current:
+            held = Snapshots(current.db).held
+            if held is None:
+                return AccessChanges(), AccessChanges()
+            pair = current.db, held, current.visible, place_kind
+            return find_lost(*pair), find_gained(*pair)
 
     def list_records(self, kind: RecordType, search: Search) -> Listing:
         """Search the records of a type."""

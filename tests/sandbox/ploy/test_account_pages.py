@@ -17,8 +17,8 @@ from ploy_connector_aws.sandbox.ploy.queue import PREVIEW_LIFETIME
 from ploy_connector_aws.spec import Check, ConnectionReport
 from ploy_connector_aws.spec.records import Grant, RecordType
 
-from .browser import Visitor, at
-from .conftest import USERS, Customer, account, accounts
+from .browser import Visitor, at, text
+from .conftest import DECIDER, USERS, Customer, account, accounts
 from .worker import Worker, failed_of, grant_of
 
 FIXED = "Only people are given something here."
@@ -50,12 +50,6 @@ RECORDS = (
     held("u1", "role"),
     opens("g1", "role"),
 )
-
-
-def text(page: str) -> str:
-    """Return the text of a page: tags within a line vanish, all others become a space."""
-    inline = re.sub(r"</?(?:a|bdi|code|span|strong|time)\b[^>]*>", "", page)
-    return " ".join(unescape(re.sub(r"<[^>]*>", " ", inline)).split())
 
 
 def preview(visitor: Visitor, acme: Customer, **changes: Any) -> str:
@@ -222,7 +216,7 @@ def test_button_pressed_twice_at_once_is_no_error(visitor: Visitor, acme: Custom
     assert held_sync is not None
     path = at(acme, f"/syncs/{held_sync.id}/approve")
     with ThreadPoolExecutor(8) as crowd:
-        answers = list(crowd.map(lambda _: visitor.post(path, data={"form_token": token}), range(8)))
+        answers = list(crowd.map(lambda _: visitor.post(path, data={"form_token": token, **DECIDER}), range(8)))
     assert [answer.status_code for answer in answers] == [303] * 8
     assert (len(acme.ploy.view(acme.id).generations()), acme.record_ids) == (2, ["u000"])
 
@@ -234,11 +228,11 @@ def test_repeated_decision_is_reported_without_an_error(visitor: Visitor, acme: 
     assert held_sync is not None
     messages = ("Approved: visible as generation 2.", "This sync was already approved, and is visible.")
     for button, expected in (("approve", messages[0]), ("approve", messages[1]), ("reject", messages[1])):
-        answer = visitor.fill(at(acme, f"/syncs/{held_sync.id}/{button}"))
+        answer = visitor.fill(at(acme, f"/syncs/{held_sync.id}/{button}"), **DECIDER)
         assert answer.status_code == 303
         assert expected in visitor.get(answer.headers["location"]).text
     assert acme.record_ids == ["u000"]
-    assert visitor.fill(at(acme, "/syncs/none/approve")).status_code == 404
+    assert visitor.fill(at(acme, "/syncs/none/approve"), **DECIDER).status_code == 404
 
     worker = Worker(acme)
     worker.order("grant")

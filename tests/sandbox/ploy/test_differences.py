@@ -9,7 +9,7 @@ import pytest
 from ploy_connector_aws.platform import wire
 
 from .browser import Visitor, at
-from .conftest import USERS, Customer, Line, account, accounts
+from .conftest import DECIDER, USERS, Customer, Line, account, accounts
 from .worker import Worker, grant_of
 
 
@@ -54,7 +54,8 @@ def held(acme: Customer) -> str:
 
 def test_held_sync_counts_its_changes_by_type_and_names_them_on_pages(visitor: Visitor, held: str) -> None:
     shown = visitor.get(held).text
-    assert headings(shown)[:5] == [f"Would be {each}" for each in [*HEADINGS, "changed: 1 account"]]
+    records = headings(shown.partition("<summary>All records that would change")[2])
+    assert records[:5] == [f"Would be {each}" for each in [*HEADINGS, "changed: 1 account"]]
     assert ("Anna → Readers" in shown, "u001 → Readers" in shown, "Writers" in shown) == (True, True, True)
     assert "u020" in shown
     assert "u021" not in shown
@@ -69,7 +70,7 @@ def test_held_sync_counts_its_changes_by_type_and_names_them_on_pages(visitor: V
 def test_approved_changes_are_named_and_rejected_ones_are_not_stored(
     visitor: Visitor, acme: Customer, held: str
 ) -> None:
-    visitor.fill(f"{held}/approve")
+    visitor.fill(f"{held}/approve", **DECIDER)
     shown = visitor.get(held).text
     assert headings(shown)[:5] == [each.capitalize() for each in [*HEADINGS, "changed: 1 account"]]
     assert "u001 → g1" in shown  # both are gone
@@ -79,7 +80,7 @@ def test_approved_changes_are_named_and_rejected_ones_are_not_stored(
     acme.sync(USERS, hold="asked")
     sync = acme.ploy.view(acme.id).held()
     assert sync is not None
-    visitor.fill(at(acme, f"/syncs/{sync.id}/reject"))
+    visitor.fill(at(acme, f"/syncs/{sync.id}/reject"), **DECIDER)
     acme.sync(USERS, hold="asked again")  # the changes of another sync are not those of this one
     rejected = visitor.get(at(acme, f"/syncs/{sync.id}/changes?kind=removed&only=account")).text
     assert (names(rejected), "are not stored" in rejected) == ([], True)

@@ -20,6 +20,7 @@ from ploy_connector_aws.spec import Check, ConnectionReport
 from tests.deadlines import PATIENCE_SECONDS
 from tests.platform import wire_fixtures
 from tests.platform.wire_bodies import INTEGRATION, NOW, ORGANISATION, TASK, TOKEN
+from tests.sandbox.ploy.conftest import DECIDER
 
 OTHER_OPENER = wire.OpenSync(run_id="run-0", opener="runtime-2", reading_started_at=NOW)
 EMPTY = wire.Commit(batches=0, digest=wire.digest_of_batches([]), records={}, scopes=0)
@@ -150,7 +151,7 @@ BEFORE: dict[str, tuple[Step, ...]] = {
     "sync_status.rejected": (
         *STAGED,
         "commit_held",
-        lambda ploy: ploy.syncs(INTEGRATION).reject(ploy.view(INTEGRATION).syncs()[0].id),
+        lambda ploy: ploy.syncs(INTEGRATION).reject(ploy.view(INTEGRATION).syncs()[0].id, **DECIDER),
     ),
     "sync_status.replaced": (*OPEN, lambda ploy: open_run(ploy, 2)),
     "sync_status.sync_unknown": (integrate,),

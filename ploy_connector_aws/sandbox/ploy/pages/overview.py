@@ -19,7 +19,7 @@ from ploy_connector_aws.sandbox.ploy.verification import find_blocker, require_u
 from ploy_connector_aws.sandbox.ploy.views import IntegrationView
 from ploy_connector_aws.spec import Manifest
 
-from .rendering import render_page
+from .rendering import connector_title, render_page
 from .session import IntegrationVisit, IntegrationVisitor, SentForm, Visit, Visitor, go_to, value
 
 router = APIRouter()
@@ -142,11 +142,33 @@ def switch(visit: IntegrationVisitor, form: SentForm) -> Response:
     return go_to(visit.path)
 
 
+@router.get("/integrations/{integration_id}/remove")
+def confirm_removal(visit: IntegrationVisitor) -> Response:
+    """Show what the removal of an integration means, and ask for its name."""
+    return render_page(
+        visit,
+        "remove.html",
+        tab="overview",
+        syncs=len(visit.view.syncs()),
+        tasks=len(visit.queue.tasks()),
+        unfinished=sum(task.state in ("queued", "leased") for task in visit.queue.tasks()),
+        manual=len(visit.queue.manual()),
+        held=visit.view.held(),
+    )
+
+
 @router.post("/integrations/{integration_id}/remove")
-def remove(visit: IntegrationVisitor) -> Response:
-    """Remove an integration that was never in use."""
-    visit.ploy.remove_draft(visit.id)
-    visit.flash("Removed the set-up and the values that were generated for it.")
+def remove(visit: IntegrationVisitor, form: SentForm) -> Response:
+    """Remove an integration. One that was in use needs its name, typed."""
+    name, typed = connector_title(visit), value(form, "name")
+    if typed and typed.casefold() != name.casefold():
+        raise HTTPException(422, f"This is not its name: nothing was removed. Its name is {name}.")
+    visit.ploy.remove(visit.id, only_draft=not typed)
+    visit.flash(
+        f"Removed {name}, with everything that was stored for it."
+        if typed
+        else "Removed the set-up and the values that were generated for it."
+    )
     return go_to("/")
 
 

@@ -11,17 +11,20 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from ploy_connector_aws.platform import wire
+from ploy_connector_aws.sandbox.ploy.held_changes import Share
 from ploy_connector_aws.sandbox.ploy.registry import IntegrationRow
 from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
 from ploy_connector_aws.sandbox.ploy.verification import find_blocker
 from ploy_connector_aws.sandbox.ploy.views import name_of
-from ploy_connector_aws.spec import ConnectionReport
+from ploy_connector_aws.spec import ConnectionReport, Labels
 
 from .session import BASE, IntegrationVisit, Visit
 
 OUTCOMES = {"passed": "Passed", "failed": "Failed", "warning": "Warning", "skipped": "Skipped"}
 TONES = {"passed": "good", "failed": "bad", "warning": "warn", "skipped": "dim"}
 KINDS = {"grant": "Grant", "revoke": "Revoke", "check": "Connection test", "sync": "Sync"}
+PAGE_OF = {"account": "/account", "entitlement": "/entitlement", "resource": "/resource"}
+"""The page of one record, by its type."""
 RECORD_TYPES = {
     "account": "accounts",
     "entitlement": "entitlements",
@@ -71,19 +74,25 @@ def render_page(visit: Visit | None, template: str, *, status: int = 200, **valu
             "flash": visit.take_flash(),
         }
     if isinstance(visit, IntegrationVisit):
-        generations, connector = visit.view.generations(), visit.row.integration.connector
+        generations = visit.view.generations()
         values["newest"] = generations[-1] if generations else None
-        values["connector_title"] = manifest.title if (manifest := visit.manifest(connector)) else connector
+        values["connector_title"] = connector_title(visit)
     return render_part(visit, template, status=status, **values)
 
 
 def render_part(visit: Visit | None, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
     """Render a part of a page, without the messages at its top."""
     if visit is not None:
-        values["form_token"] = visit.form_token
+        values |= {"form_token": visit.form_token, "now": visit.ploy.now}
     if isinstance(visit, IntegrationVisit):
-        values |= {"integration": visit.row, "id": visit.id, "at": visit.path}
+        values |= {"integration": visit.row, "id": visit.id, "at": visit.path, "labels": visit.labels}
     return HTMLResponse(_ENVIRONMENT.get_template(template).render(values), status_code=status)
+
+
+def connector_title(visit: IntegrationVisit) -> str:
+    """Return the title of an integration's connector, which is the name of the integration on the pages."""
+    connector = visit.row.integration.connector
+    return manifest.title if (manifest := visit.manifest(connector)) else connector
 
 
 def url_of(path: str, **query: object) -> str:
@@ -148,6 +157,16 @@ def amounts_label(amounts: dict[str, int]) -> str:
     return ", ".join(parts) or "none"
 
 
+def counted(amount: int, noun: str) -> str:
+    """Return an amount with its noun, of which the plural ends in s."""
+    return f"{amount:,} {noun}{'' if amount == 1 else 's'}"
+
+
+def share_label(share: Share, labels: Labels) -> str:
+    """Return how many holders of one kind are affected, e.g. '3 of 17 people'."""
+    return f"{share.amount:,} of {labels.count(share.type, share.kind, share.total)}"
+
+
 def is_web_address(url: str) -> bool:
     """Whether an address may become a link: an HTTPS page, and no script."""
     parts = urlsplit(url)
@@ -165,6 +184,22 @@ def _moment(moment: datetime | str | None) -> str:
         return str(moment)
 
 
+_UNITS = (("year", 365 * 86400), ("month", 30 * 86400), ("day", 86400), ("hour", 3600), ("minute", 60))
+
+
+def relative(moment: datetime | str, now: datetime) -> str:
+    """Return how far a moment is from now, e.g. '3 hours ago' or 'in 2 days'."""
+    seconds = (datetime.fromisoformat(moment) if isinstance(moment, str) else moment).timestamp() - now.timestamp()
+    for unit, length in _UNITS:
+        if (amount := int(abs(seconds) // length)) > 0:
+            return f"in {counted(amount, unit)}" if seconds > 0 else f"{counted(amount, unit)} ago"
+    return "now"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def _spaced(text: str) -> str:
     return text.replace("_", " ").replace("-", " ")
 
@@ -176,8 +211,17 @@ _ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_ENVIRONMENT.filters.update(moment=_moment, spaced=_spaced, amounts_label=amounts_label, fix_parts=fix_parts)
+_ENVIRONMENT.filters.update(
+    moment=_moment,
+    spaced=_spaced,
+    amounts_label=amounts_label,
+    fix_parts=fix_parts,
+    counted=counted,
+    relative=relative,
+    capital=_capital,
+)
 _ENVIRONMENT.globals.update(
+    share_label=share_label,
     url=url_of,
     state_of=state_of,
     blocker_of=find_blocker,
@@ -189,4 +233,5 @@ _ENVIRONMENT.globals.update(
     tones=TONES,
     kinds=KINDS,
     sync_states=SYNC_STATES,
+    page_of=PAGE_OF,
 )

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -21,7 +22,7 @@ from ploy_connector_aws.sandbox.ploy.local_platform import LocalPlatform
 from ploy_connector_aws.sandbox.ploy.queue import TaskQueue
 from ploy_connector_aws.sandbox.ploy.registry import IntegrationRow
 from ploy_connector_aws.sandbox.ploy.views import IntegrationView
-from ploy_connector_aws.spec import Manifest
+from ploy_connector_aws.spec import Labels, Manifest
 
 BASE = "/app"
 """Path prefix of the pages."""
@@ -156,6 +157,12 @@ class IntegrationVisit(Visit):
     def id(self) -> str:
         """The id of the integration."""
         return self.row.integration.id
+
+    @cached_property
+    def labels(self) -> Labels:
+        """What people call the integration's records; generic words where its connector's manifest is unknown."""
+        manifest = self.manifest(self.row.integration.connector)
+        return Labels(manifest.labels if manifest else ())
 
     @property
     def path(self) -> str:

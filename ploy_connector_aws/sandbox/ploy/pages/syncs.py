@@ -17,13 +17,14 @@ from ploy_connector_aws.sandbox.ploy.views import NamedRecord
 from ploy_connector_aws.spec.records import RecordType
 
 from .rendering import render_page
-from .session import IntegrationVisit, IntegrationVisitor, Offset, go_to
+from .session import IntegrationVisit, IntegrationVisitor, Offset, SentForm, go_to, value
 
 router = APIRouter()
 
 _SHOWN = 50
 _CHANGES_SHOWN = 100
 _NAMED_AT_ONCE = 20
+_LONGEST_TEXT = 1000
 
 _KINDS: tuple[ChangeKind, ...] = ("removed", "added", "changed")
 """In the order of their weight for a decision."""
@@ -37,6 +38,15 @@ class Group(NamedTuple):
     amount: int
     first: tuple[NamedRecord, ...]
 
+
+_CAUSES = {
+    "complete": "read completely, without them",
+    "gone": "deleted or closed at the source",
+    "excluded": "switched off in the settings",
+    "failed": "not read completely",
+    "unlisted": "no longer listed",
+}
+"""What the ending of a scope means for the grants that it listed before."""
 
 _DECIDED: dict[str, str] = {
     "committed": "This sync was already approved, and is visible.",
@@ -66,6 +76,7 @@ def show_sync(visit: IntegrationVisitor, sync_id: str) -> Response:
     """Show one sync: its scope report, and what it changed or would change if approved."""
     sync, generation = _find(visit, sync_id)
     held = visit.view.held_report() if sync.state == "held" else None
+    lost, gained = visit.view.held_changes(visit.labels.place_kind) if held else (None, None)
     return render_page(
         visit,
         "sync.html",
@@ -73,6 +84,9 @@ def show_sync(visit: IntegrationVisitor, sync_id: str) -> Response:
         sync=sync,
         generation=generation,
         held=held,
+        lost=lost,
+        gained=gained,
+        causes=_CAUSES,
         report=generation.report if generation else held,
         groups=[
             Group(kind, only, amount, visit.view.list_changes(sync, generation, kind, only, limit=_NAMED_AT_ONCE))
@@ -108,21 +122,31 @@ def show_changes(
 
 
 @router.post("/integrations/{integration_id}/syncs/{sync_id}/approve")
-def approve(visit: IntegrationVisitor, sync_id: str) -> Response:
+def approve(visit: IntegrationVisitor, sync_id: str, form: SentForm) -> Response:
     """Approve a held sync."""
+    decision = _decision(form)
     with _once(visit, sync_id):
-        answer = visit.ploy.approve(visit.id, sync_id)
+        answer = visit.ploy.approve(visit.id, sync_id, **decision)
         visit.flash(f"Approved: visible as generation {answer.generation}.")
     return go_to(f"{visit.path}/syncs/{sync_id}")
 
 
 @router.post("/integrations/{integration_id}/syncs/{sync_id}/reject")
-def reject(visit: IntegrationVisitor, sync_id: str) -> Response:
+def reject(visit: IntegrationVisitor, sync_id: str, form: SentForm) -> Response:
     """Reject a held sync."""
+    decision = _decision(form)
     with _once(visit, sync_id):
-        visit.ploy.syncs(visit.id).reject(sync_id)
+        visit.ploy.syncs(visit.id).reject(sync_id, **decision)
         visit.flash("Rejected: the visible records have not changed.")
     return go_to(f"{visit.path}/syncs/{sync_id}")
+
+
+def _decision(form: SentForm) -> dict[str, str]:
+    """Read who decides and why; both must be there, as others read them later."""
+    decision = {name: value(form, name)[:_LONGEST_TEXT] for name in ("name", "reason")}
+    if not all(decision.values()):
+        raise HTTPException(422, "Enter your name and a reason, so that others can read later who decided and why.")
+    return decision
 
 
 @contextmanager
