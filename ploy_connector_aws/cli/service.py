@@ -147,7 +147,7 @@ def _print_addresses(out: Console, sandbox: Sandbox) -> None:
     out.print(f"Or log in with the operator token {text(sandbox.ploy.operator_token)}\n\nIn another terminal:\n")
     out.print(f"  . {text(sandbox.folder / 'environment')}", soft_wrap=True)
     for command in ("check", "sync", "access jonas.vik"):
-        out.print(f"  {text(sys.argv[0])} {command} --config {text(sandbox.config_file)}", soft_wrap=True)
+        out.print(f"  {text(sys.argv[0])} {command}", soft_wrap=True)
     out.print("\nCtrl-C ends both.")
 
 

@@ -97,8 +97,8 @@ def sync_once(settings: OperatorSettings, *, as_json: bool, show: Callable[[Sync
         Journal(settings.tasks_path) as journal,
     ):
         notes: list[str] = []
-        opened = open_connector(settings, platform, ConnectorContext(on_note=notes.append))
         with shown_progress(quiet=as_json) as on_progress:
+            opened = open_connector(settings, platform, ConnectorContext(on_note=notes.append))
             result = opened.sync(platform, store, journal, on_progress=on_progress)
         if show is not None:
             show(result)

@@ -245,6 +245,10 @@ class PlatformClient:
         """
         return self._call("fail_task", "POST", f"{_task(integration_id, task_id)}/fail", wire.TaskStatus, request)
 
+    def report_change(self, integration_id: str, report: wire.ChangeReport) -> wire.ChangeRecorded:
+        """Report a grant or a revoke that was made without a task."""
+        return self._call("report_change", "POST", f"{_of(integration_id)}/changes", wire.ChangeRecorded, report)
+
     def _call(
         self,
         call: str,

@@ -223,6 +223,18 @@ CALLS = (
         answers={200: (wire.TaskStatus, "It is a manual task.")},
         refusals=(*_REPORT, "task_conflict"),
     ),
+    Call(
+        name="report_change",
+        method="POST",
+        path="/integrations/{integration_id}/changes",
+        summary="Report a grant or a revoke that an operator made without a task, e.g. by the command line. It is"
+        " accepted whatever the flags and the state of the integration: it has happened. Its change is visible at once,"
+        " as that of a task; one that could not be confirmed becomes a manual task. Repeating the same body changes"
+        " nothing.",
+        sends=wire.ChangeReport,
+        answers={200: (wire.ChangeRecorded, "It is on record.")},
+        refusals=(*_ONE, *_BODY, "change_conflict", "clock_ahead"),
+    ),
 )
 """Every call. The local Ploy has exactly these routes."""
 

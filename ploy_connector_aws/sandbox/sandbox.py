@@ -114,5 +114,6 @@ class Sandbox:
             f'[platform]\nurl = "{self.ploy.url}"\ntoken_file = {json.dumps(str(self.folder / "token"))}\n\n'
             f"[state]\ndir = {json.dumps(str(self.folder / 'state'))}\n",
         )
-        exports = (f"export {name}={shlex.quote(value)}\n" for name, value in self.environment.items())
+        variables = {**self.environment, "PLOY_CONFIG_FILE": str(self.config_file)}
+        exports = (f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
         self._files.write("environment", UNSET_SCRIPT + "".join(exports))

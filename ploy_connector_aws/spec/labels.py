@@ -125,6 +125,12 @@ class Labels:
         self.place_kind = next((label.kind for label in self._labels.values() if label.is_place), None)
         """The kind of resource that is the place; None where the connector marks none."""
 
+    def __iter__(self) -> Iterator[Label]:
+        """Iterate over the labels that apply: the generic ones that none replaces, and the connector's."""
+        yield from self._labels.values()
+        for labels in self._with_ids.values():
+            yield from labels
+
     def of_kind(self, record_type: RecordType, kind: str) -> tuple[str, str]:
         """Return singular and plural for the records of one kind together, e.g. ``("person", "people")``."""
         label = self._labels.get((record_type, kind))

@@ -43,6 +43,7 @@ _HELD = wire.CommitAnswer(
     generation=None,
     unproven_scopes=1,
     hold_reasons=("20 of 20 accounts would be removed",),
+    review_path=f"/integrations/{INTEGRATION}/syncs/{SYNC}",
 )
 
 
@@ -59,10 +60,13 @@ def _set_up(settings: dict[str, Any], revision: int) -> wire.SetUpStatus:
     )
 
 
-def _status(state: str, *batches: wire.StagedBatch, answer: wire.CommitAnswer | None = None) -> wire.SyncStatus:
-    return wire.SyncStatus.model_validate(
-        {"id": SYNC, "run_id": "run-1", "state": state, "batches": batches, "answer": answer}
-    )
+_DECISION = wire.Decision(
+    name="Ada Byron", reason="The department was closed.", decided_at=datetime(2026, 1, 1, 12, tzinfo=UTC)
+)
+
+
+def _status(state: str, *batches: wire.StagedBatch, **more: object) -> wire.SyncStatus:
+    return wire.SyncStatus.model_validate({"id": SYNC, "run_id": "run-1", "state": state, "batches": batches, **more})
 
 
 def _task(number: str, lease: str, kind: wire.TaskKind, **more: Any) -> wire.Task:
@@ -145,7 +149,7 @@ RETURNED: dict[str, object] = {
     "sync_status": _status("committed", _BATCH, answer=_COMMITTED),
     "sync_status.open": _status("open"),
     "sync_status.held": _status("held", _BATCH, answer=_HELD),
-    "sync_status.rejected": _status("rejected", _BATCH, answer=_HELD),
+    "sync_status.rejected": _status("rejected", _BATCH, answer=_HELD, decision=_DECISION),
     "sync_status.replaced": _status("replaced"),
     "sync_status.sync_unknown": None,
     "commit": _COMMITTED,
@@ -173,6 +177,8 @@ RETURNED: dict[str, object] = {
     "complete_task_sync_previewed": _DONE,
     "complete_task_sync_waiting": _DONE,
     "fail_task": wire.TaskStatus(id=TASK, state="manual"),
+    "report_change": wire.ChangeRecorded(id="order-1"),
+    "report_change_unknown": wire.ChangeRecorded(id="order-2"),
 }
 """What the client makes of each response that is no error to it."""
 
@@ -280,6 +286,10 @@ RAISED: dict[str, PlatformError] = {
     "extend_lease.task_unknown": _refused(
         *(TaskGoneError, f"POST {_OF}/tasks/{TASK}/extend", 404, "task_unknown"),
         "This integration never had such a task.",
+    ),
+    "report_change.change_conflict": _refused(
+        *(PlatformRejectedError, f"POST {_OF}/changes", 409, "change_conflict"),
+        "Another report of this change arrived already.",
     ),
     "complete_task.task_conflict": _refused(
         *(TaskGoneError, f"POST {_OF}/tasks/{TASK}/complete", 409, "task_conflict"),

@@ -4,8 +4,8 @@ This contract is ours, not Ploy's: Ploy publishes no HTTP API. The client and th
 ``docs/platform-api.yaml`` is generated from them.
 
 Map: ``bodies`` (base classes, shared types, digests), ``integrations`` (settings, limits, flags), ``syncs`` (uploading
-a run), ``lines`` (of a batch), ``tasks`` (leases and reports), ``registration`` (connectors and connection tests),
-``problems`` (error answers).
+a run), ``lines`` (of a batch), ``tasks`` (leases and reports, also of changes without a task),
+``registration`` (connectors and connection tests), ``problems`` (error answers).
 """
 
 from .bodies import (
@@ -40,6 +40,7 @@ from .syncs import (
     BatchNumber,
     Commit,
     CommitAnswer,
+    Decision,
     Hold,
     OpenedSync,
     OpenSync,
@@ -49,6 +50,8 @@ from .syncs import (
 )
 from .tasks import (
     LONGEST_POLL_SECONDS,
+    ChangeRecorded,
+    ChangeReport,
     LeaseAnswer,
     LeaseExtended,
     LeaseExtension,
@@ -73,11 +76,14 @@ __all__ = [
     "AnyLine",
     "BatchAnswer",
     "BatchNumber",
+    "ChangeRecorded",
+    "ChangeReport",
     "CheckProgress",
     "CheckStatus",
     "Commit",
     "CommitAnswer",
     "Counts",
+    "Decision",
     "Digest",
     "Flags",
     "HelloAnswer",

@@ -146,7 +146,7 @@ def put_batch(
 @router.get("/integrations/{integration_id}/syncs/{sync_id}")
 def sync_status(ploy: PloyHost, target: Target, sync_id: str) -> wire.SyncStatus:
     """Return the state of a sync."""
-    return ploy.syncs(target.integration.id).status(sync_id)
+    return ploy.sync_status(target.integration.id, sync_id)
 
 
 @router.post("/integrations/{integration_id}/syncs/{sync_id}/commit")
@@ -201,3 +201,9 @@ def complete_task(ploy: PloyHost, target: Target, task_id: str, body: RecordedBo
 def fail_task(ploy: PloyHost, target: Target, task_id: str, body: RecordedBody) -> wire.TaskStatus:
     """Take the report that a task failed and needs a person."""
     return ploy.queue(target.integration.id).fail(task_id, parse(wire.TaskFailed, body))
+
+
+@router.post("/integrations/{integration_id}/changes")
+def report_change(ploy: PloyHost, target: Target, body: RecordedBody) -> wire.ChangeRecorded:
+    """Take the report of a change that was made without a task."""
+    return ploy.queue(target.integration.id).record_change(parse(wire.ChangeReport, bounded(body)))

@@ -29,6 +29,7 @@ Operation: TypeAlias = Literal[
     "extend_lease",
     "complete_task",
     "fail_task",
+    "report_change",
 ]
 
 _Act: TypeAlias = Callable[["Passage"], Any]

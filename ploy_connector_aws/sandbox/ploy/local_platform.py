@@ -154,15 +154,23 @@ class LocalPlatform:
         """Open a sync, and commit it where the request asks for that."""
         self._verified(integration_id)
         opened = self.syncs(integration_id).open(request)
-        if opened.answer is not None:
-            self._clear_full_request(integration_id, opened.id, opened.answer)
-        return opened
+        if opened.answer is None:
+            return opened
+        answer = self._clear_full_request(integration_id, opened.id, opened.answer)
+        return opened.model_copy(update={"answer": _with_review(integration_id, opened.id, answer)})
 
     def commit(self, integration_id: str, sync_id: str, request: wire.Commit) -> wire.CommitAnswer:
         """Commit a sync."""
         self._verified(integration_id)
         answer = self.syncs(integration_id).commit(sync_id, request)
-        return self._clear_full_request(integration_id, sync_id, answer)
+        return _with_review(integration_id, sync_id, self._clear_full_request(integration_id, sync_id, answer))
+
+    def sync_status(self, integration_id: str, sync_id: str) -> wire.SyncStatus:
+        """Return the state of a sync."""
+        status = self.syncs(integration_id).status(sync_id)
+        if status.answer is None:
+            return status
+        return status.model_copy(update={"answer": _with_review(integration_id, sync_id, status.answer)})
 
     def approve(self, integration_id: str, sync_id: str, *, name: str, reason: str) -> wire.CommitAnswer:
         """Make a held sync visible; the person who decides typed a name and a reason."""
@@ -237,3 +245,11 @@ class LocalPlatform:
         if is_requested and answer.status == "committed" and self.syncs(integration_id).is_full(sync_id):
             self.registry.set_flags(integration_id, full_requested=False)
         return answer
+
+
+def _with_review(integration_id: str, sync_id: str, answer: wire.CommitAnswer) -> wire.CommitAnswer:
+    """Add the page where a person decides to the answer of a held commit."""
+    is_held = answer.status == "held_for_review"
+    return answer.model_copy(
+        update={"review_path": f"/integrations/{integration_id}/syncs/{sync_id}" if is_held else None}
+    )

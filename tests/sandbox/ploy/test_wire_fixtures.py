@@ -20,6 +20,7 @@ from ploy_connector_aws.spec import Check, ConnectionReport
 from tests.deadlines import PATIENCE_SECONDS
 from tests.platform import wire_fixtures
 from tests.platform.wire_bodies import INTEGRATION, NOW, ORGANISATION, TASK, TOKEN
+from tests.platform.wire_requests import REPORTED
 from tests.sandbox.ploy.conftest import DECIDER
 
 OTHER_OPENER = wire.OpenSync(run_id="run-0", opener="runtime-2", reading_started_at=NOW)
@@ -75,6 +76,10 @@ def report_other_check(ploy: LocalPloy) -> None:
     report = ConnectionReport(checks=(Check(name="assume-role", outcome="passed", message="It works."),))
     progress = wire.CheckProgress(check_id=f"{TASK}.1", number=1, is_final=True, report=report, task_id=TASK)
     ploy.verification.report(INTEGRATION, progress)
+
+
+def report_other_change(ploy: LocalPloy) -> None:
+    ploy.queue(INTEGRATION).record_change(REPORTED.model_copy(update={"reason": "Another one."}))
 
 
 def unavailable(status: int, retry_after: str | None = None) -> Step:
@@ -175,6 +180,9 @@ BEFORE: dict[str, tuple[Step, ...]] = {
     "complete_task_sync_previewed": (integrate, partial(order, kind="sync", preview=True), "lease_tasks"),
     "complete_task_sync_waiting": LEASED_SYNC,
     "fail_task": LEASED,
+    "report_change": (integrate,),
+    "report_change.change_conflict": (integrate, report_other_change),
+    "report_change_unknown": (integrate,),
 }
 """What happens at a new local Ploy before the request of each response."""
 
