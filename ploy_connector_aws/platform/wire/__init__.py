@@ -20,6 +20,14 @@ from .bodies import (
     from_content_digest,
     to_content_digest,
 )
+from .findings import (
+    FINDINGS_PER_PAGE,
+    FindingAcceptance,
+    Findings,
+    FindingState,
+    FindingStatus,
+    FindingSubject,
+)
 from .integrations import (
     Flags,
     HelloAnswer,
@@ -67,6 +75,7 @@ from .tasks import (
 
 __all__ = [
     "API_PREFIX",
+    "FINDINGS_PER_PAGE",
     "LINE",
     "LONGEST_POLL_SECONDS",
     "MOST_BATCHES",
@@ -85,6 +94,11 @@ __all__ = [
     "Counts",
     "Decision",
     "Digest",
+    "FindingAcceptance",
+    "FindingState",
+    "FindingStatus",
+    "FindingSubject",
+    "Findings",
     "Flags",
     "HelloAnswer",
     "HelloRequest",
