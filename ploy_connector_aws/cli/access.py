@@ -13,7 +13,7 @@ from rich.tree import Tree
 from ploy_connector_aws.graph.chains import MOST_CHAINS
 from ploy_connector_aws.graph.paths import Path as AccessPath
 from ploy_connector_aws.graph.paths import Paths
-from ploy_connector_aws.graph.privilege import Named, Privilege
+from ploy_connector_aws.graph.privilege import Named, Privilege, Verdict
 from ploy_connector_aws.graph.reach import Reach, Reacher, ReachListing, ReachPath, Target
 from ploy_connector_aws.graph.values import StoredRecord
 from ploy_connector_aws.graph.view import GraphView
@@ -25,9 +25,9 @@ from ploy_connector_aws.spec.labels import Labels
 from .commands import Format
 from .exit_codes import Exit
 from .formats import Column, Rows
-from .listing import PRIVILEGE_STYLES, STATUS_STYLES, describe_kinds, named_json, privilege_json
+from .listing import PRIVILEGE_STYLES, STATUS_STYLES, count_by_kind, named_json, privilege_json
 from .output import console, notes_console, print_json, print_unproven, text
-from .snapshot_view import MOST_NAMES, display_name, find_named, open_snapshot_view
+from .snapshot_view import MOST_NAMES, SnapshotView, display_name, find_named, open_snapshot_view
 
 _DEEPEST = 12
 """The number of levels that fit on a terminal."""
@@ -127,13 +127,13 @@ def to_tree(view: Overlay, account: StoredRecord, paths: Paths, labels: Labels) 
         for ids in reversed(missing):
             step = ids[-1]
             held = contents[step]
-            label = f"{text(held.get('name', step))}  [dim]{text(labels.of('entitlement', held)[0])}[/]"
+            label = text(held.get("name", step))
             if len(ids) > _DEEPEST:
                 label += f"  [dim]through[/] {text(contents[ids[-2]].get('name', ids[-2]))}"
-            if privileges[step].is_privileged:
-                label += f"  [red]{text(describe_privileged(privileges[step]))}[/]"
+            label += _TREE_MARKS[privileges[step].verdict]
             if unproven.get(ids, path.is_unproven):
                 label += "  [yellow](unproven)[/]"
+            label += f"  [dim]{text(labels.of('entitlement', held)[0])}[/]"
             branches[ids] = (branches[ids[:-1]] if len(ids) <= _DEEPEST else branches[ids[: _DEEPEST - 1]]).add(label)
     if len(branches) == 1:
         tree.add("[dim]holds nothing[/]")
@@ -143,9 +143,13 @@ def to_tree(view: Overlay, account: StoredRecord, paths: Paths, labels: Labels) 
     return tree
 
 
-def describe_privileged(privilege: Privilege) -> str:
-    """Describe a privilege after a name: 'privileged', or 'privileged through NAME'."""
-    return "privileged" if privilege.through is None else f"privileged {privilege.describe()}"
+_TREE_MARKS: dict[Verdict, str] = {
+    "direct": "  [red]privileged[/]",
+    "through": "  [red]leads to privileged access[/]",
+    "no": "",
+    "not_judged": "",
+}
+"""By verdict; the path is below in the tree."""
 
 
 def _contents(view: Overlay, paths: Paths) -> tuple[dict[str, dict[str, Any]], dict[str, Privilege]]:
@@ -212,34 +216,64 @@ def who(
     """Print everybody who reaches a target, and by which paths."""
     settings = read_operator_settings(config, connector, debug=debug)
     with open_snapshot_view(settings, fresh=fresh, quiet=chosen is Format.JSON) as view:
-        named = find_named(view.graph, target, ("resource", "entitlement"))
-        reached = Target("resource" if named.type == "resource" else "entitlement", named.id)
-        first = view.graph.who(reached, Reach(limit=_PAGE))
-        rows = _reachers(view.graph, reached, first)
-        if chosen is Format.JSON:
-            print_json(
-                {
-                    "as_of": view.run.reading_started_at.isoformat(),
-                    "complete": view.is_complete,
-                    "target": named_json(named),
-                    "total": first.total,
-                    "privileged": first.privileged,
-                    "not_judged": first.not_judged,
-                    "accounts": [_reacher_json(each) for each in rows],
-                }
-            )
-            return view.exit_code
-        out = console()
-        notes = notes_console(out, chosen)
-        notes.print(_headline(view.labels, named, first), soft_wrap=True)
-        if notes is out:
-            for each in rows:
-                _print_reacher(out, view.labels, each, with_ids=ids)
-        else:
-            Rows(tuple(_reacher_columns(view.labels, with_ids=ids)), rows, _reacher_json).write(out, chosen)
-        notes.print(view.age, soft_wrap=True)
-        print_unproven(notes, view.run.scopes())
+        return show_who(console(), view, target, chosen, with_ids=ids)
+
+
+def show_who(out: Console, view: SnapshotView, target: str, chosen: Format, *, with_ids: bool) -> Exit:
+    """Print who reaches a target in a snapshot.
+
+    Raises:
+        UnknownNameError: Nothing has this name, or several records have it.
+    """
+    named = find_named(view.graph, target, ("resource", "entitlement"))
+    reached, first = _find_reach(view.graph, named)
+    rows = _reachers(view.graph, _target(reached), first)
+    if chosen is Format.JSON:
+        print_json(
+            {
+                "as_of": view.run.reading_started_at.isoformat(),
+                "complete": view.is_complete,
+                "target": named_json(named),
+                "reached": named_json(reached),
+                "total": first.total,
+                "privileged": first.privileged,
+                "not_judged": first.not_judged,
+                "accounts": [_reacher_json(each) for each in rows],
+            }
+        )
         return view.exit_code
+    notes = notes_console(out, chosen)
+    for line in _headlines(view.labels, named, reached, first):
+        notes.print(line, soft_wrap=True)
+    if notes is out:
+        for each in rows:
+            _print_reacher(out, view.labels, each, with_ids=with_ids)
+    else:
+        Rows(tuple(_reacher_columns(view.labels, with_ids=with_ids)), rows, _reacher_json).write(out, chosen)
+    notes.print(view.age, soft_wrap=True)
+    print_unproven(notes, view.run.scopes())
+    return view.exit_code
+
+
+def _find_reach(graph: GraphView, named: Named) -> tuple[Named, ReachListing]:
+    """Find who reaches a target or, where no entitlement names a resource, the nearest place above it that one names.
+
+    Returns:
+        What is reached, and the first page.
+    """
+    reached, found = named, graph.who(_target(named), Reach(limit=_PAGE))
+    seen = {named.id}
+    while not found.total and reached.place is not None and reached.place.id not in seen:
+        seen.add(reached.place.id)
+        above = graph.named("resource", [reached.place.id]).get(reached.place.id)
+        if named.type != "resource" or above is None:
+            break
+        reached, found = above, graph.who(_target(above), Reach(limit=_PAGE))
+    return (reached, found) if found.total else (named, found)
+
+
+def _target(named: Named) -> Target:
+    return Target("resource" if named.type == "resource" else "entitlement", named.id)
 
 
 def _reachers(graph: GraphView, target: Target, page: ReachListing) -> Iterator[Reacher]:
@@ -253,16 +287,26 @@ def _reachers(graph: GraphView, target: Target, page: ReachListing) -> Iterator[
         page = graph.who(target, Reach(offset=offset, limit=_PAGE))
 
 
-def _headline(labels: Labels, named: Named, found: ReachListing) -> str:
-    kind = labels.of(named.type, {"id": named.id, "kind": named.kind})[0]
-    counted = labels.count("account", None, found.total) if found.total else "Nothing"
-    kinds = describe_kinds(labels, "account", found.kinds)
+def _headlines(labels: Labels, named: Named, reached: Named, found: ReachListing) -> Iterator[str]:
+    """Yield how many reach a target; of one that no entitlement names, how many reach the place that it is in."""
+    if reached != named:
+        yield (
+            f"Nothing that was read leads to the {_describe(labels, named)} alone. Who enters the"
+            f" {_describe(labels, reached)}, which it is in, may reach it, as far as policies allow."
+        )
+    counted = count_by_kind(labels, "account", found.total, found.kinds) if found.total else "Nothing that was read"
     details = [f"{found.privileged} privileged there"] if found.privileged else []
     details += [f"{found.statuses['disabled']} disabled"] if found.statuses.get("disabled") else []
     details += [f"{found.not_judged} not judged"] if found.not_judged else []
-    verb = "reaches" if found.total < 2 else "reach"
-    end = f": {', '.join(details)}." if details else "."
-    return f"[bold]{counted}[/]{kinds} {verb} the {text(kind)} [bold]{text(named.name)}[/]{end}"
+    verb = "reach" if found.total > 1 else "reaches"
+    yield f"[bold]{counted}[/] {verb} the {_describe(labels, reached)}{': ' if details else ''}{', '.join(details)}."
+    if reached == named and named.type == "resource" and named.place is not None:
+        yield f"Who enters {text(named.place.name)}, which it is in, may reach it, too, as far as policies allow."
+
+
+def _describe(labels: Labels, named: Named) -> str:
+    kind = labels.of(named.type, {"id": named.id, "kind": named.kind})[0]
+    return f"{text(kind)} [bold]{text(named.name)}[/]"
 
 
 def _print_reacher(out: Console, labels: Labels, row: Reacher, *, with_ids: bool) -> None:
@@ -290,7 +334,8 @@ def _describe_paths(row: Reacher) -> Iterator[str]:
     for path in row.paths:
         yield _describe_path(path) + (" (unproven)" if path.is_unproven and not row.is_unproven else "")
     if row.more_paths:
-        yield f"{'' if row.more_paths_exact else 'at least '}{row.more_paths} more paths"
+        least = "" if row.more_paths_exact else "at least "
+        yield f"{least}{row.more_paths} more {'path' if row.more_paths == 1 else 'paths'}"
 
 
 def _describe_path(path: ReachPath) -> str:

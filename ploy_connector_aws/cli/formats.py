@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import itertools
 import json
-import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
@@ -75,13 +75,13 @@ class Rows(Generic[Row]):
         titles = tuple(column.title for column in self.columns)
         if chosen is Format.CSV:
             is_terminal = stream().isatty()
-            for row in itertools.chain([titles], (tuple(map(_disarm, row)) for row in cells)):
-                yield escape_unprintable(_to_csv(row)) if is_terminal else _to_csv(row)
+            for line in map(_to_csv, itertools.chain([titles], (map(_disarm, each) for each in cells))):
+                yield escape_unprintable(line) if is_terminal else line
             return
         if chosen is Format.TSV:
             yield "\t".join(titles) + "\n"
-        for row in cells:
-            yield "\t".join(each if each.isprintable() else _escape_cell(each) for each in row) + "\n"
+        for line_cells in cells:
+            yield "\t".join(each if each.isprintable() else _escape_cell(each) for each in line_cells) + "\n"
 
     def _write_for_people(self, out: Console) -> int:
         """Write a table without the columns that are empty throughout or, where it does not fit, a block a record."""
@@ -115,18 +115,20 @@ def _write_block(out: Console, columns: list[Column[Row]], row: tuple[str, ...])
     for column, cell in zip(columns[1:], row[1:], strict=True):
         if not cell:
             continue
-        lines = (
-            textwrap.wrap(
-                cell,
-                max(out.width - len(indent), _NARROWEST_TEXT),
-                break_long_words=False,
-                break_on_hyphens=False,
-            )
-            if column.is_text
-            else [cell]
-        )
+        lines = _wrap(cell, max(out.width - len(indent), _NARROWEST_TEXT)) if column.is_text else [cell]
         shown = f"\n{indent}".join(_styled(column, line) for line in lines)
         out.print(f"  [dim]{column.title:<{width}}[/]  {shown}", soft_wrap=True)
+
+
+def _wrap(cell: str, width: int) -> list[str]:
+    """Break a text between its parts at spaces, and never within one."""
+    lines = [""]
+    for part in cell.split():
+        if lines[-1] and cell_len(lines[-1]) + 1 + cell_len(part) > width:
+            lines.append(part)
+        else:
+            lines[-1] += f" {part}" if lines[-1] else part
+    return lines
 
 
 def _styled(column: Column[Row], cell: str) -> str:

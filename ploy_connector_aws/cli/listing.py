@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import typer
+from rich.console import Console
 
 from ploy_connector_aws.graph.privilege import Named, Privilege
 from ploy_connector_aws.graph.search import SORTED, FoundRecord, Search
@@ -58,48 +59,57 @@ def list_records(
     debug: bool,
 ) -> Exit:
     """Print the records of one type."""
-    type_ = TYPES[what]
     _reject_useless(what, filters)
     settings = read_operator_settings(config, connector, debug=debug)
     with open_snapshot_view(settings, fresh=fresh, quiet=chosen is Format.JSON) as view:
-        kinds = Kinds(view.labels, type_)
-        search = _to_search(view, kinds, filters)
-        facets = view.graph.list_records(type_, search._replace(limit=0)).facets
-        kept_by = {key.id: grant_id for key, grant_id in view.run.kept_by_grants() if key.type == type_}
-        out = console()
-        layout = _Layout(
-            view.labels,
-            kept_by,
-            is_full=not (chosen is Format.TABLE and out.is_terminal),
-            with_reasons=filters.privileged,
-            with_proof=bool(facets.unproven.get(True)),
-            with_ids=ids,
+        return show_records(console(), view, what, filters, chosen, with_ids=ids)
+
+
+def show_records(
+    out: Console, view: SnapshotView, what: What, filters: Filters, chosen: Format, *, with_ids: bool
+) -> Exit:
+    """Print the records of one type in a snapshot.
+
+    Raises:
+        BadParameter: There is no such kind.
+        UnknownNameError: A filter names nothing, or several records.
+    """
+    type_ = TYPES[what]
+    kinds = Kinds(view.labels, type_)
+    search = _to_search(view, kinds, filters)
+    facets = view.graph.list_records(type_, search._replace(limit=0)).facets
+    layout = Layout.of(
+        view,
+        type_,
+        is_full=not (chosen is Format.TABLE and out.is_terminal),
+        with_reasons=filters.privileged,
+        with_proof=bool(facets.unproven.get(True)),
+        with_ids=with_ids,
+    )
+    found = kinds.only(filters.kinds, view.graph.stream_records(type_, search))
+    rows = Rows(tuple(layout.columns()), found, layout.to_json)
+    not_judged = facets.verdicts.get("not_judged", 0)
+    if chosen is Format.JSON:
+        print_json(
+            {
+                "as_of": view.run.reading_started_at.isoformat(),
+                "complete": view.is_complete,
+                what.value: [rows.to_json(each) for each in rows.rows],
+                **({"not_judged": not_judged} if filters.privileged else {}),
+            }
         )
-        found = kinds.only(filters.kinds, view.graph.stream_records(type_, search))
-        rows = Rows(tuple(layout.columns(type_)), found, lambda record: _to_json(view, type_, record, kept_by))
-        not_judged = facets.verdicts.get("not_judged", 0)
-        if chosen is Format.JSON:
-            print_json(
-                {
-                    "as_of": view.run.reading_started_at.isoformat(),
-                    "complete": view.is_complete,
-                    what.value: [rows.to_json(each) for each in rows.rows],
-                    **({"not_judged": not_judged} if filters.privileged else {}),
-                }
-            )
-            return view.exit_code
-        count = rows.write(out, chosen)
-        notes = notes_console(out, chosen)
-        counted = view.labels.count(type_, None, count)
-        if filters.privileged:
-            counted = counted.replace(" ", " privileged ", 1)
-        if not filters.kinds and type_ != "grant":
-            counted += describe_kinds(view.labels, type_, facets.kinds)
-        notes.print(f"{counted}. {view.age}", soft_wrap=True)
-        if filters.privileged and not_judged:
-            notes.print(f"[yellow]{not_judged} more could not be evaluated and may be privileged.[/]")
-        print_unproven(notes, view.run.scopes())
         return view.exit_code
+    count = rows.write(out, chosen)
+    notes = notes_console(out, chosen)
+    kinds_found = {kind: each for kind, each in facets.kinds.items() if not search.kinds or kind in search.kinds}
+    counted = count_by_kind(view.labels, type_, count, kinds_found)
+    if filters.privileged:
+        counted = counted.replace(" ", " privileged ", 1)
+    notes.print(f"{counted}. {view.age}", soft_wrap=True)
+    if filters.privileged and not_judged:
+        notes.print(f"[yellow]{not_judged} more could not be evaluated and may be privileged.[/]")
+    print_unproven(notes, view.run.scopes())
+    return view.exit_code
 
 
 def _reject_useless(what: What, filters: Filters) -> None:
@@ -147,10 +157,12 @@ class Kinds:
         self._labels = labels
         self._type = type_
         self._named: dict[str, list[Label]] = {}
+        self._plurals: dict[str, None] = {}
         for label in labels:
             if label.record_type == type_ or (type_ == "grant" and label.record_type != "resource"):
                 names = [label.singular, label.plural]
                 names += [label.kind, label.kind.replace("_", " ")] if label.ids is None else []
+                self._plurals[label.plural] = None
                 for name in dict.fromkeys(names):
                     self._named.setdefault(name.casefold(), []).append(label)
 
@@ -167,8 +179,8 @@ class Kinds:
             if not labels and self._type == "resource":
                 found.add(name.replace(" ", "_"))
             elif not labels:
-                known = ", ".join(repr(each) for each in self._named)
-                raise typer.BadParameter(f"there is no kind {name!r}; there are {known}", param_hint="--kind")
+                known = "; ".join(self._plurals)
+                raise typer.BadParameter(f"there is no kind {name!r}; use one of: {known}", param_hint="--kind")
         return tuple(sorted(found))
 
     def only(self, names: Collection[str], records: Iterable[FoundRecord]) -> Iterator[FoundRecord]:
@@ -186,37 +198,61 @@ class Kinds:
 
 
 @dataclass(frozen=True)
-class _Layout:
-    """The columns of lists.
+class Layout:
+    """How the records of one type are shown."""
 
-    Args:
-        labels: The labels of the connector.
-        kept_by: The grants that alone keep records, by the ids of those.
-        is_full: Whether everything is shown, as for files.
-        with_reasons: Whether to show why something is privileged.
-        with_proof: Whether anything is unproven.
-        with_ids: Whether to show ids.
-    """
-
-    labels: Labels
+    view: SnapshotView
+    type: RecordType
     kept_by: Mapping[str, str]
+    """The grants that alone keep records, by the ids of those."""
     is_full: bool
+    """Whether everything is shown, as in files."""
     with_reasons: bool
     with_proof: bool
     with_ids: bool
 
-    def columns(self, type_: RecordType) -> Iterator[Column[FoundRecord]]:
-        """Yield the columns of the records of one type."""
+    @classmethod
+    def of(
+        cls,
+        view: SnapshotView,
+        type_: RecordType,
+        *,
+        is_full: bool = False,
+        with_reasons: bool = False,
+        with_proof: bool = False,
+        with_ids: bool = False,
+    ) -> Layout:
+        """Make the layout of a list."""
+        kept_by = {key.id: grant_id for key, grant_id in view.run.kept_by_grants() if key.type == type_}
+        return cls(view, type_, kept_by, is_full, with_reasons or is_full, with_proof or is_full, with_ids)
+
+    def columns(self) -> Iterator[Column[FoundRecord]]:
+        """Yield the columns."""
         yield from {
             "account": self._account,
             "entitlement": self._entitlement,
             "grant": self._grant,
             "resource": self._resource,
-        }[type_]()
-        if self.is_full or self.with_proof:
+        }[self.type]()
+        if self.with_proof:
             yield Column("Proof", self._proof, styles={"unproven": "yellow"})
         if self.with_ids:
             yield Column("Id", lambda record: record.id)
+
+    def to_json(self, record: FoundRecord) -> dict[str, Any]:
+        """A record as JSON values, with what was computed about it."""
+        content = record.content
+        if self.type == "grant" and (stored := self.view.current.record(RecordKey(type="grant", id=record.id))):
+            content = stored.content  # a list of grants has their ends only
+        found = {**content, "unproven": record.is_unproven}
+        if record.id in self.kept_by:
+            found["named_by_grant"] = self.kept_by[record.id]
+        if self.type != "resource":
+            found["privilege"] = privilege_json(record.privilege)
+        for end, named in (("principal", record.principal), ("entitlement", record.entitlement)):
+            if named is not None:
+                found[end] = named_json(named)
+        return found
 
     def _account(self) -> Iterator[Column[FoundRecord]]:
         yield Column("Name", _name)
@@ -242,7 +278,8 @@ class _Layout:
         yield Column("Holder", lambda record: record.principal and record.principal.name)
         yield Column("Holder is", lambda record: self._label(record.principal))
         yield Column("Holds", lambda record: record.entitlement and record.entitlement.name)
-        yield Column("Which is", lambda record: self._label(record.entitlement))
+        if self.is_full:
+            yield Column("Which is", lambda record: self._label(record.entitlement))
         yield from self._privileged()
         if self.with_ids:
             yield Column("Holder id", lambda record: record.principal and record.principal.id)
@@ -256,8 +293,8 @@ class _Layout:
         yield _field("Owner", "owner")
 
     def _privileged(self) -> Iterator[Column[FoundRecord]]:
-        yield Column("Privileged", describe_privilege, is_text=True, styles=PRIVILEGE_STYLES)
-        if self.is_full or self.with_reasons:
+        yield Column("Privileged", describe_privilege, styles=PRIVILEGE_STYLES)
+        if self.with_reasons:
             yield Column("Why", lambda record: " ".join(record.content.get("privileged_reasons", ())), is_text=True)
 
     def _user(self, record: FoundRecord) -> str | None:
@@ -268,7 +305,7 @@ class _Layout:
         return self._label(record.named)
 
     def _label(self, named: Named | None) -> str:
-        return self.labels.of(named.type, {"id": named.id, "kind": named.kind})[0] if named else ""
+        return self.view.labels.of(named.type, {"id": named.id, "kind": named.kind})[0] if named else ""
 
     def _place(self, record: FoundRecord) -> str | None:
         """Return the place of a record; on a terminal only where its name has none."""
@@ -318,23 +355,13 @@ def named_json(named: Named) -> dict[str, Any]:
     }
 
 
-def _to_json(view: SnapshotView, type_: RecordType, record: FoundRecord, kept_by: Mapping[str, str]) -> dict[str, Any]:
-    content = record.content
-    if type_ == "grant" and (stored := view.current.record(RecordKey(type=type_, id=record.id))):
-        content = stored.content
-    found = {**content, "unproven": record.is_unproven}
-    if record.id in kept_by:
-        found["named_by_grant"] = kept_by[record.id]
-    if type_ != "resource":
-        found["privilege"] = privilege_json(record.privilege)
-    for end, named in (("principal", record.principal), ("entitlement", record.entitlement)):
-        if named is not None:
-            found[end] = named_json(named)
-    return found
-
-
-def describe_kinds(labels: Labels, type_: RecordType, kinds: Mapping[str, int]) -> str:
-    """Count the kinds in brackets, unless all records are of one."""
-    order = list(dict.fromkeys(label.kind for label in GENERIC))
-    counted = sorted(kinds.items(), key=lambda each: order.index(each[0]) if each[0] in order else len(order))
-    return f" ({', '.join(labels.count(type_, kind, count) for kind, count in counted)})" if len(counted) > 1 else ""
+def count_by_kind(labels: Labels, type_: RecordType, amount: int, kinds: Mapping[str, int]) -> str:
+    """Count records with their noun and, where they are of several kinds, those of each kind in brackets."""
+    order = [label.kind for label in GENERIC]
+    found = sorted(kinds, key=lambda kind: order.index(kind) if kind in order else len(order))
+    if type_ == "grant" or not found:
+        return labels.count(type_, None, amount)
+    if len(found) == 1:
+        return labels.count(type_, found[0], amount)
+    each = ", ".join(labels.count(type_, kind, kinds[kind]) for kind in found)
+    return f"{labels.count(type_, None, amount)} ({each})"

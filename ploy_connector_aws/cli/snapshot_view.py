@@ -35,6 +35,8 @@ from .output import shown_progress
 
 MOST_NAMES = 10
 """A message lists at most this many names."""
+_ACCOUNT: tuple[RecordType, ...] = ("account",)
+_ENTITLEMENT: tuple[RecordType, ...] = ("entitlement",)
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def open_snapshot_view(settings: OperatorSettings, *, fresh: bool, quiet: bool) 
 
 
 def read_labels(settings: OperatorSettings) -> Labels:
-    """Return the labels of the connector; the generic ones where it is not installed, which showing a snapshot does not need."""
+    """Return the labels of the connector. Without the connector, a snapshot is shown with the generic ones."""
     try:
         return Labels(find_connector(settings.integration.connector).manifest.labels)
     except PloyError:
@@ -143,8 +145,8 @@ def find_account(view: Overlay | None, name: str) -> str:
     if view is None:
         return name
     graph = view.graph()
-    found = graph.resolve(name, ("account",))
-    return name if not found.matches and _is_partial(view) else _only(found, name, ("account",)).id
+    found = graph.resolve(name, _ACCOUNT)
+    return name if not found.matches and _is_partial(view) else _only(graph, found, name, _ACCOUNT).id
 
 
 def find_entitlement(view: Overlay | None, name: str, account_id: str) -> str:
@@ -161,14 +163,14 @@ def find_entitlement(view: Overlay | None, name: str, account_id: str) -> str:
     if view is None:
         return name
     graph = view.graph()
-    found = graph.resolve(name, ("entitlement",))
+    found = graph.resolve(name, _ENTITLEMENT)
     if not found.matches and _is_partial(view):
         return name
     account = graph.record("account", account_id)
     content = account.content if account else {}
     who = str(content.get("username") or name_in(content, account_id))
     held = join_names(_held_names(graph, account_id), MOST_NAMES) or "nothing"
-    return _only(found, name, ("entitlement",), more=f" {who} holds: {held}.").id
+    return _only(graph, found, name, _ENTITLEMENT, more=f" {who} holds: {held}.").id
 
 
 def find_named(graph: GraphView, name: str, types: tuple[RecordType, ...]) -> Named:
@@ -177,10 +179,10 @@ def find_named(graph: GraphView, name: str, types: tuple[RecordType, ...]) -> Na
     Raises:
         UnknownNameError: There is none of these types, or there are several.
     """
-    return _only(graph.resolve(name, types), name, types)
+    return _only(graph, graph.resolve(name, types), name, types)
 
 
-def _only(found: Resolution, name: str, types: tuple[RecordType, ...], *, more: str = "") -> Named:
+def _only(graph: GraphView, found: Resolution, name: str, types: tuple[RecordType, ...], *, more: str = "") -> Named:
     """Return the only match.
 
     Raises:
@@ -189,7 +191,7 @@ def _only(found: Resolution, name: str, types: tuple[RecordType, ...], *, more: 
     if not found.matches:
         raise unknown_name(found, name, types, more=more)
     if len(found.matches) > 1:
-        names = [f"{_describe(each)} ({each.id})" for each in found.matches]
+        names = [_describe(graph, each) for each in found.matches]
         raise UnknownNameError(
             f"{len(names)} records have the name {name!r}; use the id: {join_names(names, MOST_NAMES)}."
         )
@@ -206,9 +208,13 @@ def unknown_name(found: Resolution, name: str, types: tuple[RecordType, ...], *,
     )
 
 
-def _describe(named: Named) -> str:
+def _describe(graph: GraphView, named: Named) -> str:
+    """Describe one of several records of a name: what it is, its place, its user name, and its id."""
     place = f" in {named.place.name}" if named.place and named.place.name not in named.name else ""
-    return f"{named.kind.replace('_', ' ')} {named.name}{place}"
+    record = graph.record(named.type, named.id)
+    user = record.content.get("username") if record else None
+    ids = ", ".join(dict.fromkeys(each for each in (user, named.id) if each and each != named.name))
+    return f"{named.kind.replace('_', ' ')} {named.name}{place}{f' ({ids})' if ids else ''}"
 
 
 def _is_partial(view: Overlay) -> bool:

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 
 from ploy_connector_aws.spec.records import Grant, RecordKey, RecordType
 
-from .privilege import NOT_JUDGED, VERDICTS, Judged, Named, Place, Privilege, judge, own_verdict
+from .privilege import NOT_JUDGED, VERDICTS, Judged, Named, Place, Privilege, decides_sql, judge, own_verdict
 from .tables import Tables, use_casefold
 
 T = TypeVar("T")
@@ -233,7 +233,7 @@ class Edges:
         # Both over the edges as they were and as they are; a removed edge changed its principal itself.
         entitlements = self.leading(number for number, type_ in kinds.items() if type_ == "entitlement")
         own = {number: self._own(number) for number in entitlements}
-        edges = [(number, to, is_unproven) for number in own for to, is_unproven in self.steps(number)]
+        edges = [(number, to, is_unproven) for number in own for to, is_unproven in self._deciding(number)]
         outside = {to for _, to, _ in edges} - own.keys()
         again = judge(own, edges, self._stored(outside))
         stored = self._stored(own)
@@ -245,9 +245,15 @@ class Edges:
         self._put({number: self._judge_account(number) for number in sorted(accounts)})
 
     def _judge_account(self, number: int) -> Judged:
-        steps = self.steps(number)
+        steps = self._deciding(number)
         ends = self._current(to for to, _ in steps)
         return judge({number: self._own(number)}, ((number, *step) for step in steps), ends)[number]
+
+    def _deciding(self, number: int) -> list[tuple[int, bool]]:
+        """Return the steps that can decide the verdict of a principal."""
+        names = self.tables.names
+        sql = f"SELECT 1 FROM {names} a, {names} n WHERE a.number = ? AND n.number = ? AND NOT {decides_sql('a', 'n')}"
+        return [step for step in self.steps(number) if not self.db.execute(sql, (number, step[0])).fetchone()]
 
     def _own(self, number: int) -> int | None:
         row = self.db.execute(f"SELECT own FROM {self.tables.names} WHERE number = ?", (number,)).fetchone()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from difflib import get_close_matches
 from typing import NamedTuple
 
@@ -97,21 +97,21 @@ def _numbers(edges: Edges, sql: str, text: str) -> list[int]:
 
 
 def _close(edges: Edges, folded: str, kinds: str) -> tuple[str, ...]:
-    """Return the closest names among those that begin alike, and a bounded number of others."""
-    names = edges.tables.names
-    found: dict[str, str] = {}
+    """Return the closest names and user names among those that begin alike, and a bounded number of others."""
+    names, bodies = edges.tables.names, edges.tables.bodies
+    found: dict[str, tuple[int, str]] = {}
     for condition, values in (
-        ("instr(folded, ?)", (folded,)),
-        ("substr(folded, 1, 2) = ?", (folded[:2],)),
-        ("abs(length(folded) - ?) <= 2", (len(folded),)),
+        ("instr(n.folded, ?)", (folded,)),
+        ("substr(n.folded, 1, 2) = ?", (folded[:2],)),
+        ("abs(length(n.folded) - ?) <= 2", (len(folded),)),
     ):
         rows = edges.db.execute(
-            f"SELECT folded, name FROM {names} WHERE type IN ({kinds}) AND {condition} LIMIT ?",
-            (*values, _MOST_COMPARED - len(found)),
+            f"SELECT n.number, n.name, json_extract(b.body, '$.username') FROM {names} n"
+            f" LEFT JOIN {bodies} b ON b.rowid = n.body WHERE n.type IN ({kinds}) AND {condition} LIMIT ?",
+            (*values, _MOST_COMPARED - len(found) // 2),
         )
-        found |= dict(rows)
-    return _unique(found[each] for each in get_close_matches(folded, found, n=MOST_CLOSE, cutoff=0.6))
-
-
-def _unique(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(names))
+        found |= {each.casefold(): (number, each) for number, *both in rows for each in both if each}
+    closest: dict[int, str] = {}
+    for each in get_close_matches(folded, found, n=2 * MOST_CLOSE, cutoff=0.6):
+        closest.setdefault(*found[each])  # of one record the closer name
+    return tuple(closest.values())[:MOST_CLOSE]

@@ -2,6 +2,9 @@
 
 A record that leads to a privileged entitlement, over any number of grants, is privileged through it. One that leads to
 an entitlement that was not judged, or was not judged itself, and leads to no privileged one, is not judged.
+
+A policy decides nothing for a holder with a verdict of its own: that verdict is about all its policies together, with
+what bounds them.
 """
 
 from __future__ import annotations
@@ -71,8 +74,8 @@ class Privilege(NamedTuple):
         """Describe it as after a name: 'privileged', 'through NAME in PLACE', 'no', 'not judged'."""
         if self.through is None:
             return "privileged" if self.verdict == "direct" else self.verdict.replace("_", " ")
-        place = f" in {self.through.place.name}" if self.through.place else ""
-        return f"through {self.through.name}{place}"
+        name, place = self.through.name, self.through.place
+        return f"through {name}" if place is None or place.name in name else f"through {name} in {place.name}"
 
 
 class Judged(NamedTuple):
@@ -132,7 +135,8 @@ def store_privileges(db: sqlite3.Connection, names: str, edges: str) -> None:
     own = dict(db.execute(f"SELECT number, own FROM {names} WHERE type = 'entitlement'"))
     between = db.execute(
         f"SELECT e.principal, e.entitlement, e.is_unproven FROM {names} n CROSS JOIN {edges} e"
-        " ON e.principal = n.number WHERE n.type = 'entitlement'"
+        f" ON e.principal = n.number CROSS JOIN {names} h ON h.number = e.entitlement"
+        f" WHERE n.type = 'entitlement' AND {decides_sql('n', 'h')}"
     )
     changed = (
         (*judged, number) for number, judged in judge(own, between).items() if judged != own_verdict(own[number])
@@ -144,9 +148,15 @@ def store_privileges(db: sqlite3.Connection, names: str, edges: str) -> None:
             f"{update} ({', '.join(unpacked_sql('best.path'))}) FROM"
             f" (SELECT a.number, min({packed_sql('n', 'e')}) AS path FROM {names} n CROSS JOIN {edges} e"
             f" ON e.entitlement = n.number CROSS JOIN {names} a ON a.number = e.principal WHERE"
-            f" n.type = 'entitlement' AND {held} AND a.type = 'account' AND {holder} GROUP BY 1) best"
+            f" n.type = 'entitlement' AND {held} AND a.type = 'account' AND {holder} AND {decides_sql('a', 'n')}"
+            " GROUP BY 1) best"
             f" WHERE best.number = {names}.number"
         )
+
+
+def decides_sql(holder: str, held: str) -> str:
+    """Return the condition, as SQL, that what a row of names holds can decide its verdict."""
+    return f"NOT ({held}.kind = 'policy' AND {holder}.own IS NOT NULL)"
 
 
 def packed_sql(name: str, edge: str) -> str:

@@ -46,7 +46,7 @@ def test_no_id_date_or_name_is_cut_on_a_terminal(width: int) -> None:
     lines = shown(width, *ROWS)
     for whole in (NAME, DATE, ID, "Åse"):
         assert any(whole in line for line in lines), whole
-    assert not any("User" in line for line in lines), "nobody has one"
+    assert not any("User" in line for line in lines), "no row has one"
 
 
 def test_table_that_does_not_fit_becomes_a_block_for_each_record() -> None:
