@@ -312,7 +312,7 @@ def history(
     debug: Debug = False,
 ) -> Exit:
     """List the last syncs, newest first, and what is unproven since when."""
-    from .sync import history
+    from .history import history
 
     return history(config, connector, limit=limit, as_json=json, debug=debug)
 

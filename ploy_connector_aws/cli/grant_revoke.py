@@ -48,7 +48,7 @@ from .prompts import Prompt
 from .snapshot_view import find_account, find_entitlement
 from .stdout import stream
 
-BRIEF_RETRY = RetryPolicy(max_attempts=2)
+BRIEF_RETRY = RetryPolicy(max_attempts=2, first_wait_seconds=0.1)
 """For calls to Ploy while a person waits for something else: what they would send is kept."""
 
 
@@ -238,8 +238,9 @@ def _require_grantable(view: Overlay | None, account_id: str) -> None:
     """
     account = view.graph().record("account", account_id) if view else None
     if view and (reason := why_not_grantable(account)):
+        as_of = f"{view.run.reading_started_at:%Y-%m-%d %H:%M} UTC"
         raise RejectedError(
-            f"{reason} This is as of the last sync, {view.run.reading_started_at:%Y-%m-%d %H:%M} UTC. Nothing was changed.",
+            f"{reason} This is as of the last sync, {as_of}. Nothing was changed.",
             reason="account_not_grantable",
             fix="change it in the source first, then run ploy-connector sync",
         )
@@ -334,9 +335,9 @@ def _to_markup(part: Part) -> str:
         case "name":
             return f"[bold]{text(part.text)}[/]"
         case "privileged":
-            return f" [bold red]{text(part.text)}[/]"
+            return f"[bold red]{text(part.text)}[/]"
         case "unproven":
-            return f" [yellow]{text(part.text)}[/]"
+            return f"[yellow]{text(part.text)}[/]"
         case "link":
             return f'docs/commands.md, "{part.text.capitalize()}"; --json lists them'
     return text(part.text) if part.text.strip() else part.text

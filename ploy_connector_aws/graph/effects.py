@@ -14,6 +14,7 @@ from itertools import groupby
 from typing import Literal, NamedTuple, TypeAlias
 
 from ploy_connector_aws.spec import AccessChange
+from ploy_connector_aws.spec.records import RecordType
 
 from .chains import MOST_CHAINS
 from .privilege import Named, Place, Privilege
@@ -23,6 +24,8 @@ from .view import GraphView
 Kind: TypeAlias = Literal["grant", "revoke"]
 Style: TypeAlias = Literal["plain", "name", "privileged", "unproven", "link"]
 LineKind: TypeAlias = Literal["headline", "text", "heading", "item", "warning", "note"]
+
+_ACCOUNTS: tuple[RecordType, ...] = ("account",)
 
 MOST_NAMED = 5
 """Of one place, a line names at most this many entitlements."""
@@ -72,9 +75,14 @@ class Reached(NamedTuple):
         return (
             Part(name, "name"),
             Part(via),
-            *((Part("privileged", "privileged"),) if self.is_privileged else ()),
-            *((Part("unproven", "unproven"),) if self.is_unproven else ()),
+            *self.badges,
         )
+
+    @property
+    def badges(self) -> tuple[Part, ...]:
+        """Return what a person must see beside the name."""
+        privileged = (Part(" "), Part("privileged", "privileged")) if self.is_privileged else ()
+        return (*privileged, *((Part(" "), Part("unproven", "unproven")) if self.is_unproven else ()))
 
 
 _HEADLINES: dict[tuple[Kind, str], tuple[str, str]] = {
@@ -148,7 +156,10 @@ class Effects:
         title, sentence = _HEADLINES[self.kind, outcome]
         before, between, after = sentence.split("{}")
         names = Part(self.account, "name"), Part(between), Part(self.entitlement, "name")
-        yield Line("headline", (Part(title), Part(f" {before}"), *names, Part(after), *self._badge()))
+        yield Line("headline", (Part(title), Part(f" {before}"), *names, Part(after)))
+        if self.privilege and self.privilege.is_privileged:
+            through = self.privilege.describe().removeprefix("privileged")
+            yield Line("text", (Part(f"{self.entitlement} is "), Part(f"privileged {through}".strip(), "privileged")))
         if change.verified_at is not None:
             yield Line(
                 "text", (Part("Verified by reading it back at "), Part("", moment=change.verified_at), Part("."))
@@ -167,20 +178,13 @@ class Effects:
         for warning in change.warnings:
             yield Line("warning", (Part(warning),))
 
-    def _badge(self) -> tuple[Part, ...]:
-        if self.privilege is None or not self.privilege.is_privileged:
-            return ()
-        through = self.privilege.describe()
-        return (Part("privileged" if through == "privileged" else f"privileged {through}", "privileged"),)
-
     def _changed_lines(self) -> Iterator[Line]:
         heading, nothing = _PATHS[self.kind, self.change.outcome]
         if self.changed:
             yield Line("heading", (Part(heading),))
             for each in self.changed:
                 names = " → ".join(step.name for step in each.steps)
-                badges = tuple(part for part in each.parts() if part.style in ("privileged", "unproven"))
-                yield Line("item", (Part(names, "name"), *badges))
+                yield Line("item", (Part(names, "name"), *each.badges))
         elif self.change.effects_complete:
             yield Line("text", (Part(nothing),))
         if not self.change.effects_complete:
@@ -203,7 +207,7 @@ class Effects:
         if self.kind == "revoke":
             if not self.kept_complete:
                 yield Line("warning", (Part("Other paths may exist: not everything could be read."),))
-            elif self.kept:
+            elif self.change.remaining_paths:
                 yield Line("text", (Part("No others are known"), *as_of, Part(".")))
             else:
                 yield Line("text", (Part("No other path to the same access is known"), *as_of, Part(".")))
@@ -263,7 +267,7 @@ def account_name(view: GraphView | None, account: FoundRecord) -> str:
     """Return the name of an account; where others have the same, with its user name or its id."""
     content = account.content
     name = str(content.get("display_name") or content.get("username") or account.id)
-    if view is None or len(view.resolve(name, ("account",)).matches) < 2:
+    if view is None or len(view.resolve(name, _ACCOUNTS).matches) < 2:
         return name
     username = content.get("username")
     return f"{name} ({username if username and username != name else account.id})"

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from ploy_connector_aws.spec.records import RecordType
 
@@ -95,14 +95,16 @@ class PathFinder:
         finder._edges = edges
         return finder
 
-    def paths_of(self, account_id: str) -> Paths:
-        """Find paths to every entitlement that an account holds; not every path to each."""
-        found = find_chains(self._reach("account", account_id)[0])
+    def paths_of(self, id_: str, type_: Literal["account", "entitlement"] = "account") -> Paths:
+        """Find paths to every entitlement that an account holds, or that another opens; not every path to each."""
+        graph = self._reach(type_, id_)[0]
+        if type_ == "entitlement":
+            graph[None] = [step for step in graph[id_] if step.to != id_]
+            graph = {node: [step for step in steps if step.to != id_] for node, steps in graph.items() if node != id_}
+        found = find_chains(graph)
         return Paths(
-            tuple(
-                Path(account_id, chain.ids, chain.is_unproven) for reached in found.values() for chain in reached.chains
-            ),
-            tuple(id_ for id_, reached in found.items() if reached.has_more),
+            tuple(Path(id_, chain.ids, chain.is_unproven) for reached in found.values() for chain in reached.chains),
+            tuple(each for each, reached in found.items() if reached.has_more),
         )
 
     def paths_to(self, account_id: str, entitlement_id: str, *, most: int, most_edges: int) -> PathsTo:

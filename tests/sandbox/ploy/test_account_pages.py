@@ -104,7 +104,10 @@ def test_revoke_preview_names_invisible_paths_and_the_age_of_the_data(visitor: V
     unseen: dict[str, Any] = {"invisible_paths": ("Doors of other houses.",)}
     known: dict[str, Any] = {"remaining_paths_complete": True, "as_of": as_of, "effects_complete": True}
     page = text(visitor.get(preview(visitor, acme, **unseen, **known)).text)
-    assert f"No other path to the same access is known as of {as_of.day} {as_of:%b %Y, %H:%M:%S} UTC." in page
+    assert (
+        f"No other path to the same access is known as of {as_of.day} {as_of:%b %Y, %H:%M:%S} UTC (3 minutes ago)."
+        in page
+    )
     assert "Paths of these kinds cannot be seen: Doors of other houses." in page
     assert "there may be more ways" not in page
 
@@ -174,9 +177,9 @@ def test_path_list_is_paged_and_each_page_shows_where_its_paths_begin(visitor: V
 def test_entitlement_page_lists_holders_page_by_page(visitor: Visitor, acme: Customer) -> None:
     acme.sync(USERS, *RECORDS, *accounts(60), *(held(f"u{number:03}", "g2") for number in range(60)))
     page = text(visitor.get(at(acme, "/entitlement?id=role")).text)
-    assert "3 accounts Account Kind Status How" in page
-    assert "Una unknown active directly, and through Engineers" in page
-    assert "Otto unknown disabled through Engineers" in page
+    assert "3 people and machines Download CSV · JSON Name Kind Privileged How machine in here" in page
+    assert "Una identity of unknown kind not evaluated directly through Engineers" in page
+    assert "Otto disabled identity of unknown kind not evaluated through Engineers" in page
     pages = [text(visitor.get(at(acme, f"/entitlement?id=g2&offset={offset}")).text) for offset in (0, 50)]
     assert ["u049" in pages[0], "u050" in pages[0], "u059" in pages[1]] == [True, False, True]
     assert "51 to 60 of 60" in pages[1]

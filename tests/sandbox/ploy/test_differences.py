@@ -31,7 +31,12 @@ MANY: tuple[Line, ...] = (
     grant("u000", "g1"),
     grant("u001", "g1"),
 )
-HEADINGS = ["removed: 129 accounts", "removed: 1 entitlement", "removed: 2 grants", "added: 1 entitlement"]
+HEADINGS = [
+    "removed: 129 people and machines",
+    "removed: 1 group or role",
+    "removed: 2 grants",
+    "added: 1 group or role",
+]
 
 
 def headings(page: str) -> list[str]:
@@ -55,7 +60,7 @@ def held(acme: Customer) -> str:
 def test_held_sync_counts_its_changes_by_type_and_names_them_on_pages(visitor: Visitor, held: str) -> None:
     shown = visitor.get(held).text
     records = headings(shown.partition("<summary>All records that would change")[2])
-    assert records[:5] == [f"Would be {each}" for each in [*HEADINGS, "changed: 1 account"]]
+    assert records[:5] == [f"Would be {each}" for each in [*HEADINGS, "changed: 1 person or machine"]]
     assert ("Anna → Readers" in shown, "u001 → Readers" in shown, "Writers" in shown) == (True, True, True)
     assert "u020" in shown
     assert "u021" not in shown
@@ -72,7 +77,7 @@ def test_approved_changes_are_named_and_rejected_ones_are_not_stored(
 ) -> None:
     visitor.fill(f"{held}/approve", **DECIDER)
     shown = visitor.get(held).text
-    assert headings(shown)[:5] == [each.capitalize() for each in [*HEADINGS, "changed: 1 account"]]
+    assert headings(shown)[:5] == [each.capitalize() for each in [*HEADINGS, "changed: 1 person or machine"]]
     assert "u001 → g1" in shown  # both are gone
     assert names(visitor.get(f"{held}/changes?kind=removed&only=entitlement").text) == ["Readers"]
     assert names(visitor.get(f"{held}/changes?kind=changed&only=account").text) == ["Ann"]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
+from ploy_connector_aws.graph.search import FoundRecord
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy.held_changes import Share
 from ploy_connector_aws.sandbox.ploy.registry import IntegrationRow
@@ -17,6 +19,8 @@ from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
 from ploy_connector_aws.sandbox.ploy.verification import find_blocker
 from ploy_connector_aws.sandbox.ploy.views import name_of
 from ploy_connector_aws.spec import ConnectionReport, Labels
+from ploy_connector_aws.spec.labels import OF_TYPES
+from ploy_connector_aws.spec.records import RecordType
 
 from .session import BASE, IntegrationVisit, Visit
 
@@ -25,13 +29,12 @@ TONES = {"passed": "good", "failed": "bad", "warning": "warn", "skipped": "dim"}
 KINDS = {"grant": "Grant", "revoke": "Revoke", "check": "Connection test", "sync": "Sync"}
 PAGE_OF = {"account": "/account", "entitlement": "/entitlement", "resource": "/resource"}
 """The page of one record, by its type."""
-RECORD_TYPES = {
-    "account": "accounts",
-    "entitlement": "entitlements",
-    "grant": "grants",
-    "resource": "resources",
-    "finding": "findings",
+TITLES = {
+    "accounts": OF_TYPES["account"][1],
+    "entitlements": OF_TYPES["entitlement"][1],
+    "resources": OF_TYPES["resource"][1],
 }
+"""The titles of lists."""
 TASK_STATES = {
     "queued": ("Waiting for the service", "dim"),
     "leased": ("In progress", "warn"),
@@ -76,7 +79,7 @@ def render_page(visit: Visit | None, template: str, *, status: int = 200, **valu
     if isinstance(visit, IntegrationVisit):
         generations = visit.view.generations()
         values["newest"] = generations[-1] if generations else None
-        values["connector_title"] = connector_title(visit)
+        values |= {"connector_title": connector_title(visit), "tabs": _tabs(visit.labels)}
     return render_part(visit, template, status=status, **values)
 
 
@@ -87,6 +90,26 @@ def render_part(visit: Visit | None, template: str, *, status: int = 200, **valu
     if isinstance(visit, IntegrationVisit):
         values |= {"integration": visit.row, "id": visit.id, "at": visit.path, "labels": visit.labels}
     return HTMLResponse(_ENVIRONMENT.get_template(template).render(values), status_code=status)
+
+
+def _tabs(labels: Labels) -> list[tuple[str, str, str]]:
+    """Return the tabs of an integration: name, path and title."""
+    place = labels.place_kind
+    return [
+        ("overview", "", "overview"),
+        ("accounts", "/accounts", TITLES["accounts"]),
+        ("entitlements", "/entitlements", TITLES["entitlements"]),
+        *([("places", f"/resources?kind={quote(place)}", labels.of_kind("resource", place)[1])] if place else []),
+        ("resources", "/resources", TITLES["resources"]),
+        ("syncs", "/syncs", "syncs"),
+        ("tasks", "/tasks", "tasks"),
+    ]
+
+
+def link_of(labels: Labels, of: RecordType, record: FoundRecord) -> str | None:
+    """Return the address of a record at its source; None where there is none, or it is no web address."""
+    address = labels.link_of(of, {**record.content, "id": record.id})
+    return address if address and is_web_address(address) else None
 
 
 def connector_title(visit: IntegrationVisit) -> str:
@@ -147,11 +170,11 @@ def fix_parts(fix: str) -> tuple[str, str]:
     return (fix, "") if document is None else (fix[:start].rstrip(), json.dumps(document, indent=2, ensure_ascii=False))
 
 
-def amounts_label(amounts: dict[str, int]) -> str:
+def amounts_label(amounts: Mapping[RecordType, int]) -> str:
     """Return the label of amounts by record type."""
     parts = [
-        f"{amount:,} {RECORD_TYPES.get(kind, kind) if amount != 1 else kind}"
-        for kind, amount in amounts.items()
+        f"{amount:,} {OF_TYPES[of][0 if amount == 1 else 1] if of in OF_TYPES else of}"
+        for of, amount in amounts.items()
         if amount
     ]
     return ", ".join(parts) or "none"
@@ -234,4 +257,7 @@ _ENVIRONMENT.globals.update(
     kinds=KINDS,
     sync_states=SYNC_STATES,
     page_of=PAGE_OF,
+    titles=TITLES,
+    list_of={"account": "accounts", "entitlement": "entitlements", "resource": "resources"},
+    link_of=link_of,
 )
