@@ -5,7 +5,7 @@ This contract is ours, not Ploy's: Ploy publishes no HTTP API. The client and th
 
 Map: ``bodies`` (base classes, shared types, digests), ``integrations`` (settings, limits, flags), ``syncs`` (uploading
 a run), ``lines`` (of a batch), ``tasks`` (leases and reports, also of changes without a task),
-``registration`` (connectors and connection tests), ``problems`` (error answers).
+``findings`` (with their states), ``registration`` (connectors and connection tests), ``problems`` (error answers).
 """
 
 from .bodies import (

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 from pydantic import Field
 
 from ploy_connector_aws.spec.bounds import Count, Moment
-from ploy_connector_aws.spec.records import Id, RecordType, Severity
+from ploy_connector_aws.spec.records import Id, Severity
 
 from .bodies import ResponseModel
 
@@ -20,7 +20,7 @@ FINDINGS_PER_PAGE = 500
 class FindingSubject(ResponseModel):
     """A record that a finding is about."""
 
-    type: RecordType
+    type: Literal["account", "entitlement", "grant", "resource"]
     id: Id
     name: str | None = Field(default=None, description="Its name at the platform; None where it has no such record.")
 
@@ -61,5 +61,7 @@ class Findings(ResponseModel):
     """One page of the findings, in the order in which they were first seen."""
 
     findings: tuple[FindingStatus, ...]
-    next_after: Count | None = Field(default=None, description="The 'after' of the next page; None after the last one.")
+    next_after: Count | None = Field(
+        default=None, description="The 'after' of the next page; None where this one is empty."
+    )
     generation: Count = Field(description="The generation that they were judged by; 0 before the first one.")

@@ -320,7 +320,7 @@ def find_all(current: Current, scopes: Mapping[str, ScopeState], now: datetime) 
 
     graph = current.graph()
     for finding in list(graph.findings(unproven_since, now)) if graph else ():
-        records = [record for key in _rests_on(finding) if (record := visible.record(key)) is not None]
+        records = [each for key in _rests_on(finding) if (each := visible.record(key)) is not None]
         # That access is unproven is certain.
         is_judged = finding.kind == UNPROVEN.kind or not any(record.is_unproven for record in records)
         yield Seen("platform", finding, is_judged, _chains(records, scopes))
