@@ -270,8 +270,9 @@ def _change(kind: Literal["grant", "revoke"], summary: str) -> Callable[..., Exi
         account: Account,
         entitlement: Annotated[str, typer.Argument(metavar="ENTITLEMENT", help="An id or a name.")],
         preview: Annotated[bool, typer.Option("--preview", help="Show what would happen, and change nothing.")] = False,
+        yes: Annotated[bool, typer.Option("--yes", help="Make the change without asking.")] = False,
         reason: Annotated[
-            str | None, typer.Option("--reason", help="The reason of the change; the connector gets it.")
+            str | None, typer.Option("--reason", help="The reason of the change; it is kept, and shown in Ploy.")
         ] = None,
         config: ConfigFile = None,
         connector: ConnectorName = None,
@@ -281,7 +282,16 @@ def _change(kind: Literal["grant", "revoke"], summary: str) -> Callable[..., Exi
         from .grant_revoke import change
 
         return change(
-            kind, account, entitlement, config, connector, preview=preview, reason=reason, as_json=json, debug=debug
+            kind,
+            account,
+            entitlement,
+            config,
+            connector,
+            preview=preview,
+            yes=yes,
+            reason=reason,
+            as_json=json,
+            debug=debug,
         )
 
     change.__name__, change.__doc__ = kind, summary
@@ -302,7 +312,7 @@ def history(
     debug: Debug = False,
 ) -> Exit:
     """List the last syncs, newest first, and what is unproven since when."""
-    from .sync import history
+    from .history import history
 
     return history(config, connector, limit=limit, as_json=json, debug=debug)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.rule import Rule
 
+from ploy_connector_aws.graph.effects import find_effects
 from ploy_connector_aws.host.change_check import Kind
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.integration import open_connector, open_platform, read_operator_settings
@@ -24,13 +25,13 @@ from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.runtime.sync.engine import SyncResult
 from ploy_connector_aws.runtime.tasks.journal import Journal
 from ploy_connector_aws.runtime.tasks.loop import TaskLoop
-from ploy_connector_aws.spec import AccessChange, AccessRequest, RecordKey, TemporaryError
+from ploy_connector_aws.spec import AccessChange, RecordKey, TemporaryError
 from ploy_connector_aws.spec.records import RecordType
 
 from . import access, demo_summary
 from .check import exit_of, print_report, print_verdict, report_json
 from .exit_codes import Exit
-from .grant_revoke import print_change
+from .grant_revoke import print_effects
 from .output import console, print_json, print_unproven, text
 from .service import Heartbeat, require_sandbox, running_sandbox, shown_start
 from .snapshot_view import display_name, read_labels
@@ -295,9 +296,10 @@ class Demonstration:
                 for kind in kinds
             ]
             changes = self._run_tasks(tasks)
-            for kind, task, change in zip(kinds, tasks, changes, strict=True):
-                request = AccessRequest(request_id=task.id, account_id=helper.id, entitlement_id=team.id)
-                print_change(self._out, kind, request, change, view, most_invisible=1)
+            place = read_labels(self._settings).place_kind
+            for kind, change in zip(kinds, changes, strict=True):
+                effects = find_effects(view.graph(), kind, helper.id, team.id, change, place_kind=place)
+                print_effects(self._out, effects)
             self._record(tasks=[change.model_dump(mode="json") for change in changes])
 
     def _run_tasks(self, tasks: list[OrderedTask]) -> list[AccessChange]:

@@ -19,7 +19,7 @@ class Exit(IntEnum):
 
     OK = 0, "Success; a sync proved everything that it read."
     BUG = 1, "Internal error; rerun with --debug and report it."
-    USAGE = 2, "Invalid usage."
+    USAGE = 2, "Invalid usage, or a change that was not confirmed; nothing was changed."
     CONFIGURATION = 3, "A setting is wrong or missing."
     AUTHENTICATION = 4, "The role could not be assumed, or Ploy rejected the token."
     PERMISSION = 5, "A permission is missing, or a check failed."

@@ -51,10 +51,11 @@ class Prompt:
                 "The input ended before the set-up was finished; nothing was written.", fix="run it again"
             ) from None
 
-    def ask_yes(self, question: str) -> bool:
-        """Ask a question with yes as the default; no if the input ended."""
+    def ask_yes(self, question: str, *, default: bool = True) -> bool:
+        """Ask a question; no if the input ended."""
         try:
-            return self.ask(f"{question} (Y/n)").lower() in ("", "y", "yes")
+            answer = self.ask(f"{question} ({'Y/n' if default else 'y/N'})").lower()
+            return answer in ("y", "yes") or (default and not answer)
         except ConfigurationError:
             return False
 

@@ -88,6 +88,13 @@ class PathFinder:
     ) -> None:
         self._edges = Edges(db, tables, added, removed)
 
+    @classmethod
+    def over(cls, edges: Edges) -> PathFinder:
+        """Return a finder over the edges that other queries use, too."""
+        finder = cls.__new__(cls)
+        finder._edges = edges
+        return finder
+
     def paths_of(self, id_: str, type_: Literal["account", "entitlement"] = "account") -> Paths:
         """Find paths to every entitlement that an account holds, or that another opens; not every path to each."""
         graph = self._reach(type_, id_)[0]

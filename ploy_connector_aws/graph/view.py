@@ -11,6 +11,7 @@ from ploy_connector_aws.spec.records import Finding, RecordType
 from .edges import Edge, Edges
 from .findings import find_findings
 from .names import NAMED, Resolution, resolve
+from .paths import PathFinder, Paths
 from .privilege import Named, Privilege
 from .reach import Opened, Reach, ReachListing, Target, find_opened, find_reach
 from .search import FoundRecord, Listing, Search, list_records, records_of, stream_records
@@ -65,6 +66,10 @@ class GraphView:
     def opens(self, type_: RecordType, id_: str, *, offset: int = 0, limit: int = 50) -> Opened:
         """Find what an account or an entitlement opens, with the counts of all of it."""
         return find_opened(self._edges, type_, id_, offset=offset, limit=limit)
+
+    def paths_of(self, account_id: str) -> Paths:
+        """Find paths to every entitlement that an account holds; not every path to each."""
+        return PathFinder.over(self._edges).paths_of(account_id)
 
     def resolve(self, text: str, types: Collection[RecordType] = NAMED) -> Resolution:
         """Find the records that a text names, as it is printed: see ``names.resolve``."""

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from ploy_connector_aws.cli.history import history_json
 from ploy_connector_aws.cli.listing import Layout
 from ploy_connector_aws.cli.output import MAXIMUM_REASONS, print_json, print_kept, print_unproven, text
 from ploy_connector_aws.cli.snapshot_view import SnapshotView
-from ploy_connector_aws.cli.sync import history_json
 from ploy_connector_aws.graph.search import Search
 from ploy_connector_aws.graph.values import ScopeState
 from ploy_connector_aws.runtime.snapshot.store import Store

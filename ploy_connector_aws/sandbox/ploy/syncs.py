@@ -251,6 +251,7 @@ class Syncs(IntegrationFile):
             state=sync.state,
             batches=self._store.batches(sync.id),
             answer=sync.answer,
+            decision=wire.Decision(**sync.decision._asdict()) if sync.decision else None,
         )
 
     def _check_batches(self, sync: Sync, request: wire.Commit) -> None:

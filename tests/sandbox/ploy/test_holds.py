@@ -32,7 +32,11 @@ def test_platform_holds_a_sync_that_removes_too_much(guarded: Customer) -> None:
     answer = guarded.sync(USERS)
 
     assert answer == wire.CommitAnswer(
-        status="held_for_review", generation=None, removed={"account": 12}, hold_reasons=(GUARDED,)
+        status="held_for_review",
+        generation=None,
+        removed={"account": 12},
+        hold_reasons=(GUARDED,),
+        review_path=f"/integrations/{guarded.id}/syncs/{held_id(guarded)}",
     )
     assert len(guarded.record_ids) == 12
     status = guarded.client.sync_status(guarded.id, held_id(guarded))
