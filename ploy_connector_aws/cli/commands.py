@@ -81,7 +81,8 @@ def setup(
     without_ploy: Annotated[
         bool,
         typer.Option(
-            "--without-ploy", help="Generate the external ID here; the file then works for list, access and check only."
+            "--without-ploy",
+            help="Generate the external ID here; the file then works for list, who, access and check only.",
         ),
     ] = False,
     json: AsJson = False,
@@ -377,7 +378,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "check": ("check --config ploy.toml",),
     "sync": ("sync --config ploy.toml", "sync --preview"),
     "run": ("run --config ploy.toml --health-port 0",),
-    "list": ("list accounts", "list accounts --kind people --status disabled --privileged --format csv"),
+    "list": (
+        *("list accounts", "list accounts --kind people --status disabled --privileged --format csv"),
+        "list findings --severity critical --severity high",
+    ),
     "who": ("who 716350982241", 'who "Production On-Call" --format csv'),
     "access": ("access jonas.vik", "access jonas.vik@halden-freight.example --fresh"),
     "grant": ('grant aisha.bello Engineering --reason "Helps out for a week" --preview',),

@@ -17,6 +17,7 @@ from ploy_connector_aws.runtime.snapshot.compare import Changes
 from ploy_connector_aws.sandbox.aws import Faults
 from ploy_connector_aws.sandbox.aws.faults import Where
 from ploy_connector_aws.sandbox.aws.requests import ApiRequest
+from tests.aws.conftest import with_account_names
 from tests.aws.host import Host
 
 DETAILS = "iam:GetAccountAuthorizationDetails"
@@ -64,6 +65,13 @@ OF_IAM = (
 OF_OTHERS = tuple(
     FailedCall((action.iam,)) for action in READS if action.client != "iam" and action.operation not in NOT_CALLED
 )
+
+
+@pytest.fixture
+def host(host: Host) -> Host:
+    """The host with every call of a sync: also the one that reads the names of AWS accounts."""
+    return with_account_names(host)
+
 
 Fail = Callable[[Faults, str, Where | None], object]
 

@@ -44,7 +44,7 @@ _HELD = wire.CommitAnswer(
     generation=None,
     unproven_scopes=1,
     hold_reasons=("20 of 20 accounts would be removed",),
-    review_path=f"/integrations/{INTEGRATION}/syncs/{SYNC}",
+    review_path=f"/app/integrations/{INTEGRATION}/syncs/{SYNC}",
 )
 
 

@@ -15,7 +15,7 @@ from ploy_connector_aws.aws.policy.effective_permissions import (
 )
 from ploy_connector_aws.aws.policy.privileges import judge
 from ploy_connector_aws.aws.policy.trust import to_trust
-from ploy_connector_aws.aws.records import RecordBuffer, take, to_aws_account
+from ploy_connector_aws.aws.records import RecordBuffer, take
 from ploy_connector_aws.aws.spool import Edge, EdgeKind
 from ploy_connector_aws.spec import Entitlement, Grant, Page, RejectedError, TemporaryError
 
@@ -199,11 +199,9 @@ def _add_role(context: ReadContext, pages: dict[str, RecordBuffer], role: dict[s
         to_role(account_id, role, listed, trust, verdict),
         is_partial=found is None or verdict.is_partial,
     )
-    page.add(
-        to_aws_account(account_id),
-        # The role's account has what the role has: this grant links the two records of the role.
-        Grant(principal_kind="account", principal_id=id_, entitlement_id=id_),
-    )
+    page.add_aws_account(account_id, context.session.config)
+    # The role's account has what the role has: this grant links the two records of the role.
+    page.add(Grant(principal_kind="account", principal_id=id_, entitlement_id=id_))
     pages[TRUST].add(*to_external_records(trust, id_))
     findings = find_role_findings(id_, role["RoleName"], trust, verdict, context.management_account)
     pages[TRUST].add(*findings, is_partial=verdict.is_partial)

@@ -9,6 +9,7 @@ import heapq
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from datetime import datetime
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -129,6 +130,11 @@ class IntegrationView:
         """Iterate over what one commit changed, record by record."""
         with self._state() as current:
             yield from SyncStore(current.db).changes(generation)
+
+    def count_changes(self, since: datetime) -> int:
+        """Count the records that commits changed since a moment, without the first commit."""
+        with self._state() as current:
+            return SyncStore(current.db).count_changes(since)
 
     def syncs(self) -> list[Sync]:
         """Return every sync that is still stored, newest first."""

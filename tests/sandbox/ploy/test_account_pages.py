@@ -108,20 +108,22 @@ def test_revoke_preview_names_invisible_paths_and_the_age_of_the_data(visitor: V
         f"No other path to the same access is known as of {as_of.day} {as_of:%b %Y, %H:%M:%S} UTC (3 minutes ago)."
         in page
     )
-    assert "Paths of these kinds cannot be seen: Doors of other houses." in page
-    assert "there may be more ways" not in page
+    assert "1 kind of path cannot be seen, if there are any: what cannot be seen" in page
+    assert "Other paths may exist" not in page
 
-    page = text(visitor.get(preview(visitor, acme, **unseen)).text)
-    assert "No other path to the same access is known. The data is incomplete: there may be more paths" in page
-    assert "Doors of other houses." in page
+    where = preview(visitor, acme, **unseen)
+    page = text(visitor.get(where).text)
+    assert "Other paths may exist: not everything could be read." in page
+    assert "No other path" not in page
+    assert "Doors of other houses." in text(visitor.get(where.replace("/access/", "/tasks/")).text)
 
 
 def test_preview_without_a_change_offers_no_order_and_mentions_no_session(visitor: Visitor, acme: Customer) -> None:
     shown = visitor.get(preview(visitor, acme, removed=(), sessions_end_by=acme.clock.now)).text
     page = text(shown)
     assert "Revoke <bdi>g1</bdi></button>" not in shown
-    assert "Nothing would change: the account does not hold it." in page
-    assert ("Sessions" in page, "Access that it would close" in page) == (False, False)
+    assert "u1 does not hold g1; nothing would change." in page
+    assert ("Sessions issued" in page, "Paths that it would close" in page) == (False, False)
 
 
 @pytest.mark.parametrize(

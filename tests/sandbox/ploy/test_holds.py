@@ -36,7 +36,7 @@ def test_platform_holds_a_sync_that_removes_too_much(guarded: Customer) -> None:
         generation=None,
         removed={"account": 12},
         hold_reasons=(GUARDED,),
-        review_path=f"/integrations/{guarded.id}/syncs/{held_id(guarded)}",
+        review_path=f"/app/integrations/{guarded.id}/syncs/{held_id(guarded)}",
     )
     assert len(guarded.record_ids) == 12
     status = guarded.client.sync_status(guarded.id, held_id(guarded))
