@@ -91,7 +91,17 @@ def club(acme: Customer) -> dict[str, str]:
 def addresses(own: dict[str, str]) -> list[str]:
     """Every page of an integration, with what it needs in its address."""
     return [
-        *("", "/accounts", "/accounts?q=none", "/entitlements", "/resources", "/syncs", "/unproven", "/tasks"),
+        *(
+            "",
+            "/accounts",
+            "/accounts?q=none",
+            "/entitlements",
+            "/resources",
+            "/history?days=all",
+            "/syncs",
+            "/unproven",
+            "/tasks",
+        ),
         *("/account?id=p00", "/account?id=robot", "/account?id=off", "/entitlement?id=g1", "/entitlement?id=role"),
         *("/resource?id=house", "/resources?kind=house", "/grant-to?entitlement=g1", "/accounts?kind=human&in=house"),
         *("/grant?account=p00", f"/access/{own['access']}", f"/tasks/{own['change']}", f"/tasks/{own['test']}"),

@@ -116,7 +116,7 @@ def numbers_of(visit: IntegrationVisit) -> list[Number]:
         (groups, labels.of_kind("entitlement", "group"), "/entitlements", {"kind": "group"}, ""),
         *([(places, labels.of_kind("resource", place), "/resources", {"kind": place}, "")] if place else []),
         (unproven, ("unproven record", "unproven records"), "/unproven", {}, "warn"),
-        (changes, ("change in the last 7 days", "changes in the last 7 days"), "/syncs", {}, ""),
+        (changes, ("change in the last 7 days", "changes in the last 7 days"), "/history", {}, ""),
     )
     return [
         Number(amount, singular if amount == 1 else plural, path, query, tone if amount else "")
