@@ -237,7 +237,7 @@ def _require_grantable(view: Overlay | None, account_id: str) -> None:
         RejectedError: It is.
     """
     account = view.graph().record("account", account_id) if view else None
-    if view and (reason := why_not_grantable(account)):
+    if view and (reason := why_not_grantable(account.content if account else {})):
         as_of = f"{view.run.reading_started_at:%Y-%m-%d %H:%M} UTC"
         raise RejectedError(
             f"{reason} This is as of the last sync, {as_of}. Nothing was changed.",

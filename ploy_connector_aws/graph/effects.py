@@ -7,11 +7,11 @@ into words, for command line and pages alike.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ploy_connector_aws.spec import AccessChange
 from ploy_connector_aws.spec.records import RecordType
@@ -133,7 +133,7 @@ class Effects:
     kept: tuple[Reached, ...]
     """What the account reaches at the same places without what is changed, privileged ones first."""
     kept_complete: bool
-    """False means that more may exist: an empty list is then unknown, not none."""
+    """Whether the generation shows all of these; of those to the changed access itself, the answer decides."""
     as_of: datetime | None
     """The time as of which the kept paths are complete."""
     place_kind: str | None
@@ -168,8 +168,11 @@ class Effects:
             yield Line("warning", (Part(DISABLED),))
         if self.changes_something:
             yield from self._changed_lines()
+        else:
+            yield Line("text", (Part("Where the last sync shows otherwise, the next one corrects it."),))
         yield from self._kept_lines()
-        if self.kind == "revoke" and (change.closed_paths or not change.effects_complete):
+        may_have_sessions = bool(change.closed_paths) or not change.effects_complete
+        if self.kind == "revoke" and self.changes_something and may_have_sessions:
             yield self._session_line()
         if change.invisible_paths:
             count = len(change.invisible_paths)
@@ -205,12 +208,14 @@ class Effects:
                 parts.append(Part(f", and {len(group) - MOST_NAMED} more"))
             yield Line("warning" if self.kind == "revoke" else "text", tuple(parts))
         if self.kind == "revoke":
-            if not self.kept_complete:
+            if not self.change.remaining_paths_complete:
                 yield Line("warning", (Part("Other paths may exist: not everything could be read."),))
             elif self.change.remaining_paths:
                 yield Line("text", (Part("No others are known"), *as_of, Part(".")))
             else:
                 yield Line("text", (Part("No other path to the same access is known"), *as_of, Part(".")))
+        if not self.kept_complete:
+            yield Line("warning", (Part("What else the account reaches at the same places is not fully known."),))
 
     def _session_line(self) -> Line:
         if self.change.sessions_end_by is None:
@@ -257,7 +262,7 @@ def find_effects(
         account is not None and account.content.get("status") == "disabled",
         reader.reached((chain, False) for chain in chains),
         kept,
-        change.remaining_paths_complete and view is not None and not reader.is_cut,
+        view is not None and not reader.is_cut,
         change.as_of,
         place_kind,
     )
@@ -273,11 +278,10 @@ def account_name(view: GraphView | None, account: FoundRecord) -> str:
     return f"{name} ({username if username and username != name else account.id})"
 
 
-def why_not_grantable(account: FoundRecord | None) -> str | None:
-    """Return why nothing can be granted to an account; None where something can, as far as is known."""
-    content = account.content if account else {}
-    reason: str | None = content.get("not_grantable_reason")
-    return DISABLED if reason is None and content.get("status") == "disabled" else reason
+def why_not_grantable(account: Mapping[str, Any]) -> str | None:
+    """Return why nothing can be granted to an account with this content; None where something can."""
+    reason: str | None = account.get("not_grantable_reason")
+    return DISABLED if reason is None and account.get("status") == "disabled" else reason
 
 
 class _Reader:

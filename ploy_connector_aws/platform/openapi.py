@@ -191,8 +191,8 @@ CALLS = (
         method="GET",
         path="/integrations/{integration_id}/findings",
         summary="Read the findings of the visible generation and of earlier ones, with their states, page by page until"
-        " a page is empty: the connector's, which are records, and those of the platform's own rules. The platform keeps"
-        " their states: a finding is resolved once it is proven gone, and accepted by a person with a reason.",
+        " a page is empty: the connector's, which are records, and those of the platform's own rules. The platform"
+        " keeps their states: a finding is resolved once it is proven gone, and accepted by a person with a reason.",
         answers={200: (wire.Findings, "One page of the findings, in the order in which they were first seen.")},
         refusals=(*_ONE, "body_invalid"),
         query={"after": "The next_after of the page before; left out for the first page."},

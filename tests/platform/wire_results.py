@@ -44,7 +44,7 @@ _HELD = wire.CommitAnswer(
     generation=None,
     unproven_scopes=1,
     hold_reasons=("20 of 20 accounts would be removed",),
-    review_path=f"/integrations/{INTEGRATION}/syncs/{SYNC}",
+    review_path=f"/app/integrations/{INTEGRATION}/syncs/{SYNC}",
 )
 
 
@@ -156,8 +156,8 @@ _NO_BASE = "record: must be there, with a scope, as there is no base"
 _NEEDS_BASE = "line: refers to a base, and there is none"
 
 RETURNED: dict[str, object] = {
-    "findings": wire.Findings(findings=_FINDINGS, next_after=5, generation=4),
-    "findings_after": wire.Findings(findings=(), generation=4),
+    "findings": wire.Findings(findings=_FINDINGS, next_after=5, generation=4, unproven_scopes=1),
+    "findings_after": wire.Findings(findings=(), generation=4, unproven_scopes=1),
     "integrations": wire.Integrations(
         integrations=(
             wire.Integration(

@@ -65,3 +65,6 @@ class Findings(ResponseModel):
         default=None, description="The 'after' of the next page; None where this one is empty."
     )
     generation: Count = Field(description="The generation that they were judged by; 0 before the first one.")
+    unproven_scopes: Count = Field(
+        description="How many scopes that generation does not prove: findings in them may be missing."
+    )

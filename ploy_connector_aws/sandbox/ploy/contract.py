@@ -176,13 +176,16 @@ def abort(ploy: PloyHost, target: Target, sync_id: str) -> wire.SyncStatus:
 def findings(ploy: PloyHost, target: Target, after: Annotated[int, Query(ge=0, le=LARGEST_COUNT)] = 0) -> wire.Findings:
     """Return one page of the findings."""
     integration_id = target.integration.id
-    store, generation = ploy.refresh_findings(integration_id), ploy.syncs(integration_id).generation
+    store = ploy.refresh_findings(integration_id)
     rows = store.after(integration_id, after, wire.FINDINGS_PER_PAGE)
-    names = ploy.view(integration_id).names([key for row in rows for key in row.finding.subjects])
+    with ploy.view(integration_id) as view:
+        names = view.names([key for row in rows for key in row.finding.subjects])
+        generations = view.generations()
     return wire.Findings(
         findings=tuple(_finding_status(row, names, store.acceptance(row)) for row in rows),
         next_after=rows[-1].number if rows else None,
-        generation=generation,
+        generation=generations[-1].number if generations else 0,
+        unproven_scopes=generations[-1].answer.unproven_scopes if generations else 0,
     )
 
 

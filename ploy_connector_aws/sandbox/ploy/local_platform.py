@@ -263,5 +263,5 @@ def _with_review(integration_id: str, sync_id: str, answer: wire.CommitAnswer) -
     """Add the page where a person decides to the answer of a held commit."""
     is_held = answer.status == "held_for_review"
     return answer.model_copy(
-        update={"review_path": f"/integrations/{integration_id}/syncs/{sync_id}" if is_held else None}
+        update={"review_path": f"/app/integrations/{integration_id}/syncs/{sync_id}" if is_held else None}
     )

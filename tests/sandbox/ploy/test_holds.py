@@ -36,7 +36,7 @@ def test_platform_holds_a_sync_that_removes_too_much(guarded: Customer) -> None:
         generation=None,
         removed={"account": 12},
         hold_reasons=(GUARDED,),
-        review_path=f"/integrations/{guarded.id}/syncs/{held_id(guarded)}",
+        review_path=f"/app/integrations/{guarded.id}/syncs/{held_id(guarded)}",
     )
     assert len(guarded.record_ids) == 12
     status = guarded.client.sync_status(guarded.id, held_id(guarded))
@@ -114,7 +114,8 @@ def test_decision_needs_a_name_and_a_reason_and_is_kept_and_shown(
 
     (sync, _) = guarded.ploy.view(guarded.id).syncs()
     assert sync.decision == Decision("Ada Byron", "<b>Closed</b>", guarded.clock.now)
-    for shown in (text(visitor.get(path).text), text(visitor.get(at(guarded, "/syncs")).text)):
+    pages = (path, at(guarded, "/syncs"), at(guarded, "/history"))
+    for shown in (text(visitor.get(each).text) for each in pages):
         assert "Ada Byron (as typed)" in shown
         assert "<b>Closed</b>" in shown
 

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ploy_connector_aws.graph.chains import MOST_CHAINS
+from ploy_connector_aws.graph.effects import why_not_grantable
 from ploy_connector_aws.graph.paths import Path as AccessPath
 from ploy_connector_aws.graph.search import FoundRecord, Search
 from ploy_connector_aws.platform import wire
@@ -83,14 +84,6 @@ def show_account(
         most=MOST_CHAINS,
         diagram=draw(access, visit.labels),
     )
-
-
-def why_not_grantable(account: dict[str, Any]) -> str | None:
-    """Return why nothing can be granted to an account; None where something can."""
-    reason: str | None = account.get("not_grantable_reason")
-    if reason is None and account.get("status") == "disabled":
-        return "The account is disabled: its access can be revoked, and nothing can be granted."
-    return reason
 
 
 def to_tree(access: AccountAccess, shown: Iterable[AccessPath]) -> list[HeldEntitlement]:
