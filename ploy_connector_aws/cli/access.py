@@ -14,7 +14,8 @@ from ploy_connector_aws.graph.chains import MOST_CHAINS
 from ploy_connector_aws.graph.paths import Path as AccessPath
 from ploy_connector_aws.graph.paths import Paths
 from ploy_connector_aws.graph.privilege import Named, Privilege, Verdict
-from ploy_connector_aws.graph.reach import Reach, Reacher, ReachListing, ReachPath, Target
+from ploy_connector_aws.graph.reach import Reach, Reacher, ReachListing, ReachPath
+from ploy_connector_aws.graph.targets import Target
 from ploy_connector_aws.graph.values import StoredRecord
 from ploy_connector_aws.graph.view import GraphView
 from ploy_connector_aws.runtime.integration import read_operator_settings
@@ -26,7 +27,7 @@ from .commands import Format
 from .exit_codes import Exit
 from .formats import Column, Rows
 from .listing import PRIVILEGE_STYLES, STATUS_STYLES, count_by_kind, named_json, privilege_json
-from .output import console, notes_console, print_json, print_unproven, text
+from .output import console, notes_console, print_json, print_json_list, print_unproven, text
 from .snapshot_view import MOST_NAMES, SnapshotView, display_name, find_named, open_snapshot_view
 
 _DEEPEST = 12
@@ -229,18 +230,16 @@ def show_who(out: Console, view: SnapshotView, target: str, chosen: Format, *, w
     reached, first = _find_reach(view.graph, named)
     rows = _reachers(view.graph, _target(reached), first)
     if chosen is Format.JSON:
-        print_json(
-            {
-                "as_of": view.run.reading_started_at.isoformat(),
-                "complete": view.is_complete,
-                "target": named_json(named),
-                "reached": named_json(reached),
-                "total": first.total,
-                "privileged": first.privileged,
-                "not_judged": first.not_judged,
-                "accounts": [_reacher_json(each) for each in rows],
-            }
-        )
+        head = {
+            "as_of": view.run.reading_started_at.isoformat(),
+            "complete": view.is_complete,
+            "target": named_json(named),
+            "reached": named_json(reached),
+            "total": first.total,
+            "privileged": first.privileged,
+            "not_judged": first.not_judged,
+        }
+        print_json_list(head, "accounts", map(_reacher_json, rows))
         return view.exit_code
     notes = notes_console(out, chosen)
     for line in _headlines(view.labels, named, reached, first):

@@ -13,14 +13,14 @@ from rich.console import Console
 from ploy_connector_aws.graph.privilege import Named, Privilege
 from ploy_connector_aws.graph.search import SORTED, FoundRecord, Search
 from ploy_connector_aws.runtime.integration import read_operator_settings
-from ploy_connector_aws.spec import Account, RecordKey
+from ploy_connector_aws.spec import Account
 from ploy_connector_aws.spec.labels import GENERIC, Label, Labels
 from ploy_connector_aws.spec.records import RecordType
 
 from .commands import Format, What
 from .exit_codes import Exit
 from .formats import Column, Rows
-from .output import console, notes_console, print_json, print_unproven
+from .output import console, notes_console, print_json_list, print_unproven
 from .snapshot_view import SnapshotView, find_named, open_snapshot_view
 
 TYPES: dict[What, RecordType] = {
@@ -90,14 +90,9 @@ def show_records(
     rows = Rows(tuple(layout.columns()), found, layout.to_json)
     not_judged = facets.verdicts.get("not_judged", 0)
     if chosen is Format.JSON:
-        print_json(
-            {
-                "as_of": view.run.reading_started_at.isoformat(),
-                "complete": view.is_complete,
-                what.value: [rows.to_json(each) for each in rows.rows],
-                **({"not_judged": not_judged} if filters.privileged else {}),
-            }
-        )
+        head = {"as_of": view.run.reading_started_at.isoformat(), "complete": view.is_complete}
+        head |= {"not_judged": not_judged} if filters.privileged else {}
+        print_json_list(head, what.value, map(rows.to_json, found))
         return view.exit_code
     count = rows.write(out, chosen)
     notes = notes_console(out, chosen)
@@ -205,6 +200,8 @@ class Layout:
     type: RecordType
     kept_by: Mapping[str, str]
     """The grants that alone keep records, by the ids of those."""
+    added: Mapping[str, Mapping[str, Any]]
+    """The contents of the grants that later changes added, by id."""
     is_full: bool
     """Whether everything is shown, as in files."""
     with_reasons: bool
@@ -224,7 +221,8 @@ class Layout:
     ) -> Layout:
         """Make the layout of a list."""
         kept_by = {key.id: grant_id for key, grant_id in view.run.kept_by_grants() if key.type == type_}
-        return cls(view, type_, kept_by, is_full, with_reasons or is_full, with_proof or is_full, with_ids)
+        added = {each.id: each.content for each in view.current.added()}
+        return cls(view, type_, kept_by, added, is_full, with_reasons or is_full, with_proof or is_full, with_ids)
 
     def columns(self) -> Iterator[Column[FoundRecord]]:
         """Yield the columns."""
@@ -241,10 +239,7 @@ class Layout:
 
     def to_json(self, record: FoundRecord) -> dict[str, Any]:
         """A record as JSON values, with what was computed about it."""
-        content = record.content
-        if self.type == "grant" and (stored := self.view.current.record(RecordKey(type="grant", id=record.id))):
-            content = stored.content  # a list of grants has their ends only
-        found = {**content, "unproven": record.is_unproven}
+        found = {**record.content, **self.added.get(record.id, {}), "unproven": record.is_unproven}
         if record.id in self.kept_by:
             found["named_by_grant"] = self.kept_by[record.id]
         if self.type != "resource":

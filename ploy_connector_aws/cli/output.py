@@ -6,7 +6,7 @@ import itertools
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -47,6 +47,16 @@ _PLURALS: dict[RecordType, str] = {
 def print_json(value: Any) -> None:
     """Print one JSON document; unprintable characters are escaped, so that a terminal finds no commands in it."""
     write(to_json_text(value) + "\n")
+
+
+def print_json_list(head: Mapping[str, Any], name: str, rows: Iterable[Any]) -> None:
+    """Print one JSON document as ``print_json`` does, with a list at its end that is printed while it is read."""
+    write(to_json_text({**head, name: []}).removesuffix("]\n}"))
+    separator = "\n    "
+    for row in rows:
+        stream().write(separator + to_json_text(row).replace("\n", "\n    "))
+        separator = ",\n    "
+    write("]\n}\n" if separator == "\n    " else "\n  ]\n}\n")
 
 
 def to_json_text(value: Any) -> str:

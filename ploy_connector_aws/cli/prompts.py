@@ -127,7 +127,9 @@ class WizardPrompts:
             self._explain_permissions()
 
     def _asked(self, step: Step) -> list[WizardField]:
-        return [field for field in step.fields if field.source == "person" and self._is_asking]
+        # A map is typed into the file or, at Ploy, on the page.
+        fields = [field for field in step.fields if self._session.schema_of(field.name).get("type") != "object"]
+        return [field for field in fields if field.source == "person" and self._is_asking]
 
     def _show_value(self, field: WizardField) -> None:
         title = self._session.title_of(field.name)

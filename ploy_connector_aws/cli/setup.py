@@ -95,7 +95,7 @@ _WITH_PLOY = (
     "--without-ploy creates it on this machine only."
 )
 _WITHOUT_PLOY = (
-    "Without Ploy: this machine generates the external ID, and the file works for list, access and check, "
+    "Without Ploy: this machine generates the external ID, and the file works for list, who, access and check, "
     "but not for sync."
 )
 
@@ -285,6 +285,8 @@ def _to_toml(value: Any) -> str:
         return str(value)
     if isinstance(value, str):
         return f'"{escape(value, "toml")}"'
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{_to_toml(name)} = {_to_toml(each)}' for name, each in value.items())}}}"
     return f"[{', '.join(_to_toml(each) for each in value)}]"
 
 

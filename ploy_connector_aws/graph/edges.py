@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from ploy_connector_aws.spec.records import Grant, RecordKey, RecordType
 
-from .privilege import NOT_JUDGED, VERDICTS, Judged, Named, Place, Privilege, decides_sql, judge, own_verdict
-from .tables import Tables, use_casefold
+from .privilege import NOT_JUDGED, VERDICTS, Judged, Named, Place, Privilege, judge
+from .tables import CLASSES, FIRST_ENTITLEMENT, Tables, use_casefold
 
 T = TypeVar("T")
 
@@ -30,6 +30,14 @@ class Edge(NamedTuple):
     def of(cls, grant: Grant) -> Edge:
         """Make the edge of a grant."""
         return cls(grant.id, grant.principal_kind, grant.principal_id, grant.entitlement_id)
+
+
+class Step(NamedTuple):
+    """One edge, by numbers."""
+
+    principal: int
+    entitlement: int
+    is_unproven: bool
 
 
 class Edges:
@@ -52,7 +60,7 @@ class Edges:
         self._numbers: dict[tuple[str, str], int] = {}
         use_casefold(db)
         for table, columns in (
-            ("added_edges", "principal, entitlement, is_unproven DEFAULT 0, PRIMARY KEY (principal, entitlement)"),
+            ("added_edges", "principal, entitlement, class, is_unproven, PRIMARY KEY (principal, entitlement)"),
             ("replaced_edges", "principal, entitlement, PRIMARY KEY (principal, entitlement)"),
             ("judged", "number INTEGER PRIMARY KEY, verdict, toward, distance, path_unproven"),
         ):
@@ -61,7 +69,11 @@ class Edges:
         number = self._number_of
         new = [(number(e.principal_kind, e.principal_id), number("entitlement", e.entitlement_id)) for e in added]
         old = [*new, *self._ends_of(removed)]
-        db.executemany("INSERT OR IGNORE INTO temp.added_edges (principal, entitlement) VALUES (?, ?)", new)
+        db.executemany(
+            "INSERT OR IGNORE INTO temp.added_edges VALUES"
+            f" (?1, ?2, coalesce((SELECT class FROM {tables.names} WHERE number = ?1), ?3), 0)",
+            ((*ends, self._extra_class(ends[0])) for ends in new),
+        )
         db.executemany("INSERT OR IGNORE INTO temp.replaced_edges VALUES (?, ?)", old)
         self.is_changed = bool(old)
         """Whether any change is applied."""
@@ -78,12 +90,19 @@ class Edges:
             where: The condition, as SQL.
             source: What to select from; ``{edges}`` stands for the table.
         """
-        first = f"SELECT {columns} FROM {source.format(edges=self.tables.edges)} WHERE {where}"
+        return " UNION ALL ".join(
+            f"SELECT {columns} FROM {source.format(edges=table)} WHERE {where} AND {condition}"
+            for table, condition in self.parts()
+        )
+
+    def parts(self) -> tuple[tuple[str, str], ...]:
+        """Return the tables of the current edges, each with the condition for a row ``e`` of it to be current."""
         if not self.is_changed:
-            return first
+            return ((self.tables.edges, "1"),)
+        replaced = "SELECT principal, entitlement FROM temp.replaced_edges"
         return (
-            f"{first} AND (e.principal, e.entitlement) NOT IN (SELECT principal, entitlement FROM temp.replaced_edges)"
-            f" UNION ALL SELECT {columns} FROM {source.format(edges='temp.added_edges')} WHERE {where}"
+            (self.tables.edges, f"(e.principal, e.entitlement) NOT IN ({replaced})"),
+            ("temp.added_edges", "1"),
         )
 
     def judged(self, column: str, name: str = "n") -> str:
@@ -117,45 +136,53 @@ class Edges:
             )
         return found
 
+    def held_by(self, principals: Iterable[int]) -> Iterator[Step]:
+        """Yield the edges that begin at principals, by principal and entitlement."""
+        return self._at(principals, "principal", "1")
+
+    def holding(self, entitlements: Iterable[int], type_: Literal["account", "entitlement"]) -> Iterator[Step]:
+        """Yield the edges that end at entitlements and begin at principals of a type, by principal and entitlement."""
+        is_of_type = "<" if type_ == "account" else ">="
+        return self._at(entitlements, "entitlement", f"e.class {is_of_type} {FIRST_ENTITLEMENT}")
+
     def steps(self, principal: int) -> list[tuple[int, bool]]:
-        """Return the entitlements that a principal holds directly, by number, and whether each edge is unproven."""
-        sql = self.select("e.entitlement, e.is_unproven", "e.principal = :number")
-        return sorted(
-            (entitlement, bool(is_unproven)) for entitlement, is_unproven in self.db.execute(sql, {"number": principal})
-        )
-
-    def holders(self, entitlement: int, *, only: RecordType | None = None) -> list[tuple[int, bool]]:
-        """Return the direct holders of an entitlement, by number, and whether each edge is unproven.
-
-        Args:
-            entitlement: The entitlement.
-            only: The type of the holders; None for both.
-        """
-        source, where = "{edges} e", "e.entitlement = :number"
-        if only:
-            source += f" CROSS JOIN {self.tables.names} n ON n.number = e.principal"
-            where += f" AND n.type = '{only}'"
-        sql = self.select("e.principal, e.is_unproven", where, source)
-        found = [(number, bool(is_unproven)) for number, is_unproven in self.db.execute(sql, {"number": entitlement})]
-        found += [
-            (principal, False)
-            for principal, key in self._extra.items()
-            if only == key.type and (principal, entitlement) in self._added_extra()
-        ]
-        return sorted(found)
+        """Return what a principal holds directly: each entitlement, and whether the edge is unproven."""
+        return [(step.entitlement, step.is_unproven) for step in self.held_by([principal])]
 
     def leading(self, targets: Iterable[int]) -> dict[int, list[tuple[int, bool]]]:
         """Return the entitlements that lead to targets, the targets included, each with its steps within them."""
-        found: dict[int, list[tuple[int, bool]]] = {target: [] for target in targets}
-        todo = list(found)
-        while todo:
-            entitlement = todo.pop()
-            for principal, is_unproven in self.holders(entitlement, only="entitlement"):
-                if principal not in found:
-                    found[principal] = []
-                    todo.append(principal)
-                found[principal].append((entitlement, is_unproven))
+        todo = set(targets)
+        found: dict[int, list[tuple[int, bool]]] = {target: [] for target in sorted(todo)}
+        while todo:  # one round a step of the longest path
+            steps = list(self.holding(todo, "entitlement"))
+            todo = {step.principal for step in steps} - found.keys()
+            for step in steps:
+                found.setdefault(step.principal, []).append((step.entitlement, step.is_unproven))
         return {number: sorted(steps) for number, steps in found.items()}
+
+    def put(self, table: str, numbers: Iterable[int]) -> str:
+        """Put numbers into a temporary table; return a statement that selects them."""
+        rows = [(number,) for number in numbers]  # before the table is dropped: they may come from it
+        self.db.execute(f"DROP TABLE IF EXISTS temp.{table}")
+        self.db.execute(f"CREATE TEMP TABLE {table} (number INTEGER PRIMARY KEY)")
+        self.db.executemany(f"INSERT OR IGNORE INTO temp.{table} VALUES (?)", rows)
+        return f"SELECT number FROM temp.{table}"
+
+    def put_rows(self, table: str, sql: str, values: Mapping[str, object]) -> str:
+        """Put the numbers that a statement selects into a temporary table; return a statement that selects them."""
+        selected = self.put(table, ())
+        self.db.execute(f"INSERT OR IGNORE INTO temp.{table} {sql}", values)
+        return selected
+
+    def _at(self, numbers: Iterable[int], end: str, where: str) -> Iterator[Step]:
+        self.put("ends", numbers)
+        sql = self.select(
+            "e.principal, e.entitlement, e.is_unproven",
+            where,
+            f"temp.ends d CROSS JOIN {{edges}} e ON e.{end} = d.number",
+        )
+        for principal, entitlement, is_unproven in self.db.execute(f"{sql} ORDER BY 1, 2").fetchall():
+            yield Step(principal, entitlement, bool(is_unproven))
 
     def named(self, numbers: Iterable[int]) -> dict[int, Named]:
         """Name records."""
@@ -210,8 +237,9 @@ class Edges:
             self._numbers[type_, id_] = number
         return number
 
-    def _added_extra(self) -> set[tuple[int, int]]:
-        return set(self.db.execute("SELECT principal, entitlement FROM temp.added_edges WHERE principal < 0"))
+    def _extra_class(self, number: int) -> int:
+        is_account = number in self._extra and self._extra[number].type == "account"
+        return CLASSES.index(("unknown", "unknown" if is_account else ""))
 
     def _ends_of(self, grant_ids: Iterable[str]) -> Iterator[tuple[int, int]]:
         """Yield the numbers of the ends of grants of the generation; other ids are left out."""
@@ -229,58 +257,58 @@ class Edges:
 
     def _judge_again(self, principals: Collection[int]) -> None:
         """Judge again what leads to the changed edges: all others keep their verdicts."""
-        kinds = {number: named.type for number, named in self.named(principals).items()}
-        # Both over the edges as they were and as they are; a removed edge changed its principal itself.
-        entitlements = self.leading(number for number, type_ in kinds.items() if type_ == "entitlement")
-        own = {number: self._own(number) for number in entitlements}
-        edges = [(number, to, is_unproven) for number in own for to, is_unproven in self._deciding(number)]
-        outside = {to for _, to, _ in edges} - own.keys()
-        again = judge(own, edges, self._stored(outside))
-        stored = self._stored(own)
-        changed = {number: judged for number, judged in again.items() if judged != stored[number]}
-        self._put(changed)
-        accounts = {number for number, type_ in kinds.items() if type_ == "account"}
-        for entitlement in changed:
-            accounts.update(number for number, _ in self.holders(entitlement, only="account"))
-        self._put({number: self._judge_account(number) for number in sorted(accounts)})
+        stored = self._stored(principals)
+        entitlements = list(self.leading(number for number in principals if stored[number].class_ >= FIRST_ENTITLEMENT))
+        self._judge(entitlements)
+        changed = [row[0] for row in self.db.execute("SELECT number FROM temp.judged")]
+        accounts = {step.principal for step in self.holding(changed, "account")}
+        self._judge(accounts.union(number for number in principals if stored[number].class_ < FIRST_ENTITLEMENT))
 
-    def _judge_account(self, number: int) -> Judged:
-        steps = self._deciding(number)
-        ends = self._current(to for to, _ in steps)
-        return judge({number: self._own(number)}, ((number, *step) for step in steps), ends)[number]
+    def _judge(self, numbers: Collection[int]) -> None:
+        """Judge principals by their own records and what they lead to; keep the verdicts that changed."""
+        stored = self._stored(numbers)
+        edges = list(self.held_by(numbers))
+        ends = self._stored({step.entitlement for step in edges} - stored.keys())
+        known = {**stored, **ends}
+        again = judge(
+            {number: each.own for number, each in stored.items()},
+            (step for step in edges if not known[step.entitlement].is_policy or stored[step.principal].own is None),
+            {number: each.judged for number, each in ends.items()},
+        )
+        changed = ((number, *judged) for number, judged in again.items() if judged != stored[number].judged)
+        self.db.executemany("INSERT INTO temp.judged VALUES (?, ?, ?, ?, ?)", changed)
 
-    def _deciding(self, number: int) -> list[tuple[int, bool]]:
-        """Return the steps that can decide the verdict of a principal."""
-        names = self.tables.names
-        sql = f"SELECT 1 FROM {names} a, {names} n WHERE a.number = ? AND n.number = ? AND NOT {decides_sql('a', 'n')}"
-        return [step for step in self.steps(number) if not self.db.execute(sql, (number, step[0])).fetchone()]
-
-    def _own(self, number: int) -> int | None:
-        row = self.db.execute(f"SELECT own FROM {self.tables.names} WHERE number = ?", (number,)).fetchone()
-        return row[0] if row else None
-
-    def _stored(self, numbers: Iterable[int]) -> Mapping[int, Judged]:
-        sql = f"SELECT verdict, toward, distance, path_unproven FROM {self.tables.names} WHERE number = ?"
-        found = {}
-        for number in numbers:
-            row = self.db.execute(sql, (number,)).fetchone()
-            found[number] = Judged(row[0], row[1], row[2], bool(row[3])) if row else own_verdict(None)
+    def _stored(self, numbers: Iterable[int]) -> dict[int, _Stored]:
+        """Read what is known of principals, with the verdicts that were judged again."""
+        numbers = set(numbers)
+        found = {
+            each: _Stored(None, self._extra_class(each), Judged(NOT_JUDGED)) for each in numbers & self._extra.keys()
+        }
+        self.put("ends", numbers)
+        columns = ", ".join(
+            f"iif(j.number IS NULL, n.{column}, j.{column})"
+            for column in ("verdict", "toward", "distance", "path_unproven")
+        )
+        rows = self.db.execute(
+            f"SELECT n.number, n.own, n.class, {columns} FROM temp.ends d CROSS JOIN {self.tables.names} n"
+            " ON n.number = d.number LEFT JOIN temp.judged j ON j.number = n.number"
+        )
+        for number, own, class_, verdict, toward, distance, is_unproven in rows:
+            found[number] = _Stored(own, class_, Judged(verdict, toward, distance, bool(is_unproven)))
         return found
 
-    def _current(self, numbers: Iterable[int]) -> Mapping[int, Judged]:
-        numbers = list(numbers)
-        found = dict(self._stored(numbers))
-        for number in numbers:
-            row = self.db.execute(
-                "SELECT verdict, toward, distance, path_unproven FROM temp.judged WHERE number = ?", (number,)
-            ).fetchone()
-            if row:
-                found[number] = Judged(row[0], row[1], row[2], bool(row[3]))
-        return found
 
-    def _put(self, judged: Mapping[int, Judged]) -> None:
-        rows: Sequence[tuple[object, ...]] = [(number, *each) for number, each in judged.items()]
-        self.db.executemany("INSERT OR REPLACE INTO temp.judged VALUES (?, ?, ?, ?, ?)", rows)
+class _Stored(NamedTuple):
+    """What is known of one principal."""
+
+    own: int | None
+    class_: int
+    judged: Judged
+
+    @property
+    def is_policy(self) -> bool:
+        """Whether it is a policy, which decides nothing for a holder with a verdict of its own."""
+        return CLASSES[self.class_] == ("policy", "")
 
 
 def in_parts(items: Iterable[T]) -> Iterator[tuple[T, ...]]:

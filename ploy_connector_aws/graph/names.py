@@ -67,7 +67,7 @@ def _by_name(edges: Edges, folded: str, kinds: str) -> list[int]:
     names, bodies = edges.tables.names, edges.tables.bodies
     return _numbers(
         edges,
-        f"SELECT n.number FROM {names} n WHERE n.type IN ({kinds}) AND n.folded = :text UNION"
+        f"SELECT n.number FROM {names} n WHERE n.type IN ({kinds}) AND n.folded = :text AND n.body IS NOT NULL UNION"
         f" SELECT n.number FROM {names} n JOIN {bodies} b ON b.rowid = n.body WHERE n.type IN ({kinds})"
         " AND instr(n.searched, :text) AND (casefold(n.id) = :text"
         " OR casefold(coalesce(json_extract(b.body, '$.username'), '')) = :text"

@@ -14,8 +14,9 @@ from ploy_connector_aws.spec.records import RecordType
 
 from .chains import Graph, Step, find_chains
 from .edges import Edge, Edges
-from .reach import Reach, Target, find_reach
+from .reach import Reach, find_reach
 from .tables import Tables
+from .targets import Target
 
 
 @dataclass(frozen=True)

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from ploy_connector_aws.spec.records import RecordType
 
 from .edges import Edges
-from .privilege import NOT_JUDGED, THROUGH, VERDICTS, Named, Verdict
-from .search import FoundRecord, below, records_of
+from .privilege import VERDICTS, Named, Verdict
+from .search import FoundRecord, classes_of, count_facets, records_of
+from .tables import CLASSES
+from .targets import Leading, Target, find_reaching, verdicts_of
 
 MOST_PATHS = 3
 """The limit on paths that are listed for one account that reaches a target."""
-_MOST_STEPS = 2_000
+_MOST_STEPS = 500
 """The limit on steps to count the paths of one account."""
 MOST_THROUGH = 5
 """The limit on the entitlements named through which an account reaches a target."""
-
-
-class Target(NamedTuple):
-    """What is reached."""
-
-    type: Literal["resource", "entitlement"]
-    """Of a resource: every entitlement in it, or in a resource below it."""
-    id: str
 
 
 class Reach(NamedTuple):
@@ -63,7 +57,7 @@ class Reacher(NamedTuple):
     through: tuple[Named, ...]
     """The entitlements that it holds and that lead to the target without being it, the first few of them."""
     paths: tuple[ReachPath, ...]
-    """The shortest paths, a few of them. No path has a circle, or goes on behind the target."""
+    """The shortest paths, a few of them, privileged ones first. No path has a circle, or goes on behind the target."""
     more_paths: int
     """How many more paths there are."""
     more_paths_exact: bool
@@ -124,67 +118,34 @@ def find_reach(edges: Edges, target: Target, search: Reach) -> ReachListing:
         target: The target; a list without rows where it is unknown.
         search: The filters and the page.
     """
-    db, names = edges.db, edges.tables.names
-    targets, residents = _targets_of(edges, target)
-    leading = edges.leading(targets)
-    for each in targets:
-        leading[each] = []  # no path goes on behind the target
-    before: dict[int, list[tuple[int, bool]]] = {}
-    for node, steps in leading.items():
-        for to, is_unproven in steps:
-            before.setdefault(to, []).append((node, is_unproven))
-    verdicts = _verdicts(edges, targets)
-    privileged = _behind(before, (each for each in targets if verdicts[each] >= THROUGH))
-    not_judged = _behind(before, (each for each in targets if verdicts[each] == NOT_JUDGED))
-    proven = _behind(before, targets, only_proven=True)
-    db.execute("DROP TABLE IF EXISTS temp.reaching")
-    db.execute("CREATE TEMP TABLE reaching (number INTEGER PRIMARY KEY, privileged, not_judged, is_unproven)")
-    db.executemany(
-        "INSERT INTO temp.reaching VALUES (?, ?, ?, ?)",
-        ((each, each in privileged, each in not_judged, each not in proven) for each in leading),
-    )
-    found = edges.select(
-        "e.principal AS number, l.privileged, l.not_judged, max(l.is_unproven, e.is_unproven) AS is_unproven,"
-        " 0 AS home",
-        "1",
-        "temp.reaching l CROSS JOIN {edges} e ON e.entitlement = l.number",
-    )
-    if residents:
-        verdict = edges.judged("verdict")
-        found += (
-            f" UNION ALL SELECT n.number, {verdict} >= {THROUGH}, {verdict} = {NOT_JUDGED}, n.is_unproven, 1"
-            f" FROM {names} n WHERE n.type = 'account' AND n.resource IN ({residents})"
-        )
+    leading = find_reaching(edges, target)
     values: dict[str, object] = {"text": search.text.casefold(), "limit": search.limit, "offset": search.offset}
-    where = ["n.type = 'account'"]
+    where = "1"
     if search.text:
-        where.append("instr(n.searched, :text)")
-    if search.only_privileged:
-        where.append("r.privileged")
-    for name, wanted in (("kind", search.kinds), ("status", search.statuses)):
-        if wanted:
-            values |= {f"{name}{place}": value for place, value in enumerate(wanted)}
-            where.append(f"n.{name} IN ({', '.join(f':{name}{place}' for place in range(len(wanted)))})")
-    reached = (
-        f"FROM (SELECT number, max(privileged) AS privileged, max(not_judged) AS not_judged,"
-        f" min(is_unproven) AS is_unproven, max(home) AS home FROM ({found}) GROUP BY number) r"
-        f" CROSS JOIN {names} n ON n.number = r.number WHERE {' AND '.join(where)}"
+        where += f" AND number IN (SELECT number FROM {edges.tables.names} WHERE instr(searched, :text))"
+    groups = edges.db.execute(
+        "SELECT class, privileged, privileged OR NOT not_judged, count(*) FROM temp.reached"
+        f" WHERE {where} GROUP BY 1, 2, 3",
+        values,
     )
-    page = db.execute(
-        f"SELECT r.number, r.privileged, r.not_judged, r.is_unproven, r.home {reached}"
-        " ORDER BY r.privileged DESC, r.number LIMIT :limit OFFSET :offset",
+    (kinds, statuses, privileged), total = count_facets(
+        (
+            ((*CLASSES[class_], bool(is_privileged) if is_judged else None), count)
+            for class_, is_privileged, is_judged, count in groups
+        ),
+        (search.kinds, search.statuses, (True,) if search.only_privileged else ()),
+    )
+    classes = ", ".join(str(number) for number in classes_of(search.kinds, search.statuses))
+    if search.only_privileged:
+        where += " AND privileged"
+    page = edges.db.execute(
+        f"SELECT number, privileged, not_judged, is_unproven, home FROM temp.reached WHERE {where}"
+        f" AND class IN ({classes}) ORDER BY privileged DESC, number LIMIT :limit OFFSET :offset",
         values,
     ).fetchall()
-    listing = _count(
-        db.execute(
-            f"SELECT n.kind, n.status, r.privileged, r.not_judged, count(*) {reached} GROUP BY 1, 2, 3, 4", values
-        )
-    )
-    accounts = list(records_of(edges, (row[0] for row in page)))
-    rows = [
-        _to_reacher(edges, account, row, set(targets), leading) for account, row in zip(accounts, page, strict=True)
-    ]
-    return ReachListing(tuple(rows), *listing)
+    accounts = records_of(edges, (row[0] for row in page))
+    rows = (_to_reacher(edges, account, row, leading) for account, row in zip(accounts, page, strict=True))
+    return ReachListing(tuple(rows), total, kinds, statuses, privileged.get(True, 0), privileged.get(None, 0))
 
 
 def find_opened(edges: Edges, type_: RecordType, id_: str, *, offset: int = 0, limit: int = 50) -> Opened:
@@ -201,15 +162,15 @@ def find_opened(edges: Edges, type_: RecordType, id_: str, *, offset: int = 0, l
     if start is None:
         return Opened()
     distances, proven = {start: 0}, {start}
-    todo: deque[int] = deque([start])
     steps: dict[int, list[tuple[int, bool]]] = {}
-    while todo:
-        node = todo.popleft()
-        steps[node] = edges.steps(node)
-        for to, _ in steps[node]:
-            if to not in distances:
-                distances[to] = distances[node] + 1
-                todo.append(to)
+    new = {start}
+    while new:  # one round a step of the longest path
+        found = {number: list[tuple[int, bool]]() for number in new}
+        for step in edges.held_by(new):
+            found[step.principal].append((step.entitlement, step.is_unproven))
+            distances.setdefault(step.entitlement, distances[step.principal] + 1)
+        steps |= found
+        new = distances.keys() - steps.keys()
     behind = [start]
     while behind:
         new = {to for to, is_unproven in steps[behind.pop()] if not is_unproven} - proven
@@ -217,7 +178,7 @@ def find_opened(edges: Edges, type_: RecordType, id_: str, *, offset: int = 0, l
         behind += new
     del distances[start]
     ordered = sorted(distances, key=lambda each: (distances[each], each))
-    named, verdicts = edges.named(ordered), _verdicts(edges, ordered)
+    named, verdicts = edges.named(ordered), verdicts_of(edges, ordered)
     counts: dict[int, int] = {}
     kinds: dict[str, int] = {}
     for each in ordered:
@@ -237,66 +198,21 @@ def find_opened(edges: Edges, type_: RecordType, id_: str, *, offset: int = 0, l
     )
 
 
-def _targets_of(edges: Edges, target: Target) -> tuple[list[int], str]:
-    """Return the entitlements at a target; and a statement for the ids of resources whose own accounts reach it."""
-    if target.type == "entitlement":
-        number = edges.number("entitlement", target.id)
-        return [] if number is None else [number], ""
-    resources = below(edges, target.id)
-    rows = edges.db.execute(
-        f"SELECT number FROM {edges.tables.names} WHERE resource IN ({resources}) AND type = 'entitlement'"
-    )
-    return [row[0] for row in rows], resources
-
-
-def _verdicts(edges: Edges, numbers: Iterable[int]) -> dict[int, int]:
-    sql = f"SELECT {edges.judged('verdict')} FROM {edges.tables.names} n WHERE n.number = ?"
-    rows = ((number, edges.db.execute(sql, (number,)).fetchone()) for number in numbers)
-    return {number: row[0] if row else NOT_JUDGED for number, row in rows}
-
-
-def _behind(
-    before: Mapping[int, list[tuple[int, bool]]], targets: Iterable[int], *, only_proven: bool = False
-) -> set[int]:
-    """Return the nodes that lead to targets, the targets included."""
-    found = set(targets)
-    todo = list(found)
-    while todo:
-        new = {node for node, is_unproven in before.get(todo.pop(), ()) if not (only_proven and is_unproven)} - found
-        found |= new
-        todo += new
-    return found
-
-
-def _count(groups: Iterable[tuple[str, str, int, int, int]]) -> tuple[int, dict[str, int], dict[str, int], int, int]:
-    kinds: dict[str, int] = {}
-    statuses: dict[str, int] = {}
-    total = all_privileged = all_not_judged = 0
-    for kind, status, privileged, not_judged, count in groups:
-        kinds[kind] = kinds.get(kind, 0) + count
-        statuses[status] = statuses.get(status, 0) + count
-        total += count
-        all_privileged += count if privileged else 0
-        all_not_judged += count if not_judged and not privileged else 0
-    return total, kinds, statuses, all_privileged, all_not_judged
-
-
 def _to_reacher(
     edges: Edges,
     account: FoundRecord,
     row: tuple[int, int, int, int, int],
-    targets: set[int],
-    leading: Mapping[int, list[tuple[int, bool]]],
+    leading: Leading,
 ) -> Reacher:
     number, privileged, not_judged, is_unproven, lives_there = row
-    held = [(to, is_edge_unproven) for to, is_edge_unproven in edges.steps(number) if to in leading]
-    paths, more, is_exact = _find_paths(held, leading, targets)
-    through = [to for to, _ in held if to not in targets][:MOST_THROUGH]
+    held = [(to, is_edge_unproven) for to, is_edge_unproven in edges.steps(number) if to in leading.steps]
+    paths, more, is_exact = _find_paths(held, leading)
+    through = [to for to, _ in held if to not in leading.targets][:MOST_THROUGH]
     named = edges.named({*through, *(node for path, _ in paths for node in path)})
     return Reacher(
         account,
         True if privileged else None if not_judged else False,
-        any(to in targets for to, _ in held),
+        any(to in leading.targets for to, _ in held),
         bool(lives_there),
         tuple(named[node] for node in through),
         tuple(ReachPath(tuple(named[node] for node in path), unproven) for path, unproven in paths),
@@ -307,27 +223,28 @@ def _to_reacher(
 
 
 def _find_paths(
-    held: Iterable[tuple[int, bool]], leading: Mapping[int, list[tuple[int, bool]]], targets: set[int]
+    held: Iterable[tuple[int, bool]], leading: Leading
 ) -> tuple[list[tuple[tuple[int, ...], bool]], int, bool]:
-    """Find the shortest paths to targets; also return how many more there are, and whether that is exact."""
+    """Find the shortest paths to targets, those to privileged ones first.
+
+    Also return how many more there are, and whether that is exact.
+    """
     found: list[tuple[tuple[int, ...], bool]] = []
-    more = steps = 0
+    steps = 0
     todo: deque[tuple[tuple[int, ...], bool]] = deque(((to,), is_unproven) for to, is_unproven in held)
     while todo and steps < _MOST_STEPS:
         path, is_unproven = todo.popleft()
         steps += 1
-        if path[-1] in targets:
-            if len(found) < MOST_PATHS:
-                found.append((path, is_unproven))
-            else:
-                more += 1
+        if path[-1] in leading.targets:
+            found.append((path, is_unproven))
         else:
             todo.extend(
                 ((*path, to), is_unproven or is_step_unproven)
-                for to, is_step_unproven in leading[path[-1]]
+                for to, is_step_unproven in leading.steps[path[-1]]
                 if to not in path
             )
-    return found, more, not todo
+    found.sort(key=lambda each: each[0][-1] not in leading.privileged)  # each of both is in the order of its length
+    return found[:MOST_PATHS], max(len(found) - MOST_PATHS, 0), not todo
 
 
 def _count_resources(edges: Edges, ids: Iterable[str]) -> dict[str, int]:

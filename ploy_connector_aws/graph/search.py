@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -11,6 +11,8 @@ from ploy_connector_aws.spec.records import RecordType, grant_id
 
 from .edges import Edges, in_parts
 from .privilege import VERDICTS, Named, Privilege, Verdict
+from .tables import CLASSES
+from .targets import Target, below, find_reaching, find_targets
 
 SORTED = ("default", "name", "kind", "status", "region", "owner", "privileged", "grantable")
 """The fields by which a list can be sorted. 'default': people first, then machines, then outside parties; by name."""
@@ -115,18 +117,33 @@ def records_of(edges: Edges, numbers: Iterable[int]) -> Iterator[FoundRecord]:
         yield from (found[number] for number in part if number in found)
 
 
-def below(edges: Edges, resource_id: str) -> str:
-    """Put a resource and the resources below it into a temporary table; return a statement that selects their ids."""
-    db, names = edges.db, edges.tables.names
-    db.execute("DROP TABLE IF EXISTS temp.below")
-    db.execute("CREATE TEMP TABLE below (id TEXT PRIMARY KEY)")
-    db.execute(
-        "INSERT INTO temp.below WITH RECURSIVE found (id) AS (SELECT ? UNION SELECT n.id FROM found f CROSS JOIN"
-        f" {names} n INDEXED BY {names}_by_resource ON n.resource = f.id WHERE n.type = 'resource')"
-        " SELECT id FROM found",
-        (resource_id,),
-    )
-    return "SELECT id FROM temp.below"
+def count_facets(
+    groups: Iterable[tuple[tuple[Any, ...], int]], filters: Sequence[Sequence[Any]]
+) -> tuple[tuple[dict[Any, int], ...], int]:
+    """Count groups by each of their values, each counted with all filters but its own; also return the total.
+
+    Args:
+        groups: Values and counts.
+        filters: For each value, those that are wanted; none: all.
+    """
+    counts: tuple[dict[Any, int], ...] = tuple({} for _ in filters)
+    total = 0
+    for values, count in groups:
+        failed = [place for place, wanted in enumerate(filters) if wanted and values[place] not in wanted]
+        total += 0 if failed else count
+        for place, value in enumerate(values):
+            if failed in ([], [place]):
+                counts[place][value] = counts[place].get(value, 0) + count
+    return counts, total
+
+
+def classes_of(kinds: Sequence[str], statuses: Sequence[str]) -> list[int]:
+    """Return the classes of principals of kinds and statuses; none: of all."""
+    return [
+        number
+        for number, (kind, status) in enumerate(CLASSES)
+        if (not kinds or kind in kinds) and (not statuses or status in statuses)
+    ]
 
 
 class _Query:
@@ -136,149 +153,142 @@ class _Query:
         assert search.sort in SORTED, "it becomes part of a statement"
         self._edges, self._type, self._search = edges, type_, search
         self._values: dict[str, object] = {"type": type_, "text": search.text.casefold()}
+        self._row = "e" if type_ == "grant" else "v"
         self._where = self._grants() if type_ == "grant" else self._records()
 
     def count(self) -> tuple[Facets, int]:
         """Count the list by facets, and in total."""
-        names = self._edges.tables.names
-        verdict = self._edges.judged("verdict", "v")
+        edges, search = self._edges, self._search
+        names, verdict = edges.tables.names, edges.judged("verdict", "v")
+        groups: list[tuple[tuple[Any, ...], int]] = []
         if self._type == "grant":
-            sql = (
-                "SELECT kind, status, verdict, is_unproven, count(*) FROM (SELECT p.kind, p.status,"
-                f" {verdict} AS verdict, g.is_unproven FROM ({self._where}) g"
-                f" CROSS JOIN {names} p ON p.number = g.principal CROSS JOIN {names} v ON v.number = g.entitlement)"
-                " GROUP BY 1, 2, 3, 4"
-            )
+            for table, condition in edges.parts():
+                rows = edges.db.execute(
+                    f"SELECT g.class, {verdict}, g.is_unproven, sum(g.count) FROM (SELECT e.entitlement, e.class,"
+                    f" e.is_unproven, count(*) AS count FROM {table} e WHERE {self._where} AND {condition}"
+                    f" GROUP BY e.entitlement, e.class, e.is_unproven) g CROSS JOIN {names} v"
+                    " ON v.number = g.entitlement GROUP BY 1, 2, 3",
+                    self._values,
+                )
+                groups += (((*CLASSES[row[0]], VERDICTS[row[1]], bool(row[2])), row[3]) for row in rows)
         else:
-            sql = (
+            rows = edges.db.execute(
                 f"SELECT v.kind, v.status, {verdict}, v.is_unproven, count(*) FROM {names} v"
-                f" WHERE {self._where} GROUP BY 1, 2, 3, 4"
+                f" WHERE {self._where} GROUP BY 1, 2, 3, 4",
+                self._values,
             )
-        groups = [
-            ((kind, status, VERDICTS[number], bool(is_unproven)), count)
-            for kind, status, number, is_unproven, count in self._edges.db.execute(sql, self._values)
-        ]
-        search = self._search
-        wanted = (search.kinds, search.statuses, search.verdicts, () if search.unproven is None else (search.unproven,))
-        counts: tuple[dict[Any, int], ...] = ({}, {}, {}, {})
-        total = 0
-        for key, count in groups:
-            failed = [place for place, allowed in enumerate(wanted) if allowed and key[place] not in allowed]
-            total += 0 if failed else count
-            for place, value in enumerate(key):
-                if failed in ([], [place]):
-                    counts[place][value] = counts[place].get(value, 0) + count
+            groups += (((row[0], row[1], VERDICTS[row[2]], bool(row[3])), row[4]) for row in rows)
+        unproven = () if search.unproven is None else (search.unproven,)
+        counts, total = count_facets(groups, (search.kinds, search.statuses, search.verdicts, unproven))
         return Facets(*counts), total
 
     def rows(self, offset: int, limit: int) -> Iterator[FoundRecord]:
         """Yield the rows of a page; a limit of -1 is none."""
-        facets = self._facet_conditions()
+        edges, search = self._edges, self._search
         values = {**self._values, "limit": limit, "offset": offset}
-        names = self._edges.tables.names
-        direction = "DESC" if self._search.is_descending else "ASC"
+        direction = "DESC" if search.is_descending else "ASC"
+        page = "LIMIT :limit OFFSET :offset"
+        conditions = [self._where]
+        if search.unproven is not None:
+            conditions.append(f"{self._row}.is_unproven = {int(search.unproven)}")
+        verdicts = ", ".join(str(VERDICTS.index(each)) for each in search.verdicts)
+        judged = edges.judged("verdict", "v")
         if self._type == "grant":
-            order = f"g.principal {direction}, g.entitlement {direction}"
-            sql = (
-                f"SELECT g.principal, g.entitlement, g.is_unproven FROM ({self._where}) g"
-                f" CROSS JOIN {names} n ON n.number = g.principal CROSS JOIN {names} v ON v.number = g.entitlement"
-                f" WHERE {facets} ORDER BY {order} LIMIT :limit OFFSET :offset"
-            )
-            yield from self._grant_rows(self._edges.db.execute(sql, values))
+            if search.kinds or search.statuses:
+                classes = ", ".join(str(each) for each in classes_of(search.kinds, search.statuses))
+                conditions.append(f"e.class IN ({classes})")
+            if verdicts:
+                conditions.append(
+                    f"e.entitlement IN (SELECT v.number FROM {edges.tables.names} v"
+                    f" WHERE v.type = 'entitlement' AND {judged} IN ({verdicts}))"
+                )
+            sql = edges.select("e.principal, e.entitlement, e.is_unproven", " AND ".join(conditions))
+            rows = edges.db.execute(f"{sql} ORDER BY 1 {direction}, 2 {direction} {page}", values)
+            yield from self._grant_rows(rows)
             return
-        by = {
-            "default": f"v.number {direction}",
-            "name": f"v.folded {direction}, v.number",
-            "kind": f"v.kind {direction}, v.number",
-            "status": f"v.status {direction}, v.number",
-            "privileged": f"{self._edges.judged('verdict', 'v')} {direction}, v.number",
-        }.get(self._search.sort, f"json_extract(b.body, '$.{self._search.sort}') {direction}, v.number")
+        for column, wanted in (("kind", search.kinds), ("status", search.statuses)):
+            if wanted:
+                values |= {f"{column}{place}": value for place, value in enumerate(wanted)}
+                conditions.append(f"v.{column} IN ({', '.join(f':{column}{place}' for place in range(len(wanted)))})")
+        if verdicts:
+            conditions.append(f"{judged} IN ({verdicts})")
+        by = {"default": "v.number", "name": "v.folded", "privileged": judged}.get(search.sort, f"v.{search.sort}")
         sql = (
-            f"SELECT v.number FROM {names} v LEFT JOIN {self._edges.tables.bodies} b ON b.rowid = v.body"
-            f" WHERE {self._where} AND {facets} ORDER BY {by} LIMIT :limit OFFSET :offset"
+            f"SELECT v.number FROM {edges.tables.names} v WHERE {' AND '.join(conditions)}"
+            f" ORDER BY {by} {direction}, v.number {page}"
         )
-        yield from records_of(self._edges, (row[0] for row in self._edges.db.execute(sql, values)))
+        yield from records_of(edges, (row[0] for row in edges.db.execute(sql, values)))
 
     def _records(self) -> str:
-        search, edges = self._search, self._edges
+        search = self._search
         where = ["v.type = :type", "v.body IS NOT NULL"]
         if search.text:
             where.append("instr(v.searched, :text)")
         if search.only_grantable:
             where.append("v.grantable")
         if search.place:
-            inside = f"v.resource IN ({below(edges, search.place)}) OR v.id = :place"
-            self._values["place"] = search.place
-            if self._type != "resource":
-                entitlements = edges.db.execute(
-                    f"SELECT number FROM {edges.tables.names} WHERE resource IN (SELECT id FROM temp.below)"
-                    " AND type = 'entitlement'"
-                )
-                inside += f" OR v.number IN ({self._leading('in_place', (row[0] for row in entitlements))})"
-            where.append(f"({inside})")
+            where.append(self._in_place(search.place))
         if search.holds:
-            where.append(f"v.number IN ({self._leading('holding', self._held())})")
+            where.append(f"v.number IN ({self._leading_to('holding', Target('entitlement', search.holds))})")
         return " AND ".join(where)
 
-    def _held(self) -> list[int]:
-        number = self._edges.number("entitlement", self._search.holds)
-        return [] if number is None else [number]
+    def _in_place(self, place: str) -> str:
+        if self._type == "resource":
+            return f"v.id IN ({below(self._edges, place)})"
+        return f"v.number IN ({self._leading_to('in_place', Target('resource', place))})"
 
-    def _leading(self, table: str, targets: Iterable[int]) -> str:
-        """Return a statement that selects the numbers of what leads to targets: entitlements and accounts."""
-        db, edges = self._edges.db, self._edges
-        found = edges.leading(targets)
-        db.execute(f"DROP TABLE IF EXISTS temp.{table}")
-        db.execute(f"CREATE TEMP TABLE {table} (number INTEGER PRIMARY KEY)")
-        db.executemany(f"INSERT INTO temp.{table} VALUES (?)", ((number,) for number in found))
+    def _leading_to(self, table: str, target: Target) -> str:
+        """Return a statement that selects the numbers of the listed records that lead to a target."""
+        edges = self._edges
         if self._type != "account":
-            return f"SELECT number FROM temp.{table}"
-        return edges.select("e.principal", "1", f"temp.{table} l CROSS JOIN {{edges}} e ON e.entitlement = l.number")
+            return edges.put(table, edges.leading(find_targets(edges, target)))
+        find_reaching(edges, target)
+        edges.db.execute(f"DROP TABLE IF EXISTS temp.{table}")
+        edges.db.execute(f"ALTER TABLE temp.reached RENAME TO {table}")
+        return f"SELECT number FROM temp.{table}"
 
     def _grants(self) -> str:
-        search, edges, names = self._search, self._edges, self._edges.tables.names
+        search, edges = self._search, self._edges
         where = ["1"]
         if search.text:
-            containing = f"SELECT number FROM {names} WHERE instr(searched, :text)"
+            names = edges.tables.names
+            containing = edges.put_rows(
+                "containing", f"SELECT number FROM {names} WHERE instr(searched, :text)", self._values
+            )
             where.append(f"(e.principal IN ({containing}) OR e.entitlement IN ({containing}))")
         if search.place:
-            resources = below(edges, search.place)
             where.append(
-                f"e.entitlement IN (SELECT number FROM {names} WHERE type = 'entitlement'"
-                f" AND resource IN ({resources}))"
+                f"e.entitlement IN ({edges.put('in_place', find_targets(edges, Target('resource', search.place)))})"
             )
         if search.holds:
-            where.append(f"e.entitlement IN ({self._leading('holding', self._held())})")
-        return edges.select("e.principal, e.entitlement, e.is_unproven", " AND ".join(where))
-
-    def _facet_conditions(self) -> str:
-        search = self._search
-        holder = "n" if self._type == "grant" else "v"
-        proof = "g.is_unproven" if self._type == "grant" else "v.is_unproven"
-        conditions = ["1"]
-        for name, column, wanted in (
-            ("kind", f"{holder}.kind", search.kinds),
-            ("status", f"{holder}.status", search.statuses),
-            ("verdict", self._edges.judged("verdict", "v"), tuple(VERDICTS.index(each) for each in search.verdicts)),
-            ("unproven", proof, () if search.unproven is None else (int(search.unproven),)),
-        ):
-            if wanted:
-                self._values |= {f"{name}{place}": value for place, value in enumerate(wanted)}
-                conditions.append(f"{column} IN ({', '.join(f':{name}{place}' for place in range(len(wanted)))})")
-        return " AND ".join(conditions)
+            where.append(f"e.entitlement IN ({self._leading_to('holding', Target('entitlement', search.holds))})")
+        return " AND ".join(where)
 
     def _grant_rows(self, rows: Iterable[tuple[int, int, int]]) -> Iterator[FoundRecord]:
         edges = self._edges
+        tables = edges.tables
         for part in in_parts(rows):
-            numbers = {number for row in part for number in row[:2]}
-            named = edges.named(numbers)
+            named = edges.named({number for row in part for number in row[:2]})
             privileges = edges.privileges({row[1] for row in part})
-            for principal, entitlement, is_unproven in part:
-                holder, held = named[principal], named[entitlement]
-                id_ = grant_id(holder.type, holder.id, held.id)
-                content = {
-                    "id": id_,
-                    "principal_kind": holder.type,
-                    "principal_id": holder.id,
-                    "entitlement_id": held.id,
-                }
-                yield FoundRecord(id_, content, bool(is_unproven), None, privileges[entitlement], holder, held)
+            ids = [grant_id(named[row[0]].type, named[row[0]].id, named[row[1]].id) for row in part]
+            marks = ", ".join("?" * len(ids))
+            bodies = dict(
+                edges.db.execute(
+                    f"SELECT r.id, b.body FROM {tables.records} r JOIN {tables.bodies} b ON b.rowid = r.body"
+                    f" WHERE r.type = 'grant' AND r.id IN ({marks})",
+                    ids,
+                )
+            )
+            for id_, (principal, entitlement, is_unproven) in zip(ids, part, strict=True):
+                ends = named[principal], named[entitlement]
+                content = (
+                    json.loads(bodies[id_])
+                    if id_ in bodies  # otherwise a later change added it
+                    else {
+                        "id": id_,
+                        "principal_kind": ends[0].type,
+                        "principal_id": ends[0].id,
+                        "entitlement_id": ends[1].id,
+                    }
+                )
+                yield FoundRecord(id_, content, bool(is_unproven), None, privileges[entitlement], *ends)

@@ -13,9 +13,10 @@ from .findings import find_findings
 from .names import NAMED, Resolution, resolve
 from .paths import PathFinder, Paths
 from .privilege import Named, Privilege
-from .reach import Opened, Reach, ReachListing, Target, find_opened, find_reach
+from .reach import Opened, Reach, ReachListing, find_opened, find_reach
 from .search import FoundRecord, Listing, Search, list_records, records_of, stream_records
 from .tables import Tables
+from .targets import Target
 
 _ALL = Reach()
 

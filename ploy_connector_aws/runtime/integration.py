@@ -232,11 +232,11 @@ def read_config(settings: OperatorSettings, platform: PlatformClient | None = No
         PlatformError: The settings could not be read from Ploy.
     """
     if settings.config is not None:
-        return settings.integration.connector, settings.config
+        return settings.integration.connector, settings.with_names(settings.config)
     with nullcontext(platform) if platform else open_platform(settings) as client, settings.naming():
         integration = _integration(client, settings.integration.id)
         refuse_other_connector(settings, integration)
-    return integration.connector, dict(integration.settings)
+    return integration.connector, settings.with_names(integration.settings)
 
 
 def refuse_other_connector(settings: OperatorSettings, integration: wire.Integration) -> None:

@@ -91,8 +91,19 @@ def club(acme: Customer) -> dict[str, str]:
 def addresses(own: dict[str, str]) -> list[str]:
     """Every page of an integration, with what it needs in its address."""
     return [
-        *("", "/accounts", "/accounts?q=none", "/entitlements", "/resources", "/syncs", "/unproven", "/tasks"),
+        *(
+            "",
+            "/accounts",
+            "/accounts?q=none",
+            "/entitlements",
+            "/resources",
+            "/history?days=all",
+            "/syncs",
+            "/unproven",
+            "/tasks",
+        ),
         *("/account?id=p00", "/account?id=robot", "/account?id=off", "/entitlement?id=g1", "/entitlement?id=role"),
+        *("/resource?id=house", "/resources?kind=house", "/grant-to?entitlement=g1", "/accounts?kind=human&in=house"),
         *("/grant?account=p00", f"/access/{own['access']}", f"/tasks/{own['change']}", f"/tasks/{own['test']}"),
         *(f"/syncs/{own['sync_id']}", f"/syncs/{own['sync_id']}/changes?kind=removed&only=grant"),
         *("/remove", "/setup/all", f"/setup/all?test={own['test']}", "/no-such-page"),
@@ -147,6 +158,10 @@ def test_the_list_of_addresses_has_every_page() -> None:
     not_shown = {
         "/integrations/{integration_id}/setup",  # it leads to a step
         "/integrations/{integration_id}/tasks/{task_id}/progress",  # a part of a page
+        *(
+            "/integrations/{integration_id}/{what}/download/{chosen}",
+            "/integrations/{integration_id}/{of}/reach/{chosen}",
+        ),
     }
     assert routes - own - not_shown == {"/", "/login"}
 
@@ -202,10 +217,10 @@ def test_access_is_revoked_with_the_keyboard_alone(
         worker.complete(task)
 
     keyboard.press("The Club")
-    keyboard.press("Accounts")
-    keyboard.type("Search accounts", "p07")
+    keyboard.press("People and machines")
+    keyboard.type("Search people and machines", "p07")
     keyboard.enter()
-    expect(page.get_by_text("1 entry")).to_be_visible()
+    expect(page.get_by_text("1 person or machine")).to_be_visible()
     keyboard.press("Person p07")
     expect(page.get_by_role("heading", name="Person p07", exact=True)).to_be_visible()
     keyboard.press("Revoke … Engineers")

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from ploy_connector_aws.cli.history import history_json
 from ploy_connector_aws.cli.listing import Layout
-from ploy_connector_aws.cli.output import MAXIMUM_REASONS, print_json, print_kept, print_unproven, text
+from ploy_connector_aws.cli.output import MAXIMUM_REASONS, print_json, print_json_list, print_kept, print_unproven, text
 from ploy_connector_aws.cli.snapshot_view import SnapshotView
 from ploy_connector_aws.graph.search import Search
 from ploy_connector_aws.graph.values import ScopeState
@@ -117,6 +117,16 @@ def test_json_escapes_every_control_character(capsys: pytest.CaptureFixture[str]
     assert {"é", "語", "ع", "😀"} <= set(printed)
     # As `json.dumps` has its lines: one for each member.
     assert printed.count("\n") == 4
+
+
+@pytest.mark.parametrize("rows", [[], [{"a": ["x\ny", {}], "b": []}, 1, {}]])
+def test_list_that_is_printed_while_it_is_read_is_the_same_document(
+    rows: list[object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_json({"as_of": "now", "target": {"id": "x"}, "rows": rows})
+    whole = capsys.readouterr().out
+    print_json_list({"as_of": "now", "target": {"id": "x"}}, "rows", iter(rows))
+    assert capsys.readouterr().out == whole
 
 
 def test_no_control_character_of_a_name_is_printed() -> None:

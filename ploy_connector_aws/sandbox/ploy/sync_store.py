@@ -287,6 +287,15 @@ class SyncStore:
         for kind, type_, id_, before in rows:
             yield RecordChange(kind, RecordKey(type=type_, id=id_), json.loads(before) if before else None)
 
+    def count_changes(self, since: datetime) -> int:
+        """Count the records that generations changed since a moment; the first generation changed none."""
+        found: int = self._db.execute(
+            "SELECT count(*) FROM ploy_changes c JOIN ploy_generations g ON g.number = c.generation"
+            " WHERE g.number > 1 AND g.committed_at >= ?",
+            (since.isoformat(),),
+        ).fetchone()[0]
+        return found
+
     def syncs(self) -> Iterator[Sync]:
         """Iterate over all stored syncs, newest first."""
         return self._syncs("1 ORDER BY s.rowid DESC")

@@ -114,7 +114,8 @@ def test_decision_needs_a_name_and_a_reason_and_is_kept_and_shown(
 
     (sync, _) = guarded.ploy.view(guarded.id).syncs()
     assert sync.decision == Decision("Ada Byron", "<b>Closed</b>", guarded.clock.now)
-    for shown in (text(visitor.get(path).text), text(visitor.get(at(guarded, "/syncs")).text)):
+    pages = (path, at(guarded, "/syncs"), at(guarded, "/history"))
+    for shown in (text(visitor.get(each).text) for each in pages):
         assert "Ada Byron (as typed)" in shown
         assert "<b>Closed</b>" in shown
 

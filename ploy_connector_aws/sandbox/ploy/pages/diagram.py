@@ -14,8 +14,9 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ploy_connector_aws.graph.paths import Path as AccessPath
 from ploy_connector_aws.graph.privilege import Named
-from ploy_connector_aws.graph.reach import ReachListing, Target
+from ploy_connector_aws.graph.reach import ReachListing
 from ploy_connector_aws.graph.search import FoundRecord
+from ploy_connector_aws.graph.targets import Target
 from ploy_connector_aws.sandbox.ploy.views import AccountAccess, name_of
 from ploy_connector_aws.spec import Labels
 from ploy_connector_aws.spec.records import RecordType
@@ -290,9 +291,9 @@ def _to_label(type_: RecordType, content: dict[str, Any], id_: str, labels: Labe
     is_privileged = bool(content.get("privileged"))
     what = labels.of(type_, {**content, "id": id_})[0] if content else type_
     notes = [
-        what,
         *(["disabled"] if content.get("status") == "disabled" else []),
         *(["privileged"] if is_privileged else []),
+        what,
     ]
     return Label(name_of(content, id_), ", ".join(notes), is_privileged)
 

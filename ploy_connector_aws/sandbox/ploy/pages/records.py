@@ -31,6 +31,7 @@ _COLUMNS: dict[str, tuple[tuple[str | None, str], ...]] = {
     "entitlements": (
         *(("name", "Name"), ("kind", "Kind"), ("privileged", "Privileged"), ("grantable", "Can be granted")),
     ),
+    "places": (("name", "Name"), ("owner", "Owner")),
     "resources": (("name", "Name"), ("kind", "Kind"), ("region", "Region"), ("owner", "Owner")),
 }
 """The columns of each list: the sort key and the heading."""
@@ -59,10 +60,10 @@ def show_records(visit: IntegrationVisitor, what: str, filters: FiltersInAddress
         tab="places" if is_places else what,
         what=what,
         of=of,
-        columns=_COLUMNS[what],
+        columns=_COLUMNS["places" if is_places else what],
         rows=listing.rows,
         total=listing.total,
-        facets=to_facets(of, listing.facets, filters, labels),
+        facets=[] if is_places else to_facets(of, listing.facets, filters, labels),
         within=_name(visit, "resource", filters.place),
         holding=_name(visit, "entitlement", filters.holds),
         size=PAGE,

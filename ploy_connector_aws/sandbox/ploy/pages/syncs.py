@@ -88,13 +88,18 @@ def show_sync(visit: IntegrationVisitor, sync_id: str) -> Response:
         gained=gained,
         causes=_CAUSES,
         report=generation.report if generation else held,
-        groups=[
-            Group(kind, only, amount, visit.view.list_changes(sync, generation, kind, only, limit=_NAMED_AT_ONCE))
-            for kind in _KINDS
-            for only, amount in getattr(sync.answer, kind, {}).items()
-            if amount and (generation or sync.state == "held")
-        ],
+        groups=groups_of(visit, sync, generation),
     )
+
+
+def groups_of(visit: IntegrationVisit, sync: Sync, generation: Generation | None) -> list[Group]:
+    """Return what a sync changed, or would change; nothing of one whose records are not stored."""
+    return [
+        Group(kind, only, amount, visit.view.list_changes(sync, generation, kind, only, limit=_NAMED_AT_ONCE))
+        for kind in _KINDS
+        for only, amount in getattr(sync.answer, kind, {}).items()
+        if amount and (generation or sync.state == "held")
+    ]
 
 
 @router.get("/integrations/{integration_id}/syncs/{sync_id}/changes")

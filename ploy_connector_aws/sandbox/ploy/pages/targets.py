@@ -10,8 +10,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ploy_connector_aws.graph.chains import MOST_CHAINS
-from ploy_connector_aws.graph.reach import Opened, Reach, ReachListing, Target
+from ploy_connector_aws.graph.reach import Opened, Reach, ReachListing
 from ploy_connector_aws.graph.search import Facets, FoundRecord, Search
+from ploy_connector_aws.graph.targets import Target
 from ploy_connector_aws.spec import Labels
 from ploy_connector_aws.spec.records import RecordType
 
@@ -143,9 +144,10 @@ def _reach_values(visit: IntegrationVisit, target: Target, found: FoundRecord, f
     """Return the variables of the part of a page that lists who reaches a target."""
     with visit.view.graph() as graph:
         assert graph is not None
-        everyone = graph.who(target, Reach(limit=0))
-        listing = graph.who(target, _to_reach(filters, _SHOWN))
-    counted = Facets(everyone.kinds, everyone.statuses, {"direct": everyone.privileged})
+        listing = everyone = graph.who(target, _to_reach(filters, _SHOWN))
+        if filters.query:
+            everyone = graph.who(target, Reach(limit=0))
+    counted = Facets(listing.kinds, listing.statuses, {"direct": listing.privileged})
     return {
         "target": target,
         "listing": listing,

@@ -45,7 +45,7 @@ def show_tasks(visit: IntegrationVisitor, offset: Offset = 0) -> Response:
         offset=offset,
         total=len(every),
         size=_SHOWN,
-        names=_names(visit, [*manual, *shown]),
+        names=names_of(visit, [*manual, *shown]),
     )
 
 
@@ -105,7 +105,7 @@ def task_values(visit: IntegrationVisit, task_id: str, *, is_whole: bool = False
         "history": queue.history(task_id) if is_whole else (),
         "order_id": queue.order_of(task_id) if task.preview else None,
         "is_expired": task.preview and queue.is_expired(task),
-        "names": _names(visit, [task]),
+        "names": names_of(visit, [task]),
         "effects": effects,
         "effect_lines": [(kind, list(lines)) for kind, lines in groupby(effects.lines(), key=lambda line: line.kind)]
         if effects
@@ -138,7 +138,7 @@ def _awaits_verdict(visit: IntegrationVisit, task: OrderedTask, check: CheckRow 
     return check.report.is_usable and not visit.row.is_verified and visit.row.block is None
 
 
-def _names(visit: IntegrationVisit, tasks: list[OrderedTask]) -> dict[str, str]:
+def names_of(visit: IntegrationVisit, tasks: list[OrderedTask]) -> dict[str, str]:
     """Return the names of all records in tasks and their reports, by id."""
     keys: list[RecordKey] = []
     for task in tasks:
