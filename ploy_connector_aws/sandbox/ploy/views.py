@@ -79,11 +79,22 @@ class AccountAccess(NamedTuple):
         return self._replace(paths=tuple(path for path in self.paths if path.entitlement_ids in kept))
 
 
+class ShownName(NamedTuple):
+    """The name of one record in a list."""
+
+    type: RecordType
+    id: str
+    name: str
+    has_page: bool
+    """Whether the newest generation has it."""
+
+
 class NamedRecord(NamedTuple):
     """A record under the name that a person knows."""
 
     id: str
-    name: str
+    names: tuple[ShownName, ...]
+    """Its own; of a grant, those of its principal and its entitlement."""
     kept_by: str | None = None
     """The grant that alone keeps it; None where a scope that was not read completely does, too."""
 
@@ -247,7 +258,7 @@ class IntegrationView:
                 snapshots = [current.visible, held] if kind == "removed" else [held, current.visible]
                 found = ((key, None) for key, _ in held.changes(current.visible, kind, only))
             shown = islice(found, offset, offset + limit)
-            return tuple(NamedRecord(key.id, _name(snapshots, key, before)) for key, before in shown)
+            return tuple(NamedRecord(key.id, _names(snapshots, key, before, current.visible)) for key, before in shown)
 
     def list_unproven(self, only: RecordType, *, offset: int = 0, limit: int) -> tuple[NamedRecord, ...]:
         """Name the unproven records of a type.
@@ -264,7 +275,7 @@ class IntegrationView:
             return tuple(
                 NamedRecord(
                     each.id,
-                    _name([visible], RecordKey(type=only, id=each.id), None),
+                    _names([visible], RecordKey(type=only, id=each.id), None, visible),
                     _name([visible], RecordKey(type="grant", id=each.kept_by), None) if each.kept_by else None,
                 )
                 for each in islice(visible.unproven(only), offset, offset + limit)
@@ -354,15 +365,24 @@ def name_of(content: dict[str, Any], otherwise: str) -> str:
     return str(content.get("display_name") or content.get("username") or content.get("name") or otherwise)
 
 
-def _name(snapshots: Sequence[Snapshot | None], key: RecordKey, before: dict[str, Any] | None) -> str:
+def _names(
+    snapshots: Sequence[Snapshot | None], key: RecordKey, before: dict[str, Any] | None, visible: Snapshot | None
+) -> tuple[ShownName, ...]:
     content = _content(snapshots, key) or before or {}
     if key.type != "grant" or "entitlement_id" not in content:
-        return name_of(content, key.id)
+        return (ShownName(key.type, key.id, name_of(content, key.id), bool(_content([visible], key))),)
     ends = (
         RecordKey(type=content["principal_kind"], id=content["principal_id"]),
         RecordKey(type="entitlement", id=content["entitlement_id"]),
     )
-    return " → ".join(name_of(_content(snapshots, end), end.id) for end in ends)
+    return tuple(
+        ShownName(end.type, end.id, name_of(_content(snapshots, end), end.id), bool(_content([visible], end)))
+        for end in ends
+    )
+
+
+def _name(snapshots: Sequence[Snapshot | None], key: RecordKey, before: dict[str, Any] | None) -> str:
+    return " → ".join(each.name for each in _names(snapshots, key, before, None))
 
 
 def _content(snapshots: Sequence[Snapshot | None], key: RecordKey) -> dict[str, Any]:
