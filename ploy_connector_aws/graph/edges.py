@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Literal, NamedTuple, TypeVar
 
@@ -167,6 +167,12 @@ class Edges:
         self.db.execute(f"CREATE TEMP TABLE {table} (number INTEGER PRIMARY KEY)")
         self.db.executemany(f"INSERT OR IGNORE INTO temp.{table} VALUES (?)", rows)
         return f"SELECT number FROM temp.{table}"
+
+    def put_rows(self, table: str, sql: str, values: Mapping[str, object]) -> str:
+        """Put the numbers that a statement selects into a temporary table; return a statement that selects them."""
+        selected = self.put(table, ())
+        self.db.execute(f"INSERT OR IGNORE INTO temp.{table} {sql}", values)
+        return selected
 
     def _at(self, numbers: Iterable[int], end: str, where: str) -> Iterator[Step]:
         self.put("ends", numbers)

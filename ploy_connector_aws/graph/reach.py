@@ -17,7 +17,7 @@ from .targets import Leading, Target, find_reaching, verdicts_of
 
 MOST_PATHS = 3
 """The limit on paths that are listed for one account that reaches a target."""
-_MOST_STEPS = 2_000
+_MOST_STEPS = 500
 """The limit on steps to count the paths of one account."""
 MOST_THROUGH = 5
 """The limit on the entitlements named through which an account reaches a target."""

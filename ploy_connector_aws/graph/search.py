@@ -251,14 +251,9 @@ class _Query:
         search, edges = self._search, self._edges
         where = ["1"]
         if search.text:
-            containing = edges.put(
-                "containing",
-                (
-                    row[0]
-                    for row in edges.db.execute(
-                        f"SELECT number FROM {edges.tables.names} WHERE instr(searched, :text)", self._values
-                    )
-                ),
+            names = edges.tables.names
+            containing = edges.put_rows(
+                "containing", f"SELECT number FROM {names} WHERE instr(searched, :text)", self._values
             )
             where.append(f"(e.principal IN ({containing}) OR e.entitlement IN ({containing}))")
         if search.place:
