@@ -172,6 +172,14 @@ class What(StrEnum):
     ENTITLEMENTS = "entitlements"
     GRANTS = "grants"
     RESOURCES = "resources"
+    FINDINGS = "findings"
+
+
+Severity = StrEnum("Severity", ["LOW", "MEDIUM", "HIGH", "CRITICAL"])
+State = StrEnum("State", ["OPEN", "ACCEPTED", "RESOLVED", "WITHDRAWN"])
+"""Of findings."""
+_SEVERITY = f"Only findings of this severity: {', '.join(Severity)}. Repeatable."
+_STATE = f"Only findings in this state, by default open: {', '.join(State)}. Repeatable."
 
 
 def list_records(
@@ -196,6 +204,8 @@ def list_records(
     sort: Annotated[
         str, typer.Option("--sort", metavar="FIELD", help="Sort by this field; -FIELD sorts downwards.")
     ] = "default",
+    severities: Annotated[list[Severity] | None, typer.Option("--severity", metavar="LEVEL", help=_SEVERITY)] = None,
+    states: Annotated[list[State] | None, typer.Option("--state", metavar="STATE", help=_STATE)] = None,
     ids: Ids = False,
     fresh: Fresh = False,
     format: FormatOption = None,  # noqa: A002 - the name of the option
@@ -204,16 +214,22 @@ def list_records(
     connector: ConnectorName = None,
     debug: Debug = False,
 ) -> Exit:
-    """List accounts, entitlements, grants or resources, as of the last sync or, without one, as of now.
+    """List accounts, entitlements, grants, resources or findings, as of the last sync or, without one, as of now.
 
     People come first, then machines, then outside parties.
     """
     from .listing import Filters, list_records
 
     filters = Filters(kinds or [], statuses or [], privileged, unproven, search, place, holds, sort)
-    return list_records(
-        what, filters, config, connector, fresh=fresh, ids=ids, chosen=choose_format(format, json), debug=debug
-    )
+    chosen = choose_format(format, json)
+    if what is What.FINDINGS:
+        from .findings import list_findings
+
+        chosen_findings = filters, severities or [], states or []
+        return list_findings(*chosen_findings, config, connector, fresh=fresh, ids=ids, chosen=chosen, debug=debug)
+    if severities or states:
+        raise typer.BadParameter("only findings have it", param_hint="--severity" if severities else "--state")
+    return list_records(what, filters, config, connector, fresh=fresh, ids=ids, chosen=chosen, debug=debug)
 
 
 def access(
@@ -362,7 +378,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "check": ("check --config ploy.toml",),
     "sync": ("sync --config ploy.toml", "sync --preview"),
     "run": ("run --config ploy.toml --health-port 0",),
-    "list": ("list accounts", "list accounts --kind people --status disabled --privileged --format csv"),
+    "list": (
+        *("list accounts", "list accounts --kind people --status disabled --privileged --format csv"),
+        "list findings --severity critical --severity high",
+    ),
     "who": ("who 716350982241", 'who "Production On-Call" --format csv'),
     "access": ("access jonas.vik", "access jonas.vik@halden-freight.example --fresh"),
     "grant": ('grant aisha.bello Engineering --reason "Helps out for a week" --preview',),

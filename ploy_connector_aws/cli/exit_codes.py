@@ -29,6 +29,7 @@ class Exit(IntEnum):
     UNPROVEN = 10, "The sync was committed, but not everything is proven; unproven records were kept."
     HELD = 11, "The sync waits in Ploy until a person approves it."
     NOT_FOUND = 12, "No record has this name, or several have it."
+    FINDINGS = 13, "`list findings` found open findings of the severities that were asked for, by default of all."
     INTERRUPTED = 130, "Interrupted by Ctrl-C; the next command resumes or checks unfinished work."
     BROKEN_PIPE = 141, "The reader of the output, such as `head`, ended first."
 

@@ -36,4 +36,5 @@ Python.
     the visible generation: one that was verified after the run began to read takes precedence over the run, and so does
     an earlier one while the run does not prove its scope: that one is unproven, or the run does not have it and any is.
     Neither does if the commit names that verification in `confirmed`.
+12. A finding is a record like any other, except that rules 8 and 10 count none: that findings go holds no commit.
 """

@@ -111,7 +111,7 @@ def rounds() -> list[list[FailedCall]]:
 
 @pytest.mark.parametrize("failed", OF_IAM, ids=str)
 def test_one_failed_call_of_iam_changes_no_record(host: Host, failed: FailedCall) -> None:
-    assert {"account", "entitlement", "grant", "resource"} == host.sync().added.keys()
+    assert {"account", "entitlement", "grant", "resource", "finding"} == host.sync().added.keys()
     check(host, failed)
     if failed in (OF_IAM[0], OF_IAM[-1]):
         check(host, failed, failure="internal error")

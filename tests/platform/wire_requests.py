@@ -124,6 +124,8 @@ SENT: dict[str, Callable[[PlatformClient], object]] = {
         ),
     ),
     "abort": lambda client: client.abort(INTEGRATION, SYNC),
+    "findings": lambda client: client.findings(INTEGRATION),
+    "findings_after": lambda client: client.findings(INTEGRATION, after=5),
     "lease_tasks": lambda client: client.lease_tasks(
         INTEGRATION,
         wire.LeaseRequest(

@@ -5,7 +5,7 @@ This contract is ours, not Ploy's: Ploy publishes no HTTP API. The client and th
 
 Map: ``bodies`` (base classes, shared types, digests), ``integrations`` (settings, limits, flags), ``syncs`` (uploading
 a run), ``lines`` (of a batch), ``tasks`` (leases and reports, also of changes without a task),
-``registration`` (connectors and connection tests), ``problems`` (error answers).
+``findings`` (with their states), ``registration`` (connectors and connection tests), ``problems`` (error answers).
 """
 
 from .bodies import (
@@ -19,6 +19,14 @@ from .bodies import (
     digest_of_batches,
     from_content_digest,
     to_content_digest,
+)
+from .findings import (
+    FINDINGS_PER_PAGE,
+    FindingAcceptance,
+    Findings,
+    FindingState,
+    FindingStatus,
+    FindingSubject,
 )
 from .integrations import (
     Flags,
@@ -67,6 +75,7 @@ from .tasks import (
 
 __all__ = [
     "API_PREFIX",
+    "FINDINGS_PER_PAGE",
     "LINE",
     "LONGEST_POLL_SECONDS",
     "MOST_BATCHES",
@@ -85,6 +94,11 @@ __all__ = [
     "Counts",
     "Decision",
     "Digest",
+    "FindingAcceptance",
+    "FindingState",
+    "FindingStatus",
+    "FindingSubject",
+    "Findings",
     "Flags",
     "HelloAnswer",
     "HelloRequest",

@@ -25,6 +25,7 @@ Operation: TypeAlias = Literal[
     "sync_status",
     "commit",
     "abort",
+    "findings",
     "lease_tasks",
     "extend_lease",
     "complete_task",

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.graph.chains import MOST_CHAINS
+from ploy_connector_aws.graph.effects import find_effects
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy.queue import PREVIEW_LIFETIME
-from ploy_connector_aws.spec import Check, ConnectionReport
+from ploy_connector_aws.spec import AccessPath, Check, ConnectionReport
 from ploy_connector_aws.spec.records import Grant, RecordType
 
 from .browser import Visitor, at, text
@@ -34,8 +35,12 @@ def held(account_id: str, entitlement_id: str) -> wire.RecordLine:
     return wire.RecordLine(type="grant", id=grant.id, scopes=("users",), record=grant.model_dump(mode="json"))
 
 
+def opened_by(group_id: str, role_id: str) -> Grant:
+    return Grant(principal_kind="entitlement", principal_id=group_id, entitlement_id=role_id)
+
+
 def opens(group_id: str, role_id: str) -> wire.RecordLine:
-    grant = Grant(principal_kind="entitlement", principal_id=group_id, entitlement_id=role_id)
+    grant = opened_by(group_id, role_id)
     return wire.RecordLine(type="grant", id=grant.id, scopes=("users",), record=grant.model_dump(mode="json"))
 
 
@@ -116,6 +121,36 @@ def test_revoke_preview_names_invisible_paths_and_the_age_of_the_data(visitor: V
     assert "Other paths may exist: not everything could be read." in page
     assert "No other path" not in page
     assert "Doors of other houses." in text(visitor.get(where.replace("/access/", "/tasks/")).text)
+
+
+def test_preview_page_shows_the_lines_of_the_command_line(visitor: Visitor, acme: Customer) -> None:
+    place = record("resource", "prod", kind="site", name="Production")
+    roles = [
+        record(
+            "entitlement",
+            name,
+            kind="account_role",
+            name=name,
+            resource_id="prod",
+            privileged=name == "Admin",
+            not_grantable_reason="Grant a group instead.",
+        )
+        for name in ("Admin", "Writer")
+    ]
+    acme.sync(USERS, *RECORDS, place, *roles, opens("g1", "Writer"), opens("g2", "Admin"), held("u1", "g2"))
+    closed = AccessPath(grants=(grant_of("u1", "g1"), opened_by("g1", "Writer")))
+    where = preview(visitor, acme, closed_paths=(closed,), effects_complete=True, remaining_paths_complete=True)
+    task = acme.ploy.queue(acme.id).task(where.rpartition("/")[2])
+    assert isinstance(task.report, wire.TaskDone)
+    assert task.report.change is not None
+    with acme.ploy.view(acme.id) as view, view.graph() as graph:
+        effects = find_effects(graph, "revoke", "u1", "g1", task.report.change)
+        lines = ["".join(part.text for part in line.parts) for line in effects.lines()]
+
+    page = text(visitor.get(where).text)
+
+    assert "Would still enter Production as Admin (Auditors) privileged" in lines
+    assert [line for line in lines if line not in page] == []
 
 
 def test_preview_without_a_change_offers_no_order_and_mentions_no_session(visitor: Visitor, acme: Customer) -> None:

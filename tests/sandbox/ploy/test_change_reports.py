@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 
 from ploy_connector_aws.platform import wire
@@ -11,6 +12,7 @@ from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
 from ploy_connector_aws.sandbox.ploy.verified import VerifiedChange
 from ploy_connector_aws.spec import AccessChange, Failure
 
+from .browser import Visitor, at, text
 from .conftest import Customer, Enroll
 from .worker import SCOPE, grant_of, verified
 
@@ -118,3 +120,23 @@ def test_reported_change_cannot_be_extended_or_reported_as_a_task(acme: Customer
         acme.client.extend_lease(acme.id, "order-1", wire.LeaseExtension(lease_id=""))
 
     assert caught.value.code == "lease_lost"
+
+
+def test_pages_show_who_made_a_change_and_why(visitor: Visitor, acme: Customer) -> None:
+    acme.client.report_change(acme.id, granted(acme.clock.now, reason="on <call>"))
+
+    page = text(visitor.get(at(acme, "/tasks")).text)
+    assert "made by the command line on <call>" in page
+    page = text(visitor.get(at(acme, "/tasks/order-1")).text)
+    assert "Reason on <call> Made by the command line, " in page
+    assert "Granted: u1 now holds g1. Verified by reading it back at " in page
+    assert "Deadline" not in page
+
+
+def test_operator_reads_who_made_a_change(acme: Customer) -> None:
+    acme.client.report_change(acme.id, granted(acme.clock.now))
+    headers = {"authorization": "Bearer operator"}
+
+    shown = httpx.get(f"{acme.ploy.url}/dev/v1/integrations/{acme.id}/tasks/order-1", headers=headers, verify=False)
+
+    assert (shown.json()["made_by"], shown.json()["reason"]) == ("command_line", "on call")
