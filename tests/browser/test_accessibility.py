@@ -100,6 +100,7 @@ def addresses(own: dict[str, str]) -> list[str]:
             "/history?days=all",
             "/syncs",
             "/unproven",
+            "/findings?state=all",
             "/tasks",
         ),
         *("/account?id=p00", "/account?id=robot", "/account?id=off", "/entitlement?id=g1", "/entitlement?id=role"),
