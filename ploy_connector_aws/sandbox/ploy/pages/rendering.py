@@ -101,6 +101,7 @@ def _tabs(labels: Labels) -> list[tuple[str, str, str]]:
         ("entitlements", "/entitlements", TITLES["entitlements"]),
         *([("places", f"/resources?kind={quote(place)}", labels.of_kind("resource", place)[1])] if place else []),
         ("resources", "/resources", TITLES["resources"]),
+        ("findings", "/findings", "findings"),
         ("history", "/history", "history"),
         ("syncs", "/syncs", "syncs"),
         ("tasks", "/tasks", "tasks"),
