@@ -60,5 +60,5 @@ $(READY): pyproject.toml constraints.txt
 	@touch $(READY) $(DEMO_READY)
 
 clean:  ## Remove everything that was made here.
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	rm -rf $(VENV) .axe .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

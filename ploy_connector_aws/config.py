@@ -73,6 +73,7 @@ _REGION_PATTERNS = {
 }
 
 _ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
+_ACCOUNT_NAME = re.compile(r"(?=\S)[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,128}(?<=\S)")
 _ARN = re.compile(
     r"arn:(?P<partition>aws[a-z-]*):(?P<service>iam|sts)::(?P<account>\d{12}):(?P<resource>\S+)", re.ASCII
 )
@@ -159,6 +160,24 @@ class AwsConfig(BaseModel):
         "permissions that Ploy's setup guide does not list.",
     )
 
+    read_account_names: bool = Field(
+        default=False,
+        title="Read the names of AWS accounts",
+        strict=True,
+        description="Read the names of all AWS accounts of the organization. This needs one more permission that "
+        "Ploy's setup guide does not list, and works only in the management account or in a delegated administrator's.",
+    )
+    names: dict[str, str] = Field(
+        default_factory=dict,
+        title="Names of AWS accounts",
+        description="Names for AWS accounts whose names are not read, such as 111122223333 = Production. An account "
+        "without either is shown by its number.",
+        json_schema_extra={
+            "propertyNames": {"pattern": "^[0-9]{12}$"},
+            ERROR_MESSAGE: "must have one line for each AWS account, such as 111122223333 = Production",
+        },
+    )
+
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> AwsConfig:
         """Validate settings.
@@ -187,6 +206,16 @@ class AwsConfig(BaseModel):
             _reject("The AWS account ID must be 12 digits, without spaces or dashes.")
         if value == PLOY_ACCOUNT_ID:
             _reject(f"{value} is Ploy's own AWS account; enter the ID of your account.")
+        return value
+
+    @field_validator("names")
+    @classmethod
+    def _check_names(cls, value: dict[str, str]) -> dict[str, str]:
+        for account_id, name in value.items():
+            if not _ACCOUNT_ID.fullmatch(account_id):
+                _reject("Each name must be that of an AWS account, given by its 12 digits, without spaces or dashes.")
+            if not _ACCOUNT_NAME.fullmatch(name):
+                _reject(f"The name of the AWS account {account_id} must be one line of 1 to 128 characters.")
         return value
 
     @field_validator("region")
@@ -285,6 +314,8 @@ def _to_configuration_error(details: ErrorDetails) -> ConfigurationError:
             message = f"Unknown setting {field}; the settings are {', '.join(AwsConfig.model_fields)}."
         case "bool_type":
             message = f"The setting {field} must be true or false."
+        case "dict_type":
+            message = f"The setting {field} must be a table."
         case "tuple_type":
             message = f"The setting {field} must be a list."
         case _:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol
 from . import __version__
 from .aws.client.external_id_proof import ExternalIdProof, proof_for
 from .aws.features import FEATURES, make_permissions
+from .aws.labels import LABELS
 from .aws.setup import make_wizard
 from .config import AwsConfig, config_schema
 from .spec import (
@@ -56,6 +57,7 @@ class AwsConnector:
         config_schema=config_schema(),
         features=FEATURES,
         permissions=make_permissions(),
+        labels=LABELS,
         wizard=make_wizard(),
     )
 

@@ -27,6 +27,7 @@ Verdict: TypeAlias = Literal["complete", "gone", "absent", "excluded", "unproven
 """What a run proves about a scope: its ending, or 'absent' where its parent proves that it was not announced."""
 
 TYPES: tuple[RecordType, ...] = get_args(RecordType)
+_GUARDED = tuple(type_ for type_ in TYPES if type_ != "finding")  # rule 12
 
 HOLD_MINIMUM = 10
 HOLD_PERCENT = 20
@@ -238,14 +239,14 @@ def _find_hold_reasons(
     before: Mapping[RecordType, int], after: Mapping[RecordType, Collection[str]], removed: Ids, withdrawn: Ids
 ) -> Iterator[str]:
     """Yield why a person must look first (rules 8 and 10), worded as a runtime does."""
-    for type_ in TYPES:
+    for type_ in _GUARDED:
         leaving = len(removed[type_]) + len(withdrawn[type_])
         # This includes a type that had the minimum and now has none: all of it would be removed.
         if leaving >= HOLD_MINIMUM and 100 * leaving > HOLD_PERCENT * before[type_]:
             some = f"{leaving} of {before[type_]} records of type {type_} would be removed"
             none = f"there were {before[type_]} records of type {type_}, and now there would be none"
             yield some if after[type_] else none
-    if withdrawn_count := sum(map(len, withdrawn.values())):
+    if withdrawn_count := sum(len(withdrawn[type_]) for type_ in _GUARDED):
         yield f"{withdrawn_count} records would be withdrawn because their scopes were switched off"
 
 

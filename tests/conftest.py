@@ -14,6 +14,7 @@ import pytest
 from ploy_connector_aws.sandbox.environment import scrub
 from tests import aws_calls, soak
 from tests.aws_calls import pytest_sessionfinish, pytest_testnodedown
+from tests.axe import check_axe, report_skipped_accessibility_test
 from tests.botocore_caches import speed_up_botocore
 from tests.brief_waits import shorten_waits
 from tests.chromium import check_chromium, pytest_ignore_collect, report_skipped_browser_tests
@@ -59,6 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     soak.configure(config)
     check_chromium()
+    check_axe()
     scrub()
     shorten_waits()
     speed_up_botocore()
@@ -83,6 +85,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: Any) -> None:
     """Report the findings of the run as a whole, and what it skipped."""
     aws_calls.pytest_terminal_summary(terminalreporter, config)
     report_skipped_browser_tests(terminalreporter)
+    report_skipped_accessibility_test(terminalreporter)
     if (seed := config.getoption("randomly_seed", None)) is not None:
         terminalreporter.line(f"Random order; to repeat it: pytest -p randomly --randomly-seed={seed}")
     soak.report(terminalreporter, config)

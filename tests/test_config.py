@@ -161,6 +161,8 @@ def test_the_schema_hides_the_secret_and_describes_every_setting() -> None:
         "change_groups": False,
         "change_externally_managed": False,
         "direct_assignments": False,
+        "read_account_names": False,
+        "names": False,
     }
     assert all(value["description"].endswith(".") for value in schema["properties"].values())
 
@@ -200,3 +202,27 @@ def test_a_host_refuses_by_the_schema_with_a_sentence_what_is_no_such_setting(na
     assert not set("^$\\[]") & set(str(refused.value))
     with pytest.raises(ConfigurationError):
         AwsConfig.from_settings({**SETTINGS, name: typed})
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ({"1111-2222-3333": "A"}, "Each name must be that of an AWS account, given by its 12 digits"),
+        ({"111122223333": ""}, "The name of the AWS account 111122223333 must be one line of 1 to 128 characters."),
+        ({"111122223333": " A"}, "must be one line"),
+        ({"111122223333": "A\nB"}, "must be one line"),
+        ({"111122223333": "A" * 129}, "must be one line"),
+        ({"111122223333": 3}, "The setting names must be text."),
+        ("111122223333 = A", "The setting names must be a table."),
+    ],
+)
+def test_name_of_an_aws_account_that_cannot_be_one_is_rejected(names: Any, message: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        AwsConfig.from_settings({**SETTINGS, "names": names})
+    assert message in raised.value.message
+    assert raised.value.field == "names"
+
+
+def test_name_of_an_aws_account_is_taken_as_typed() -> None:
+    names = {"111122223333": "Zahlungen (Prod), A&B", "111122223334": "x"}
+    assert AwsConfig.from_settings({**SETTINGS, "names": names}).names == names

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws import __version__, spec
+from ploy_connector_aws.aws.provisioning.paths import INVISIBLE
 from ploy_connector_aws.host import check_connector
 from ploy_connector_aws.spec import errors, templates
 from ploy_connector_aws.spec.hooks import ConnectorHooks
@@ -118,3 +119,9 @@ def test_pinned_versions_cover_every_dependency_and_name_no_address() -> None:
     pinned = {line.split("==")[0].lower() for line in pins.splitlines() if "==" in line}
     assert names - pinned == set()
     assert "://" not in pins
+
+
+def test_kinds_of_path_that_cannot_be_seen_are_in_the_documents() -> None:
+    commands = (ROOT / "docs" / "commands.md").read_text()
+    documented = commands.partition("## What cannot be seen")[2].partition("\n## ")[0]
+    assert re.findall(r"^- (.*)$", documented, re.M) == list(INVISIBLE)

@@ -29,7 +29,7 @@ ALLOWED = {
     "aws": {"spec", "config", "deadlines", "aws.policy", ""},
     "platform": {"spec", "deadlines", ""},
     # The manifest is made of two modules of aws, and a third remembers; they need no AWS library.
-    "plugin": {"spec", "config", "aws.features", "aws.setup", "aws.client.external_id_proof", ""},
+    "plugin": {"spec", "config", "aws.features", "aws.labels", "aws.setup", "aws.client.external_id_proof", ""},
     # Imports of the runtime run one way: snapshot, sync, tasks, service.
     "runtime.snapshot": {"spec", "host", "graph", "platform", ""},
     "runtime.sync": {"spec", "host", "graph", "platform", "runtime.snapshot", "runtime.logs", "runtime.errors", ""},

@@ -77,6 +77,7 @@ def test_every_permission_names_its_features() -> None:
         ("sso:DescribeAccountAssignmentCreationStatus", ("direct-assignments",)),
         ("sso:DeleteAccountAssignment", ("direct-assignments",)),
         ("sso:DescribeAccountAssignmentDeletionStatus", ("direct-assignments",)),
+        ("organizations:ListAccounts", ("account-names",)),
         ("kms:Decrypt", ("customer-managed-key",)),
     ]
     needing = {name for each in MANIFEST.permissions for name in each.features}

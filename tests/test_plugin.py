@@ -11,6 +11,7 @@ import pytest
 
 from ploy_connector_aws import __version__
 from ploy_connector_aws.aws.features import FEATURES, make_permissions
+from ploy_connector_aws.aws.labels import LABELS
 from ploy_connector_aws.aws.setup import make_wizard
 from ploy_connector_aws.config import SCOPE_GROUPS, config_schema
 from ploy_connector_aws.host import check_connector
@@ -32,6 +33,7 @@ def test_the_manifest_can_be_read_without_configuring_anything() -> None:
         config_schema=config_schema(),
         features=FEATURES,
         permissions=make_permissions(),
+        labels=LABELS,
         wizard=make_wizard(),
     )
 
@@ -109,9 +111,10 @@ def test_foreign_exception_becomes_an_error_of_the_specification(
 
     first, *others = (check.outcome for check in report.checks)
     assert (first, set(others)) == ("failed", {"skipped"})
-    assert {page.scope: page.ending for page in pages} == dict.fromkeys(
+    assert {page.scope: page.ending for page in pages if not page.excluded} == dict.fromkeys(
         ("identity-center", "iam", *SCOPE_GROUPS["resources"]), "failed"
     )
+    assert [page.scope for page in pages if page.excluded] == ["aws-accounts"]
     assert "secret" not in f"{report} {pages}"
 
 

@@ -33,15 +33,18 @@ NOTHING = Generation({}, ())
 Notes = dict[str, str]
 """A run in short: the name of each scope, how it ended, and what it listed.
 
-The name is followed by ``<`` and its parent. ``complete ann bob=2 ~carl ann>@staff`` is a complete scope with the
-accounts ann, bob with a second content and carl, read in part, and the grant of the entitlement staff to ann. A scope
-that was not reached has ``announced``; ``from d-1`` is its origin. The scope ``retracted`` lists what was retracted.
+The name is followed by ``<`` and its parent. ``complete ann bob=2 ~carl ann>@staff !open`` is a complete scope with the
+accounts ann, bob with a second content and carl, read in part, the grant of the entitlement staff to ann, and the
+finding open. A scope that was not reached has ``announced``; ``from d-1`` is its origin. The scope ``retracted`` lists
+what was retracted.
 """
 
 
 def to_key(name: str) -> Key:
     if ">" in name:
         return ("grant", name)
+    if name.startswith("!"):
+        return ("finding", name)
     return ("entitlement", name) if name.startswith("@") else ("account", name)
 
 
@@ -93,6 +96,7 @@ def describe(outcome: Outcome) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value}
 
 
+FINDINGS = " ".join(sorted(f"!f{number}" for number in range(20)))
 STAFF = {"users": "complete ann bob", "groups": "complete @staff", "staff < groups": "complete ann>@staff"}
 
 CASES: dict[str, tuple[list[Notes], dict[str, Any]]] = {
@@ -229,6 +233,26 @@ CASES: dict[str, tuple[list[Notes], dict[str, Any]]] = {
             STAFF | {"users": "complete", "staff < groups": "complete"},
         ],
         {"removed": "ann ann>@staff"},
+    ),
+    "findings that go hold no commit": (
+        [STAFF | {"findings": f"complete {FINDINGS}"}, STAFF | {"findings": "complete"}],
+        {"removed": FINDINGS},
+    ),
+    "a finding whose scope failed is kept": (
+        [STAFF | {"findings": "complete !f1 !f2"}, STAFF | {"findings": "failed !f2"}],
+        {"unproven": {"!f1": "findings"}, "unproven_scopes": 1},
+    ),
+    "a finding below a scope that failed is kept, and goes with one that is not announced": (
+        [
+            STAFF | {"findings": "complete", "f1 < findings": "complete !f1", "f2 < findings": "complete !f2"},
+            STAFF | {"findings": "failed", "f2 < findings": "complete"},
+            STAFF | {"findings": "complete"},
+        ],
+        {"removed": "!f1"},
+    ),
+    "findings that were switched off hold no commit": (
+        [STAFF | {"findings": "complete !f1"}, STAFF | {"findings": "excluded"}],
+        {"withdrawn": "!f1"},
     ),
     "a record that is named goes when it is retracted": (
         [STAFF, STAFF | {"users": "complete bob", "retracted": "ann"}],

@@ -14,6 +14,7 @@ from pathlib import Path
 import typer
 
 from ploy_connector_aws.aws.permissions import (
+    ACCOUNT_NAMES,
     ACTIONS,
     BY_PERMISSION_SET,
     DIRECT_ASSIGNMENTS,
@@ -89,6 +90,11 @@ def render_assignment_statement() -> Iterator[str]:
     yield from ("```json", render_statement(action.iam for action in DIRECT_ASSIGNMENTS), "```")
 
 
+def render_names_statement() -> Iterator[str]:
+    """Yield the statement for the names of AWS accounts."""
+    yield from ("```json", render_statement(action.iam for action in ACCOUNT_NAMES), "```")
+
+
 TABLES: dict[str, Callable[[], Iterable[str]]] = {
     "commands": render_commands,
     "exit_codes": render_exit_codes,
@@ -98,6 +104,7 @@ TABLES: dict[str, Callable[[], Iterable[str]]] = {
     "key_statement": render_key_statement,
     "reading_statement": render_reading_statement,
     "assignment_statement": render_assignment_statement,
+    "names_statement": render_names_statement,
 }
 
 

@@ -72,6 +72,13 @@ FEATURES: tuple[Feature, ...] = (
         setting="change_externally_managed",
     ),
     Feature(
+        name="account-names",
+        title="Names of AWS accounts, from AWS Organizations: only in the management account, or in a delegated "
+        "administrator's",
+        is_default=False,
+        setting="read_account_names",
+    ),
+    Feature(
         name=CUSTOMER_MANAGED_KEY,
         title="IAM Identity Center is encrypted with a customer managed key",
         is_default=False,
@@ -90,6 +97,7 @@ _FEATURES_OF: dict[str, tuple[str, ...]] = {
     "granting and revoking": (GRANTING,),
     "assignments by permission set": (BY_PERMISSION_SET_FEATURE,),
     "direct assignments": ("direct-assignments",),
+    "names of AWS accounts": ("account-names",),
     "who can enter which AWS account": ("identity-center/assignments",),
     "permission sets": ("identity-center/permission-sets",),
     "RDS databases": ("rds/instances",),

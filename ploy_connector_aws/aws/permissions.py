@@ -81,7 +81,17 @@ BY_PERMISSION_SET: tuple[Action, ...] = tuple(
 )
 """Optional, and not part of the guide's policy: with both, large organisations need far fewer calls."""
 
-READS: tuple[Action, ...] = (*(action for action in ACTIONS if action.access == "read"), *BY_PERMISSION_SET)
+ACCOUNT_NAMES: tuple[Action, ...] = tuple(
+    replace(action, is_required=False)
+    for action in _read("organizations", "organizations", "names of AWS accounts", "ListAccounts")
+)
+"""Optional, and not part of the guide's policy: needed if the settings switch on the names of AWS accounts."""
+
+READS: tuple[Action, ...] = (
+    *(action for action in ACTIONS if action.access == "read"),
+    *BY_PERMISSION_SET,
+    *ACCOUNT_NAMES,
+)
 """What a read session may call."""
 
 DIRECT_ASSIGNMENTS: tuple[Action, ...] = tuple(
@@ -95,7 +105,7 @@ DIRECT_ASSIGNMENTS: tuple[Action, ...] = tuple(
 )
 """Optional, and not part of the guide's policy: needed if the settings switch on direct assignments."""
 
-OPTIONAL: tuple[Action, ...] = (*BY_PERMISSION_SET, *DIRECT_ASSIGNMENTS)
+OPTIONAL: tuple[Action, ...] = (*BY_PERMISSION_SET, *DIRECT_ASSIGNMENTS, *ACCOUNT_NAMES)
 """Everything that is not part of the guide's policy, apart from the use of a key."""
 
 _BY_CALL = {(action.client, action.operation): action for action in (*ACTIONS, *OPTIONAL)}
@@ -244,6 +254,12 @@ EXPLANATIONS: dict[str, Explanation] = {
     "sso:DescribeAccountAssignmentDeletionStatus": Explanation(
         "Only with direct assignments: the status of a removal.",
         "Why a removal failed stays unknown; whether the assignment is gone is still verified.",
+    ),
+    "organizations:ListAccounts": Explanation(
+        "Only with names of AWS accounts: the name of each account of the organization. AWS answers it only in the "
+        "management account, or in an account that is a delegated administrator for a service.",
+        "AWS accounts are shown by the names in the settings, or by their numbers. Names that an earlier sync read "
+        "stay.",
     ),
     "kms:Decrypt": Explanation(
         "Only if IAM Identity Center is encrypted with a customer managed key: without it AWS denies every read.",

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import AuthenticationError, ConnectorContext, Page
 
+from .account_names import read_account_names
 from .client.session import ReadSession
 from .iam.reader import IamReader
 from .identity_center.reader import IdentityCenterReader
@@ -68,13 +69,14 @@ class AwsReader:
             self._identity_center.close()
 
     def read_resources(self, skip: Set[str]) -> Iterator[Page]:
-        """Read the resources of the AWS account, and close the session.
+        """Read the names of AWS accounts and the resources of this one, and close the session.
 
         Raises:
             AuthenticationError: The role cannot be assumed, or no longer.
         """
         try:
             with self._failing_once():
+                yield from read_account_names(self._session, skip)
                 yield from self._inventory.read_resources(skip)
         finally:
             self.close()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import Page, Record, RecordKey, Resource, TemporaryError
 
 
@@ -20,6 +21,10 @@ class RecordBuffer:
     def add(self, *records: Record, is_partial: bool = False) -> None:
         """Add records, full or partial."""
         (self.partial if is_partial else self.records).update({record.key: record for record in records})
+
+    def add_aws_account(self, account_id: str, config: AwsConfig) -> None:
+        """Add an AWS account that a record names: partial where its name is read elsewhere (see ``to_aws_account``)."""
+        self.add(to_aws_account(account_id, config), is_partial=config.read_account_names)
 
     def to_pages(self, scope: str) -> Iterator[Page]:
         """Yield the page, unless it is empty."""
@@ -39,9 +44,18 @@ def take(row: Mapping[str, Any], member: str, what: str) -> str:
     return value
 
 
-def to_aws_account(account_id: str) -> Resource:
-    """Make the record of an AWS account, of which only the id can be read: the same in every part."""
-    return Resource(id=account_id, kind="aws_account", name=account_id)
+def to_aws_account(account_id: str, config: AwsConfig, name: str | None = None) -> Resource:
+    """Make the record of an AWS account.
+
+    Where names are read, only the list of them has the content in full: all others add the record as partial, so that
+    a name that was read once is not replaced by a number while the list cannot be read.
+
+    Args:
+        account_id: Its id.
+        config: The integration's settings, which may have a name.
+        name: Its name as AWS lists it; None where that was not read.
+    """
+    return Resource(id=account_id, kind="aws_account", name=name or config.names.get(account_id) or account_id)
 
 
 def to_utc(moment: datetime | None) -> datetime | None:

@@ -14,7 +14,15 @@ from ploy_connector_aws.config import PLOY_ACCOUNT_ID
 from ploy_connector_aws.spec import Document, HostParameter, Link, Step, Wizard, WizardField, render
 
 from .features import CUSTOMER_MANAGED_KEY, FEATURES, features_of
-from .permissions import BY_PERMISSION_SET, DIRECT_ASSIGNMENTS, KMS_DECRYPT, STATEMENTS, Action, render_statement
+from .permissions import (
+    ACCOUNT_NAMES,
+    BY_PERMISSION_SET,
+    DIRECT_ASSIGNMENTS,
+    KMS_DECRYPT,
+    STATEMENTS,
+    Action,
+    render_statement,
+)
 
 ROLE_NAME = "Ploy"
 POLICY_NAME = "PloyAccess"
@@ -73,7 +81,7 @@ def _account() -> Step:
             "Choose what Ploy may read and change. Ploy does not read what you leave out, and does not need the "
             "permissions for it.",
         ),
-        fields=(WizardField(name="account_id"), WizardField(name="region")),
+        fields=(WizardField(name="account_id"), WizardField(name="region"), WizardField(name="names")),
         asks_features=True,
     )
 
@@ -202,7 +210,7 @@ def _trust(external_id: str) -> str:
 def _policy() -> str:
     kms = json.loads(render_statement([KMS_DECRYPT]))
     lines = ["{", ' "Version": "2012-10-17",', ' "Statement": [']
-    for actions in (*STATEMENTS, BY_PERMISSION_SET, DIRECT_ASSIGNMENTS):
+    for actions in (*STATEMENTS, BY_PERMISSION_SET, DIRECT_ASSIGNMENTS, ACCOUNT_NAMES):
         lines += _conditional(
             tuple(dict.fromkeys(name for each in actions for name in features_of(each))), _statement(actions)
         )

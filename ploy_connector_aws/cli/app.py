@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 import threading
+from itertools import pairwise
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from typer.core import TyperCommand, TyperGroup
 
 from ploy_connector_aws import __version__
@@ -15,17 +17,19 @@ from ploy_connector_aws import __version__
 from . import commands
 from .exit_codes import Exit
 from .stdout import discard_output, owned_stdout, stream
-from .stopping import end_if_signalled, end_soon_when_interrupted
+from .stopping import end_if_signalled, end_soon_when_interrupted, print_interrupted
 
 
 def _end(code: Exit, **_: object) -> None:
     raise typer.Exit(code)
 
 
-def _convert_nothing_to_complete(ctx: Any) -> None:
-    """Let shell completion leave values as they are: Typer would import pydantic to convert them."""
-    if ctx.resilient_parsing:
-        for parameter in ctx.command.get_params(ctx):
+def _prepare(ctx: Any) -> None:
+    """Show no type of a switch in the help, and let shell completion convert no values: Typer would import pydantic."""
+    for parameter in ctx.command.get_params(ctx):
+        if getattr(parameter, "is_flag", False):
+            parameter.metavar = ""
+        if ctx.resilient_parsing:
             parameter.process_value = lambda ctx, value: value  # noqa: ARG005
 
 
@@ -33,7 +37,7 @@ class _Commands(TyperGroup):
     """A group of commands that raises an ``OutputError`` for a closed output, where Typer would end with status 1."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        _convert_nothing_to_complete(ctx)
+        _prepare(ctx)
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
@@ -49,7 +53,7 @@ class _Command(TyperCommand):
     """A command of which other processes learn the name, with standard output reserved for it."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        _convert_nothing_to_complete(ctx)
+        _prepare(ctx)
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
@@ -66,6 +70,7 @@ app = typer.Typer(
     name="ploy-connector",
     help="Read who can access what, prove it, and push it to Ploy.",
     no_args_is_help=True,
+    context_settings={"help_option_names": ["--help", "-h"]},
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
@@ -87,12 +92,19 @@ def _program(
     """The options of the program itself."""
 
 
+def _render_examples(examples: tuple[str, ...]) -> str:
+    """Render examples for the end of a help; Typer joins lines, but not paragraphs."""
+    title = "Example:" if len(examples) == 1 else "Examples:"
+    return "\n\n".join([title, *(f"  [bold]ploy-connector {escape(each)}[/]" for each in examples)])
+
+
 for command in (
     commands.setup,
     commands.check,
     commands.sync,
     commands.run,
     commands.list_records,
+    commands.who,
     commands.access,
     commands.grant,
     commands.revoke,
@@ -102,7 +114,8 @@ for command in (
     commands.sandbox,
     commands.demo,
 ):
-    app.command("list" if command is commands.list_records else None, cls=_Command)(command)
+    name = "list" if command is commands.list_records else command.__name__
+    app.command(name, cls=_Command, epilog=_render_examples(commands.EXAMPLES[name]))(command)
 
 
 def main() -> None:
@@ -117,6 +130,7 @@ def main() -> None:
             stream().flush()
     except KeyboardInterrupt:
         end_if_signalled(Exit.INTERRUPTED)
+        print_interrupted()
         sys.exit(Exit.INTERRUPTED)
     except SystemExit as error:
         end_if_signalled(error.code if isinstance(error.code, int) else int(error.code is not None))
@@ -142,7 +156,12 @@ def _report(error: BaseException) -> Exit:
         discard_output()
     arguments = sys.argv[1:]
     config = find_config_file(arguments)
-    return report(error, as_json="--json" in arguments, debug="--debug" in arguments, config=config)
+    return report(error, as_json=_is_json(arguments), debug="--debug" in arguments, config=config)
+
+
+def _is_json(arguments: list[str]) -> bool:
+    """Whether the command prints one JSON document, also for an error."""
+    return "--json" in arguments or "--format=json" in arguments or ("--format", "json") in pairwise(arguments)
 
 
 def _raise_broken_pipe(self: Console) -> None:  # noqa: ARG001

@@ -21,7 +21,7 @@ from ploy_connector_aws.spec.reports import CheckOutcome
 
 from .errors import with_config
 from .exit_codes import Exit
-from .output import console, print_json, text
+from .output import console, print_json, shown_progress, text
 
 MARKS = {"passed": "[green]✓[/]", "failed": "[bold red]✗[/]", "warning": "[yellow]![/]", "skipped": "[dim]-[/]"}
 
@@ -36,7 +36,8 @@ _MOST_TESTS = 10
 def check(config: Path | None, connector: str | None, *, as_json: bool, debug: bool) -> Exit:
     """Test the connection, and print the report."""
     settings = read_operator_settings(config, connector, debug=debug)
-    report = test_connection(settings)
+    with shown_progress("Testing the connection", quiet=as_json):
+        report = test_connection(settings)
     if as_json:
         print_json(report_json(report))
     else:

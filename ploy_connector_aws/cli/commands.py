@@ -15,6 +15,17 @@ import typer
 
 from .exit_codes import Exit
 
+
+class Format(StrEnum):
+    """How a list is printed."""
+
+    TABLE = "table"
+    CSV = "csv"
+    TSV = "tsv"
+    JSON = "json"
+    JSONL = "jsonl"
+
+
 CONFIG = "--config"
 HEALTH_PORT = 9464
 _CONFIG_FILE_VARIABLE = "PLOY_CONFIG_FILE"
@@ -27,9 +38,20 @@ ConnectorName = Annotated[
     str | None, typer.Option("--connector", metavar="NAME", help="Which installed connector; aws by default.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+FormatOption = Annotated[
+    Format | None,
+    typer.Option(
+        "--format",
+        metavar="FORMAT",
+        help=f"One of {', '.join(Format)}. Where the output is no terminal, a table is one line a row, tab separated.",
+    ),
+]
+Ids = Annotated[bool, typer.Option("--ids", help="Show the ids, too.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Log every step, and show tracebacks.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Read from the source now, instead of the last sync.")]
-Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="An id, a user name or an e-mail address.")]
+Account = Annotated[
+    str, typer.Argument(metavar="ACCOUNT", help="A name, a user name, an e-mail address or an id, as it is printed.")
+]
 Names = list[str] | None
 
 
@@ -59,7 +81,8 @@ def setup(
     without_ploy: Annotated[
         bool,
         typer.Option(
-            "--without-ploy", help="Generate the external ID here; the file then works for list, access and check only."
+            "--without-ploy",
+            help="Generate the external ID here; the file then works for list, who, access and check only.",
         ),
     ] = False,
     json: AsJson = False,
@@ -149,40 +172,112 @@ class What(StrEnum):
     ENTITLEMENTS = "entitlements"
     GRANTS = "grants"
     RESOURCES = "resources"
+    FINDINGS = "findings"
+
+
+Severity = StrEnum("Severity", ["LOW", "MEDIUM", "HIGH", "CRITICAL"])
+State = StrEnum("State", ["OPEN", "ACCEPTED", "RESOLVED", "WITHDRAWN"])
+"""Of findings."""
+_SEVERITY = f"Only findings of this severity: {', '.join(Severity)}. Repeatable."
+_STATE = f"Only findings in this state, by default open: {', '.join(State)}. Repeatable."
 
 
 def list_records(
-    what: Annotated[What, typer.Argument(help="What to list.")],
+    what: Annotated[What, typer.Argument(metavar="WHAT", help=f"What to list: {', '.join(What)}.")],
+    kinds: Annotated[
+        Names, typer.Option("--kind", metavar="KIND", help="Only of this kind, e.g. 'people'. Repeatable.")
+    ] = None,
+    statuses: Annotated[
+        Names, typer.Option("--status", metavar="STATUS", help="Only active, disabled or unknown ones. Repeatable.")
+    ] = None,
+    privileged: Annotated[
+        bool, typer.Option("--privileged", help="Only what has full access or a path to it, and by which path.")
+    ] = False,
+    unproven: Annotated[bool, typer.Option("--unproven", help="Only what the last sync kept without proof.")] = False,
+    search: Annotated[str, typer.Option("--search", metavar="TEXT", help="Only what contains this text.")] = "",
+    place: Annotated[
+        str | None, typer.Option("--in", metavar="PLACE", help="Only what is in this place, or reaches into it.")
+    ] = None,
+    holds: Annotated[
+        str | None, typer.Option("--holds", metavar="ENTITLEMENT", help="Only what holds this, directly or not.")
+    ] = None,
+    sort: Annotated[
+        str, typer.Option("--sort", metavar="FIELD", help="Sort by this field; -FIELD sorts downwards.")
+    ] = "default",
+    severities: Annotated[list[Severity] | None, typer.Option("--severity", metavar="LEVEL", help=_SEVERITY)] = None,
+    states: Annotated[list[State] | None, typer.Option("--state", metavar="STATE", help=_STATE)] = None,
+    ids: Ids = False,
+    fresh: Fresh = False,
+    format: FormatOption = None,  # noqa: A002 - the name of the option
+    json: AsJson = False,
     config: ConfigFile = None,
     connector: ConnectorName = None,
-    fresh: Fresh = False,
-    json: AsJson = False,
     debug: Debug = False,
-    privileged: Annotated[
-        bool, typer.Option("--privileged", help="Only accounts or entitlements with full access, or with a path to it.")
-    ] = False,
 ) -> Exit:
-    """List accounts, entitlements, grants or resources, as of the last sync or, without one, as of now."""
-    from .listing import list_records
+    """List accounts, entitlements, grants, resources or findings, as of the last sync or, without one, as of now.
 
-    return list_records(what, config, connector, fresh=fresh, as_json=json, debug=debug, privileged=privileged)
+    People come first, then machines, then outside parties.
+    """
+    from .listing import Filters, list_records
+
+    filters = Filters(kinds or [], statuses or [], privileged, unproven, search, place, holds, sort)
+    chosen = choose_format(format, json)
+    if what is What.FINDINGS:
+        from .findings import list_findings
+
+        chosen_findings = filters, severities or [], states or []
+        return list_findings(*chosen_findings, config, connector, fresh=fresh, ids=ids, chosen=chosen, debug=debug)
+    if severities or states:
+        raise typer.BadParameter("only findings have it", param_hint="--severity" if severities else "--state")
+    return list_records(what, filters, config, connector, fresh=fresh, ids=ids, chosen=chosen, debug=debug)
 
 
 def access(
     account: Account,
+    ids: Ids = False,
+    fresh: Fresh = False,
+    format: FormatOption = None,  # noqa: A002 - the name of the option
+    json: AsJson = False,
     config: ConfigFile = None,
     connector: ConnectorName = None,
-    fresh: Fresh = False,
-    json: AsJson = False,
     debug: Debug = False,
 ) -> Exit:
     """Show what one account holds and by which paths, as of the last sync or, without one, as of now.
 
     Of the paths to one entitlement, the 50 shortest are shown.
     """
-    from .listing import access
+    from .access import access
 
-    return access(account, config, connector, fresh=fresh, as_json=json, debug=debug)
+    return access(account, config, connector, fresh=fresh, ids=ids, chosen=choose_format(format, json), debug=debug)
+
+
+def who(
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="TARGET",
+            help="A place, a group, a role, a policy or a resource: its name or id, as it is printed.",
+        ),
+    ],
+    ids: Ids = False,
+    fresh: Fresh = False,
+    format: FormatOption = None,  # noqa: A002 - the name of the option
+    json: AsJson = False,
+    config: ConfigFile = None,
+    connector: ConnectorName = None,
+    debug: Debug = False,
+) -> Exit:
+    """Show everybody who reaches a target and by which paths, the privileged first; disabled people are marked."""
+    from .access import who
+
+    return who(target, config, connector, fresh=fresh, ids=ids, chosen=choose_format(format, json), debug=debug)
+
+
+def choose_format(chosen: Format | None, as_json: bool) -> Format:
+    """Combine --format and --json, which means --format json."""
+    if as_json and chosen not in (None, Format.JSON):
+        raise typer.BadParameter(f"cannot be used with --format {chosen}", param_hint="--json")
+    return Format.JSON if as_json else chosen or Format.TABLE
 
 
 def _change(kind: Literal["grant", "revoke"], summary: str) -> Callable[..., Exit]:
@@ -192,8 +287,9 @@ def _change(kind: Literal["grant", "revoke"], summary: str) -> Callable[..., Exi
         account: Account,
         entitlement: Annotated[str, typer.Argument(metavar="ENTITLEMENT", help="An id or a name.")],
         preview: Annotated[bool, typer.Option("--preview", help="Show what would happen, and change nothing.")] = False,
+        yes: Annotated[bool, typer.Option("--yes", help="Make the change without asking.")] = False,
         reason: Annotated[
-            str | None, typer.Option("--reason", help="The reason of the change; the connector gets it.")
+            str | None, typer.Option("--reason", help="The reason of the change; it is kept, and shown in Ploy.")
         ] = None,
         config: ConfigFile = None,
         connector: ConnectorName = None,
@@ -203,7 +299,16 @@ def _change(kind: Literal["grant", "revoke"], summary: str) -> Callable[..., Exi
         from .grant_revoke import change
 
         return change(
-            kind, account, entitlement, config, connector, preview=preview, reason=reason, as_json=json, debug=debug
+            kind,
+            account,
+            entitlement,
+            config,
+            connector,
+            preview=preview,
+            yes=yes,
+            reason=reason,
+            as_json=json,
+            debug=debug,
         )
 
     change.__name__, change.__doc__ = kind, summary
@@ -224,7 +329,7 @@ def history(
     debug: Debug = False,
 ) -> Exit:
     """List the last syncs, newest first, and what is unproven since when."""
-    from .sync import history
+    from .history import history
 
     return history(config, connector, limit=limit, as_json=json, debug=debug)
 
@@ -266,3 +371,25 @@ def demo(json: AsJson = False, debug: Debug = False) -> Exit:
     from .demo import demo
 
     return demo(as_json=json, debug=debug)
+
+
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "setup": ("setup --config ploy.toml", "setup --print policy"),
+    "check": ("check --config ploy.toml",),
+    "sync": ("sync --config ploy.toml", "sync --preview"),
+    "run": ("run --config ploy.toml --health-port 0",),
+    "list": (
+        *("list accounts", "list accounts --kind people --status disabled --privileged --format csv"),
+        "list findings --severity critical --severity high",
+    ),
+    "who": ("who 716350982241", 'who "Production On-Call" --format csv'),
+    "access": ("access jonas.vik", "access jonas.vik@halden-freight.example --fresh"),
+    "grant": ('grant aisha.bello Engineering --reason "Helps out for a week" --preview',),
+    "revoke": ('revoke jonas.vik "Production On-Call" --preview',),
+    "history": ("history --limit 5",),
+    "manifest": ("manifest --connector aws",),
+    "connectors": ("connectors --json",),
+    "sandbox": ("sandbox --dir ./try-it",),
+    "demo": ("demo",),
+}
+"""By command, what its help shows after ``ploy-connector``; a test parses each."""

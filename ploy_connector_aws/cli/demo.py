@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.rule import Rule
 
+from ploy_connector_aws.graph.effects import find_effects
 from ploy_connector_aws.host.change_check import Kind
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.integration import open_connector, open_platform, read_operator_settings
@@ -24,16 +25,16 @@ from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.runtime.sync.engine import SyncResult
 from ploy_connector_aws.runtime.tasks.journal import Journal
 from ploy_connector_aws.runtime.tasks.loop import TaskLoop
-from ploy_connector_aws.spec import AccessChange, AccessRequest, RecordKey, TemporaryError
+from ploy_connector_aws.spec import AccessChange, RecordKey, TemporaryError
 from ploy_connector_aws.spec.records import RecordType
 
-from . import demo_summary, listing
+from . import access, demo_summary
 from .check import exit_of, print_report, print_verdict, report_json
 from .exit_codes import Exit
-from .grant_revoke import print_change
+from .grant_revoke import print_effects
 from .output import console, print_json, print_unproven, text
 from .service import Heartbeat, require_sandbox, running_sandbox, shown_start
-from .snapshot_view import display_name
+from .snapshot_view import display_name, read_labels
 from .sync import print_result, result_json, sync_once
 
 if TYPE_CHECKING:
@@ -204,7 +205,7 @@ class Demonstration:
             leaver = _find(view, "account", "username", _LEAVER)
             paths = view.path_finder().paths_of(leaver.id)
             self._record(
-                entrances=demo_summary.to_json(found, names), leaver=listing.access_to_json(view, leaver, paths)
+                entrances=demo_summary.to_json(found, names), leaver=access.access_to_json(view, leaver, paths)
             )
             ((busiest, _),) = Counter(each.aws_account_id for each in found).most_common(1)
             shown = [each for each in found if each.aws_account_id == busiest][:_PATHS_SHOWN]
@@ -215,7 +216,7 @@ class Demonstration:
                 "Jonas Vik left the company and is disabled, yet these paths are still open to him.\n"
                 f"[dim]$ ploy-connector access {_LEAVER}[/]"
             )
-            self._out.print(listing.to_tree(view, leaver, paths))
+            self._out.print(access.to_tree(view, leaver, paths, read_labels(self._settings)))
 
     def _show_inventory(self) -> None:
         self._begin_chapter(
@@ -295,9 +296,10 @@ class Demonstration:
                 for kind in kinds
             ]
             changes = self._run_tasks(tasks)
-            for kind, task, change in zip(kinds, tasks, changes, strict=True):
-                request = AccessRequest(request_id=task.id, account_id=helper.id, entitlement_id=team.id)
-                print_change(self._out, kind, request, change, view, most_invisible=1)
+            place = read_labels(self._settings).place_kind
+            for kind, change in zip(kinds, changes, strict=True):
+                effects = find_effects(view.graph(), kind, helper.id, team.id, change, place_kind=place)
+                print_effects(self._out, effects)
             self._record(tasks=[change.model_dump(mode="json") for change in changes])
 
     def _run_tasks(self, tasks: list[OrderedTask]) -> list[AccessChange]:

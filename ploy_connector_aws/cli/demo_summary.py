@@ -42,7 +42,7 @@ def find_account_paths(view: Overlay) -> list[AccountPath]:
     entitlements = {record.id: record.content for record in view.records("entitlement")}
     people: dict[tuple[str, str, tuple[str, ...]], list[StoredRecord]] = defaultdict(list)
     finder = view.path_finder()
-    for identity in view.records("account"):
+    for identity in list(view.records("account")):  # a path finder allows no other open query
         for path in finder.paths_of(identity.id):
             target_entitlement = entitlements[path.entitlement_ids[-1]]
             if target_entitlement["kind"] == "account_role":

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import typer
 from rich.console import Console
 
+from ploy_connector_aws.graph.effects import Effects, LineKind, Part, find_effects, why_not_grantable
 from ploy_connector_aws.host import Connector, change_access
 from ploy_connector_aws.host.change_check import Kind
 from ploy_connector_aws.platform import wire
+from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailableError
+from ploy_connector_aws.platform.retry import RetryPolicy
 from ploy_connector_aws.runtime.integration import open_connector, open_platform, read_operator_settings
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.runtime.snapshot.state_file import is_there, translate_errors
@@ -22,22 +28,28 @@ from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.runtime.tasks.access_graph import ANY_STATE, AccessGraph
 from ploy_connector_aws.runtime.tasks.coordinator import PAUSED, READ_ONLY
 from ploy_connector_aws.runtime.tasks.journal import Journal
+from ploy_connector_aws.runtime.tasks.local_changes import INTERRUPTED, LocalChanges, report_changes
 from ploy_connector_aws.spec import (
     AccessChange,
-    AccessPath,
     AccessRequest,
+    ConnectorError,
+    Failure,
     HookFailedError,
     InvalidAnswerError,
-    RecordKey,
     RejectedError,
     TemporaryError,
 )
-from ploy_connector_aws.spec.records import RecordType
+from ploy_connector_aws.spec.labels import Labels
 
 from .check import WORKER_ID
 from .exit_codes import Exit
-from .output import console, print_json, print_more, text
-from .snapshot_view import display_name, find_account, find_entitlement
+from .output import console, print_json, shown_progress, text
+from .prompts import Prompt
+from .snapshot_view import find_account, find_entitlement
+from .stdout import stream
+
+BRIEF_RETRY = RetryPolicy(max_attempts=2, first_wait_seconds=0.1)
+"""For calls to Ploy while a person waits for something else: what they would send is kept."""
 
 
 def change(
@@ -48,74 +60,213 @@ def change(
     connector: str | None,
     *,
     preview: bool,
+    yes: bool,
     reason: str | None,
     as_json: bool,
     debug: bool,
 ) -> Exit:
-    """Grant or revoke one entitlement of one account, and print what was verified."""
+    """Grant or revoke one entitlement of one account, and print what was verified.
+
+    On a terminal a preview is printed and confirmed first.
+
+    Raises:
+        typer.BadParameter: It would have to be confirmed, and no person can be asked.
+    """
+    is_asked = not (preview or yes)
+    if is_asked and as_json:
+        raise typer.BadParameter(
+            "needs --yes or --preview, as it asks nothing; nothing was changed", param_hint="--json"
+        )
+    if is_asked and not (sys.stdin.isatty() and stream().isatty()):
+        raise typer.BadParameter(
+            "Nothing was changed: there is no terminal on which to confirm the change. Add --yes to make it, or "
+            "--preview to see what it would do."
+        )
     settings = read_operator_settings(config, connector, debug=debug)
-    opened = open_connector(settings).connector
+    with shown_progress("Preparing", quiet=as_json):
+        opened = open_connector(settings).connector
     if not opened.implements(kind):
         title = opened.installed.manifest.title
         raise RejectedError(f"The connector {title} cannot {kind} access.", reason="not_supported")
-    if not preview:
-        _check_allowed(settings)
+    warning = None if preview else _check_allowed(settings)
     with Journal(settings.tasks_path) as journal, _last_sync(settings, journal) as view:
         account_id = find_account(view, account)
         entitlement_id = find_entitlement(view, entitlement, account_id)
+        if kind == "grant":
+            _require_grantable(view, account_id)
         request = AccessRequest(
             request_id=f"order-{uuid.uuid4().hex}",
             account_id=account_id,
             entitlement_id=entitlement_id,
-            reason=reason,
-            preview=preview,
+            reason=reason or None,
         )
-        done = _apply(opened, kind, request, settings, journal)
+        made = _Change(opened, kind, request, settings, journal, view)
+        out = console()
+        if warning and not as_json:
+            out.print(f"[yellow]![/] {text(warning)}", soft_wrap=True)
+        if preview or is_asked:
+            with shown_progress("Reading the access", quiet=as_json):
+                previewed = made.preview()
+            if as_json:
+                print_json(made.to_json(previewed))
+                return Exit.OK
+            print_effects(out, previewed)
+            if preview:
+                return Exit.OK
+            if not Prompt(out).ask_yes(f"{kind.capitalize()} it?", default=False):
+                out.print("Nothing was changed.")
+                return Exit.USAGE
+        with shown_progress("Changing the access, and reading it back", quiet=as_json):
+            done = made.apply()
+        if not as_json:
+            print_effects(out, done, reason=request.reason)
+        error = made.report()
         if as_json:
-            print_json({"order": kind, **_to_json(request, done)})
+            print_json({**made.to_json(done), "reported": settings.has_token and error is None})
         else:
-            print_change(console(), kind, request, done, view)
+            _print_reported(out, settings, error)
     return Exit.OK
 
 
-def _apply(
-    connector: Connector, kind: Kind, request: AccessRequest, settings: OperatorSettings, journal: Journal
-) -> AccessChange:
-    """Call the hook with what the last sync knows, and record the verified change.
+@dataclass(frozen=True)
+class _Change:
+    """One change: previewed, applied, kept on record, and reported to Ploy."""
+
+    connector: Connector
+    kind: Kind
+    request: AccessRequest
+    settings: OperatorSettings
+    journal: Journal
+    view: Overlay | None
+
+    def preview(self) -> Effects:
+        """Call the hook for a preview."""
+        return self._to_effects(self._call(is_preview=True))
+
+    def apply(self) -> Effects:
+        """Call the hook, and record what was verified.
+
+        Raises:
+            ConnectorError: As the hook specification describes; the message states whether access may have changed.
+            HookFailedError: As above.
+        """
+        changes, request = LocalChanges(self.journal), self.request
+        report = wire.ChangeReport(
+            id=request.request_id,
+            kind=self.kind,
+            account_id=request.account_id,
+            entitlement_id=request.entitlement_id,
+            reason=request.reason,
+            requested_at=_now(),
+            failure=INTERRUPTED,
+        )
+        with changes.changing(report):
+            try:
+                change = self._call(is_preview=False)
+            except (TemporaryError, HookFailedError) as error:
+                if isinstance(error, TemporaryError) and error.changed_nothing:
+                    changes.withdraw(report.id)
+                else:
+                    changes.end(report, _to_unknown(error))
+                    self.report()
+                raise
+            except ConnectorError:  # nothing was written: as with tasks
+                changes.withdraw(report.id)
+                raise
+            changes.end(report, change)
+        return self._to_effects(change)
+
+    def report(self) -> PlatformError | None:
+        """Report this change, and earlier ones, to Ploy; return why this one waits."""
+        if not self.settings.has_token:
+            return None
+        with open_platform(self.settings, retry=BRIEF_RETRY) as platform:
+            errors = report_changes(LocalChanges(self.journal), platform, self.settings.integration.id, _now)
+        return errors.get(self.request.request_id)
+
+    def to_json(self, effects: Effects) -> dict[str, Any]:
+        """The request and its result as JSON values."""
+        fields = {"request_id", "account_id", "entitlement_id", "reason"}
+        return {
+            "order": self.kind,
+            **self.request.model_dump(mode="json", include=fields),
+            "preview": effects.is_preview,
+            "change": effects.change.model_dump(mode="json"),
+            "at_the_same_places": [
+                {
+                    "place": each.place.id if each.place else None,
+                    "entitlements": [step.id for step in each.steps],
+                    "privileged": each.is_privileged,
+                    "unproven": each.is_unproven,
+                }
+                for each in effects.kept
+            ],
+        }
+
+    def _call(self, *, is_preview: bool) -> AccessChange:
+        request, journal = self.request, self.journal
+        account_id, entitlement_id = request.account_id, request.entitlement_id
+        with closing(AccessGraph(self.settings.snapshot_path)) as graph:
+            known = graph.find(account_id, entitlement_id, journal.verified(account_id))
+        if journal.was_changed(account_id, entitlement_id, request.request_id):
+            known = known.model_copy(update={"states": ANY_STATE})
+        called = request.model_copy(update={"known": known, "preview": is_preview})
+        try:
+            return change_access(self.connector, self.kind, called, _now)
+        except TemporaryError as error:
+            raise _as_unknown(error, self.kind, preview=is_preview) from None
+        except HookFailedError as error:
+            raise _as_unknown_failure(error, self.kind, preview=is_preview) from error
+
+    def _to_effects(self, change: AccessChange) -> Effects:
+        return find_effects(
+            self.view.graph() if self.view else None,
+            self.kind,
+            self.request.account_id,
+            self.request.entitlement_id,
+            change,
+            place_kind=Labels(self.connector.installed.manifest.labels).place_kind,
+        )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _require_grantable(view: Overlay | None, account_id: str) -> None:
+    """Reject a grant to an account that the last sync shows as disabled or as fixed.
 
     Raises:
-        ConnectorError: As the hook specification describes; the message states whether access may have changed.
-        HookFailedError: As above.
+        RejectedError: It is.
     """
-    account_id, entitlement_id = request.account_id, request.entitlement_id
-    with closing(AccessGraph(settings.snapshot_path)) as graph:
-        known = graph.find(account_id, entitlement_id, journal.verified(account_id))
-    if journal.was_changed(account_id, entitlement_id, request.request_id):
-        known = known.model_copy(update={"states": ANY_STATE})
-    if not request.preview:
-        journal.begin_change(request.request_id, account_id, entitlement_id)
-    try:
-        change = change_access(connector, kind, request.model_copy(update={"known": known}), lambda: datetime.now(UTC))
-    except TemporaryError as error:
-        raise _as_unknown(error, kind, preview=request.preview) from None
-    except HookFailedError as error:
-        raise _as_unknown_failure(error, kind, preview=request.preview) from error
-    journal.keep_verified(request.request_id, change)
-    return change
+    account = view.graph().record("account", account_id) if view else None
+    if view and (reason := why_not_grantable(account.content if account else {})):
+        as_of = f"{view.run.reading_started_at:%Y-%m-%d %H:%M} UTC"
+        raise RejectedError(
+            f"{reason} This is as of the last sync, {as_of}. Nothing was changed.",
+            reason="account_not_grantable",
+            fix="change it in the source first, then run ploy-connector sync",
+        )
 
 
-def _check_allowed(settings: OperatorSettings) -> None:
+def _check_allowed(settings: OperatorSettings) -> str | None:
     """Ask Ploy whether this integration may be changed, if there is a token for the question.
+
+    Returns:
+        A warning where Ploy did not answer: then the change is made, and reported later.
 
     Raises:
         RejectedError: It is paused or read-only.
-        PlatformError: Ploy did not answer.
+        PlatformError: Ploy rejected the question.
     """
     if not settings.has_token:
-        return
-    with open_platform(settings) as platform:
+        return None
+    with open_platform(settings, retry=BRIEF_RETRY) as platform:
         request = wire.LeaseRequest(request_id=uuid.uuid4().hex, worker_id=WORKER_ID, max_tasks=0)
-        flags = platform.lease_tasks(settings.integration.id, request).flags
+        try:
+            flags = platform.lease_tasks(settings.integration.id, request).flags
+        except PlatformUnavailableError as error:
+            return f"{error.message} It is unknown whether the integration is paused or read-only."
     for blocker, is_set in ((PAUSED, flags.paused), (READ_ONLY, flags.read_only)):
         if is_set:
             raise RejectedError(
@@ -123,6 +274,7 @@ def _check_allowed(settings: OperatorSettings) -> None:
                 reason=blocker.code,
                 fix="change it on Ploy's integrations page",
             )
+    return None
 
 
 @contextmanager
@@ -156,102 +308,52 @@ def _as_unknown_failure(error: HookFailedError, kind: Kind, *, preview: bool) ->
     return unknown
 
 
-def _to_json(request: AccessRequest, change: AccessChange) -> dict[str, Any]:
-    fields = {"request_id", "account_id", "entitlement_id", "reason", "preview"}
-    return {**request.model_dump(mode="json", include=fields), "change": change.model_dump(mode="json")}
+def _to_unknown(error: TemporaryError | HookFailedError) -> Failure:
+    """Describe for Ploy a change of which it is unknown whether it took effect."""
+    failure = Failure.from_error(error)
+    return failure.model_copy(update={"code": INTERRUPTED.code, "fix": INTERRUPTED.fix})
 
 
-_HEADLINES: dict[tuple[Kind, str], str] = {
-    ("grant", "applied"): "[bold green]✓ Granted:[/] {account} now holds {entitlement}.",
-    ("grant", "already_in_effect"): "[bold green]✓ No change:[/] {account} already held {entitlement}.",
-    ("grant", "previewed"): "[bold cyan]Preview, nothing was changed:[/] {account} would get {entitlement}.",
-    ("grant", "nothing"): "[bold cyan]Preview:[/] {account} already holds {entitlement}; nothing would change.",
-    ("revoke", "applied"): "[bold green]✓ Revoked:[/] {account} no longer holds {entitlement}.",
-    ("revoke", "already_in_effect"): "[bold green]✓ No change:[/] {account} did not hold {entitlement}.",
-    ("revoke", "previewed"): "[bold cyan]Preview, nothing was changed:[/] {account} would lose {entitlement}.",
-    ("revoke", "nothing"): "[bold cyan]Preview:[/] {account} does not hold {entitlement}; nothing would change.",
-}
-"""By kind and outcome; 'nothing' is a preview without changes."""
-
-_EFFECTS: dict[tuple[Kind, str], str] = {
-    ("grant", "applied"): "Opened paths:",
-    ("grant", "already_in_effect"): "Open paths:",
-    ("grant", "previewed"): "Paths that it would open:",
-    ("revoke", "applied"): "Closed paths:",
-    ("revoke", "already_in_effect"): "Paths that are closed without it:",
-    ("revoke", "previewed"): "Paths that it would close:",
-}
+_HEADLINE_STYLES = {"previewed": "bold cyan", "applied": "bold green", "already_in_effect": "bold green"}
+_INDENTS: dict[LineKind, str] = {"item": "    • ", "warning": "  [yellow]![/] "}
 
 
-def print_change(
-    out: Console,
-    kind: Kind,
-    request: AccessRequest,
-    change: AccessChange,
-    view: Overlay | None,
-    *,
-    most_invisible: int | None = None,
-) -> None:
-    """Print what was done and, after a revoke, what remains open.
-
-    Args:
-        out: The console.
-        kind: Whether it was a grant or a revoke.
-        request: The request.
-        change: The connector's answer.
-        view: Where names are looked up; None prints ids.
-        most_invisible: How many kinds of path that cannot be read are printed; None for all.
-    """
-
-    def name(type_: RecordType, id_: str) -> str:
-        return text(display_name(view.record(RecordKey(type=type_, id=id_)) if view else None, id_))
-
-    is_preview_without_change = change.outcome == "previewed" and not (change.added or change.removed)
-    names = {
-        "account": f"[bold]{name('account', request.account_id)}[/]",
-        "entitlement": f"[bold]{name('entitlement', request.entitlement_id)}[/]",
-    }
-    headline = _HEADLINES[kind, "nothing" if is_preview_without_change else change.outcome]
-    out.print(headline.format(**names), soft_wrap=True)
-    if change.verified_at is not None:
-        out.print(f"  Verified by reading it back at {change.verified_at:%Y-%m-%d %H:%M:%S} UTC.")
-    paths = change.opened_paths if kind == "grant" else change.closed_paths
-    _print_paths(out, _EFFECTS[kind, change.outcome], paths, name)
-    if not change.effects_complete:
-        out.print("  [yellow]More paths may be opened or closed: not everything could be read.[/]")
-    if kind == "revoke":
-        _print_remaining(out, change, name, most_invisible)
-    for warning in change.warnings:
-        out.print(f"  [yellow]![/] {text(warning)}", soft_wrap=True)
+def print_effects(out: Console, effects: Effects, *, reason: str | None = None) -> None:
+    """Print what was done or would be done, and what remains open."""
+    for line in effects.lines():
+        first, *rest = (_to_markup(part) for part in line.parts)
+        if line.kind == "headline":
+            mark = "" if effects.is_preview else "✓ "
+            out.print(f"[{_HEADLINE_STYLES[effects.change.outcome]}]{mark}{first}[/]{''.join(rest)}", soft_wrap=True)
+            if reason:
+                out.print(f"  Reason: {text(reason)}", soft_wrap=True)
+        else:
+            out.print(f"{_INDENTS.get(line.kind, '  ')}{first}{''.join(rest)}", soft_wrap=True)
 
 
-def _print_remaining(
-    out: Console, change: AccessChange, name: Callable[[RecordType, str], str], most_invisible: int | None
-) -> None:
-    as_of = f" as of {change.as_of:%Y-%m-%d %H:%M} UTC" if change.as_of else ""
-    if change.remaining_paths:
-        _print_paths(out, "[bold]Still open[/] by other paths:", change.remaining_paths, name)
-    elif change.remaining_paths_complete:
-        out.print(f"  No other path to the same access is known{as_of}.")
-    if not change.remaining_paths_complete:
-        out.print("  [yellow]Other paths may exist: not everything could be read.[/]")
-    elif change.remaining_paths:
-        out.print(f"  No others are known{as_of}.")
-    if change.sessions_end_by is not None:
-        out.print(f"  Sessions issued before may live until {change.sessions_end_by:%Y-%m-%d %H:%M} UTC.")
+def _to_markup(part: Part) -> str:
+    if part.moment is not None:
+        return f"{part.moment:%Y-%m-%d %H:%M:%S} UTC"
+    match part.style:
+        case "name":
+            return f"[bold]{text(part.text)}[/]"
+        case "privileged":
+            return f"[bold red]{text(part.text)}[/]"
+        case "unproven":
+            return f"[yellow]{text(part.text)}[/]"
+        case "link":
+            return f'docs/commands.md, "{part.text.capitalize()}"; --json lists them'
+    return text(part.text) if part.text.strip() else part.text
+
+
+def _print_reported(out: Console, settings: OperatorSettings, error: PlatformError | None) -> None:
+    if not settings.has_token:
+        out.print("[dim]Kept in the history of this machine; without a token it is not reported to Ploy.[/]")
+    elif error is None:
+        out.print("[dim]Reported to Ploy.[/]")
     else:
-        out.print("  [yellow]Unknown how long sessions issued before may live.[/]")
-    if change.invisible_paths:
-        out.print("  [dim]Paths that cannot be read, if there are any:[/]")
-        shown = change.invisible_paths[:most_invisible]
-        for each in shown:
-            out.print(f"    [dim]• {text(each)}[/]", soft_wrap=True)
-        print_more(out, len(change.invisible_paths) - len(shown), indent="    ")
-
-
-def _print_paths(out: Console, title: str, paths: Iterable[AccessPath], name: Callable[[RecordType, str], str]) -> None:
-    lines = sorted(" → ".join(name("entitlement", grant.entitlement_id) for grant in path.grants) for path in paths)
-    if lines:
-        out.print(f"  {title}")
-    for line in lines:
-        out.print(f"    • {line}", soft_wrap=True)
+        out.print(
+            f"[bold yellow]Not reported to Ploy yet:[/] {text(error.message)} It is kept, and reported by the service "
+            "or by the next grant, revoke or sync on this machine.",
+            soft_wrap=True,
+        )

@@ -1,28 +1,27 @@
-"""``ploy-connector list`` (records, one row each) and ``access`` (the paths of one account, as a tree)."""
+"""``ploy-connector list``: records, one row each, filtered and sorted, in any format."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator
-from functools import lru_cache
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, get_args
 
 import typer
-from rich.tree import Tree
+from rich.console import Console
 
-from ploy_connector_aws.graph.chains import MOST_CHAINS
-from ploy_connector_aws.graph.paths import Paths
-from ploy_connector_aws.graph.values import StoredRecord
+from ploy_connector_aws.graph.privilege import Named, Privilege
+from ploy_connector_aws.graph.search import SORTED, FoundRecord, Search
 from ploy_connector_aws.runtime.integration import read_operator_settings
-from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
-from ploy_connector_aws.spec import RecordKey
+from ploy_connector_aws.spec import Account
+from ploy_connector_aws.spec.labels import GENERIC, Label, Labels
 from ploy_connector_aws.spec.records import RecordType
 
-from .commands import What
+from .commands import Format, What
 from .exit_codes import Exit
-from .output import console, print_json, print_unproven, table, text
-from .snapshot_view import SnapshotView, display_name, open_snapshot_view, unknown_account
+from .formats import Column, Rows
+from .output import console, notes_console, print_json_list, print_unproven
+from .snapshot_view import SnapshotView, find_named, open_snapshot_view
 
 TYPES: dict[What, RecordType] = {
     What.ACCOUNTS: "account",
@@ -30,228 +29,334 @@ TYPES: dict[What, RecordType] = {
     What.GRANTS: "grant",
     What.RESOURCES: "resource",
 }
+STATUS_STYLES = {"active": "green", "disabled": "red"}
+_STATUSES = get_args(Account.model_fields["status"].annotation)
+
+
+@dataclass(frozen=True)
+class Filters:
+    """The options of ``list`` that choose and order records, as they are typed."""
+
+    kinds: list[str]
+    statuses: list[str]
+    privileged: bool
+    unproven: bool
+    search: str
+    place: str | None
+    holds: str | None
+    sort: str
 
 
 def list_records(
     what: What,
+    filters: Filters,
     config: Path | None,
     connector: str | None,
     *,
     fresh: bool,
-    as_json: bool,
+    ids: bool,
+    chosen: Format,
     debug: bool,
-    privileged: bool,
 ) -> Exit:
     """Print the records of one type."""
-    if privileged and what not in PRIVILEGED_ROWS:
-        raise typer.BadParameter("only accounts and entitlements can be privileged", param_hint="--privileged")
+    _reject_useless(what, filters)
     settings = read_operator_settings(config, connector, debug=debug)
-    with open_snapshot_view(settings, fresh=fresh, quiet=as_json) as view:
-        is_complete = view.is_complete
-        if as_json:
-            print_json(
-                {
-                    "as_of": view.run.reading_started_at.isoformat(),
-                    "complete": is_complete,
-                    what.value: [
-                        {**record.content, "unproven": record.is_unproven, **_named_by(record)}
-                        for record in view.current.records(TYPES[what])
-                        if record.content.get("privileged") or not privileged
-                    ],
-                    **({"not_judged": count_not_judged(view.current, TYPES[what])} if privileged else {}),
-                }
-            )
-        else:
-            _print_table(what, view, only_privileged=privileged)
-    return Exit.OK if is_complete else Exit.UNPROVEN
+    with open_snapshot_view(settings, fresh=fresh, quiet=chosen is Format.JSON) as view:
+        return show_records(console(), view, what, filters, chosen, with_ids=ids)
 
 
-def count_not_judged(view: Overlay, kind: RecordType = "entitlement") -> int:
-    """Count the records of a type without a verdict; they may be privileged too."""
-    return sum(record.content.get("privileged") is None for record in view.records(kind))
-
-
-def _print_table(what: What, view: SnapshotView, *, only_privileged: bool) -> None:
-    columns, rows = PRIVILEGED_ROWS[what] if only_privileged else ROWS[what]
-    out, rows_table = console(), table(*columns)
-    for row in sorted(tuple(text(cell) for cell in row) for row in rows(view.current)):
-        rows_table.add_row(*row)
-    out.print(rows_table)
-    out.print(f"{rows_table.row_count} {'privileged ' if only_privileged else ''}{what}. {view.age}")
-    if only_privileged and (not_judged := count_not_judged(view.current, TYPES[what])):
-        out.print(f"[yellow]{not_judged} more {NOT_JUDGED[what]} and may be privileged.[/]")
-    print_unproven(out, view.run.scopes())
-
-
-def _account_rows(view: Overlay) -> Iterator[tuple[object, ...]]:
-    for record in view.records("account"):
-        content = record.content
-        emails = ", ".join(email["address"] for email in content.get("emails", ()))
-        row = (content.get("username"), content.get("display_name"), emails, content.get("status", "unknown"))
-        judged = PRIVILEGE[content.get("privileged")]
-        yield (*row, content.get("managed_by"), judged, _proof(record), record.id)
-
-
-def _entitlement_rows(view: Overlay) -> Iterator[tuple[object, ...]]:
-    for record in view.records("entitlement"):
-        content = record.content
-        judged = PRIVILEGE[content.get("privileged")]
-        yield content["kind"], content["name"], content.get("description"), judged, _proof(record), record.id
-
-
-def _privileged_rows(view: Overlay, type_: RecordType, *names: str) -> Iterator[tuple[object, ...]]:
-    for record in view.records(type_):
-        content = record.content
-        if content.get("privileged"):
-            why = " ".join(content.get("privileged_reasons", ()))
-            yield *(content.get(name) for name in names), why, _proof(record), record.id
-
-
-def _grant_rows(view: Overlay) -> Iterator[tuple[object, ...]]:
-    @lru_cache(maxsize=4096)
-    def name(kind: RecordType, id_: str) -> str:
-        return display_name(view.record(RecordKey(type=kind, id=id_)), id_)
-
-    for record in view.records("grant"):
-        content = record.content
-        kind: RecordType = content["principal_kind"]
-        holder = name(kind, content["principal_id"])
-        yield kind, holder, name("entitlement", content["entitlement_id"]), _proof(record)
-
-
-def _resource_rows(view: Overlay) -> Iterator[tuple[object, ...]]:
-    for record in view.records("resource"):
-        content = record.content
-        yield content["kind"], content["name"], content.get("region"), _proof(record), record.id
-
-
-def _proof(record: StoredRecord) -> str:
-    if record.kept_by is not None:
-        return f"unproven, named by the grant {record.kept_by}"
-    return "unproven" if record.is_unproven else "proven"
-
-
-def _named_by(record: StoredRecord) -> dict[str, str]:
-    return {} if record.kept_by is None else {"named_by_grant": record.kept_by}
-
-
-PRIVILEGE = {True: "yes", False: "no", None: "unknown"}
-
-Rows: TypeAlias = tuple[tuple[str, ...], Callable[[Overlay], Iterator[tuple[object, ...]]]]
-"""The columns of a table, and the function that yields its rows."""
-
-ROWS: dict[What, Rows] = {
-    What.ACCOUNTS: (("User", "Name", "E-mail", "Status", "Managed by", "Privileged", "Proof", "Id"), _account_rows),
-    What.ENTITLEMENTS: (("Kind", "Name", "Description", "Privileged", "Proof", "Id"), _entitlement_rows),
-    What.GRANTS: (("Holder is", "Holder", "Holds", "Proof"), _grant_rows),
-    What.RESOURCES: (("Kind", "Name", "Region", "Proof", "Id"), _resource_rows),
-}
-
-PRIVILEGED_ROWS: dict[What, Rows] = {
-    What.ACCOUNTS: (
-        ("User", "Why privileged", "Proof", "Id"),
-        lambda view: _privileged_rows(view, "account", "username"),
-    ),
-    What.ENTITLEMENTS: (
-        ("Kind", "Name", "Why privileged", "Proof", "Id"),
-        lambda view: _privileged_rows(view, "entitlement", "kind", "name"),
-    ),
-}
-NOT_JUDGED = {
-    What.ACCOUNTS: "accounts were not evaluated",
-    What.ENTITLEMENTS: "entitlements could not be evaluated",
-}
-
-
-_DEEPEST = 12
-"""The number of levels that fit on a terminal."""
-
-
-def access(
-    account: str, config: Path | None, connector: str | None, *, fresh: bool, as_json: bool, debug: bool
+def show_records(
+    out: Console, view: SnapshotView, what: What, filters: Filters, chosen: Format, *, with_ids: bool
 ) -> Exit:
-    """Print what one account holds, and by which paths."""
-    settings = read_operator_settings(config, connector, debug=debug)
-    with open_snapshot_view(settings, fresh=fresh, quiet=as_json) as view:
-        accounts = view.current.find_accounts(account)
-        if not accounts:
-            raise unknown_account(view.current, account)
-        finder = view.current.path_finder()
-        is_complete = view.is_complete
-        found = [(each, finder.paths_of(each.id)) for each in accounts]
-        if as_json:
-            print_json(
-                {
-                    "as_of": view.run.reading_started_at.isoformat(),
-                    "complete": is_complete,
-                    "accounts": [access_to_json(view.current, each, paths) for each, paths in found],
-                }
-            )
-        else:
-            out = console()
-            for each, paths in found:
-                out.print(to_tree(view.current, each, paths))
-            out.print(view.age)
-            print_unproven(out, view.run.scopes())
-    return Exit.OK if is_complete else Exit.UNPROVEN
+    """Print the records of one type in a snapshot.
+
+    Raises:
+        BadParameter: There is no such kind.
+        UnknownNameError: A filter names nothing, or several records.
+    """
+    type_ = TYPES[what]
+    kinds = Kinds(view.labels, type_)
+    search = _to_search(view, kinds, filters)
+    facets = view.graph.list_records(type_, search._replace(limit=0)).facets
+    layout = Layout.of(
+        view,
+        type_,
+        is_full=not (chosen is Format.TABLE and out.is_terminal),
+        with_reasons=filters.privileged,
+        with_proof=bool(facets.unproven.get(True)),
+        with_ids=with_ids,
+    )
+    found = kinds.only(filters.kinds, view.graph.stream_records(type_, search))
+    rows = Rows(tuple(layout.columns()), found, layout.to_json)
+    not_judged = facets.verdicts.get("not_judged", 0)
+    if chosen is Format.JSON:
+        head = {"as_of": view.run.reading_started_at.isoformat(), "complete": view.is_complete}
+        head |= {"not_judged": not_judged} if filters.privileged else {}
+        print_json_list(head, what.value, map(rows.to_json, found))
+        return view.exit_code
+    count = rows.write(out, chosen)
+    notes = notes_console(out, chosen)
+    kinds_found = {kind: each for kind, each in facets.kinds.items() if not search.kinds or kind in search.kinds}
+    counted = count_by_kind(view.labels, type_, count, kinds_found)
+    if filters.privileged:
+        counted = counted.replace(" ", " privileged ", 1)
+    notes.print(f"{counted}. {view.age}", soft_wrap=not notes.is_terminal)
+    if filters.privileged and not_judged:
+        notes.print(f"[yellow]{not_judged} more could not be evaluated and may be privileged.[/]")
+    print_unproven(notes, view.run.scopes())
+    return view.exit_code
 
 
-def access_to_json(view: Overlay, account: StoredRecord, paths: Paths) -> dict[str, Any]:
-    """An account and its paths as JSON values; `more_paths_to` has the entitlements with more paths than shown."""
-    contents = _contents(view, paths)
+def _reject_useless(what: What, filters: Filters) -> None:
+    """Reject options that would let nothing or everything pass.
+
+    Raises:
+        BadParameter: Records of this type lack what an option asks for.
+    """
+    sort = filters.sort.removeprefix("-")
+    for is_wrong, message, option in (
+        (filters.privileged and what is What.RESOURCES, "a resource is not privileged itself", "--privileged"),
+        (filters.statuses and what not in (What.ACCOUNTS, What.GRANTS), f"{what} have no status", "--status"),
+        (filters.holds is not None and what is What.RESOURCES, "a resource holds nothing", "--holds"),
+        (set(filters.statuses) - set(_STATUSES), f"use one of {', '.join(_STATUSES)}", "--status"),
+        (sort not in SORTED, f"use one of {', '.join(SORTED)}", "--sort"),
+        (sort != "default" and what is What.GRANTS, "grants are always sorted by their holders", "--sort"),
+    ):
+        if is_wrong:
+            raise typer.BadParameter(message, param_hint=option)
+
+
+def _to_search(view: SnapshotView, kinds: Kinds, filters: Filters) -> Search:
+    return Search(
+        text=filters.search,
+        sort=filters.sort.removeprefix("-"),
+        is_descending=filters.sort.startswith("-"),
+        kinds=kinds.find(filters.kinds),
+        statuses=tuple(filters.statuses),
+        verdicts=("direct", "through") if filters.privileged else (),
+        unproven=True if filters.unproven else None,
+        place=find_named(view.graph, filters.place, ("resource",)).id if filters.place is not None else "",
+        holds=find_named(view.graph, filters.holds, ("entitlement",)).id if filters.holds is not None else "",
+    )
+
+
+class Kinds:
+    """The kinds of records of one type, by all names that people read: ``human``, ``person`` and ``people``.
+
+    Args:
+        labels: The labels of the connector.
+        type_: The type of the records; of grants, the kinds are those of their holders.
+    """
+
+    def __init__(self, labels: Labels, type_: RecordType) -> None:
+        self._labels = labels
+        self._type = type_
+        self._named: dict[str, list[Label]] = {}
+        self._plurals: dict[str, None] = {}
+        for label in labels:
+            if label.record_type == type_ or (type_ == "grant" and label.record_type != "resource"):
+                names = [label.singular, label.plural]
+                names += [label.kind, label.kind.replace("_", " ")] if label.ids is None else []
+                self._plurals[label.plural] = None
+                for name in dict.fromkeys(names):
+                    self._named.setdefault(name.casefold(), []).append(label)
+
+    def find(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return the kinds of names. A kind of resource without a label is called by its name.
+
+        Raises:
+            BadParameter: There is no kind of this name.
+        """
+        found: set[str] = set()
+        for name in names:
+            labels = self._named.get(name.casefold(), ())
+            found |= {label.kind for label in labels}
+            if not labels and self._type == "resource":
+                found.add(name.replace(" ", "_"))
+            elif not labels:
+                known = "; ".join(self._plurals)
+                raise typer.BadParameter(f"there is no kind {name!r}; use one of: {known}", param_hint="--kind")
+        return tuple(sorted(found))
+
+    def only(self, names: Collection[str], records: Iterable[FoundRecord]) -> Iterator[FoundRecord]:
+        """Yield the records that a name stands for, where it is the name of a part of a kind, such as IAM roles."""
+        labels = [label for name in names for label in self._named.get(name.casefold(), ())]
+        whole = {label.kind for label in labels if label.ids is None}
+        parts = {(label.singular, label.plural) for label in labels}
+        for record in records:
+            named = record.principal or record.named
+            if not labels or named is None or named.kind in whole or self._label(named) in parts:
+                yield record
+
+    def _label(self, named: Named) -> tuple[str, str]:
+        return self._labels.of(named.type, {"id": named.id, "kind": named.kind})
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the records of one type are shown."""
+
+    view: SnapshotView
+    type: RecordType
+    kept_by: Mapping[str, str]
+    """The grants that alone keep records, by the ids of those."""
+    added: Mapping[str, Mapping[str, Any]]
+    """The contents of the grants that later changes added, by id."""
+    is_full: bool
+    """Whether everything is shown, as in files."""
+    with_reasons: bool
+    with_proof: bool
+    with_ids: bool
+
+    @classmethod
+    def of(
+        cls,
+        view: SnapshotView,
+        type_: RecordType,
+        *,
+        is_full: bool = False,
+        with_reasons: bool = False,
+        with_proof: bool = False,
+        with_ids: bool = False,
+    ) -> Layout:
+        """Make the layout of a list."""
+        kept_by = {key.id: grant_id for key, grant_id in view.run.kept_by_grants() if key.type == type_}
+        added = {each.id: each.content for each in view.current.added()}
+        return cls(view, type_, kept_by, added, is_full, with_reasons or is_full, with_proof or is_full, with_ids)
+
+    def columns(self) -> Iterator[Column[FoundRecord]]:
+        """Yield the columns."""
+        yield from {
+            "account": self._account,
+            "entitlement": self._entitlement,
+            "grant": self._grant,
+            "resource": self._resource,
+        }[self.type]()
+        if self.with_proof:
+            yield Column("Proof", self._proof, styles={"unproven": "yellow"})
+        if self.with_ids:
+            yield Column("Id", lambda record: record.id)
+
+    def to_json(self, record: FoundRecord) -> dict[str, Any]:
+        """A record as JSON values, with what was computed about it."""
+        found = {**record.content, **self.added.get(record.id, {}), "unproven": record.is_unproven}
+        if record.id in self.kept_by:
+            found["named_by_grant"] = self.kept_by[record.id]
+        if self.type != "resource":
+            found["privilege"] = privilege_json(record.privilege)
+        for end, named in (("principal", record.principal), ("entitlement", record.entitlement)):
+            if named is not None:
+                found[end] = named_json(named)
+        return found
+
+    def _account(self) -> Iterator[Column[FoundRecord]]:
+        yield Column("Name", _name)
+        yield Column("User", self._user)
+        yield Column("E-mail", lambda record: ", ".join(each["address"] for each in record.content.get("emails", ())))
+        yield Column("Kind", self._kind)
+        yield Column("Status", lambda record: record.content.get("status", "unknown"), styles=STATUS_STYLES)
+        yield from self._privileged()
+        if self.is_full:
+            yield _field("Managed by", "managed_by")
+            yield _field("Last sign-in", "last_login_at")
+
+    def _entitlement(self) -> Iterator[Column[FoundRecord]]:
+        yield Column("Name", _name)
+        yield Column("Kind", self._kind)
+        yield Column("Place", self._place)
+        yield _field("Description", "description", is_text=True)
+        yield from self._privileged()
+        if self.is_full:
+            yield _field("Managed by", "managed_by")
+
+    def _grant(self) -> Iterator[Column[FoundRecord]]:
+        yield Column("Holder", lambda record: record.principal and record.principal.name)
+        yield Column("Holder is", lambda record: self._label(record.principal))
+        yield Column("Holds", lambda record: record.entitlement and record.entitlement.name)
+        if self.is_full:
+            yield Column("Which is", lambda record: self._label(record.entitlement))
+        yield from self._privileged()
+        if self.with_ids:
+            yield Column("Holder id", lambda record: record.principal and record.principal.id)
+            yield Column("Held id", lambda record: record.entitlement and record.entitlement.id)
+
+    def _resource(self) -> Iterator[Column[FoundRecord]]:
+        yield Column("Name", _name)
+        yield Column("Kind", self._kind)
+        yield _field("Region", "region")
+        yield Column("Place", self._place)
+        yield _field("Owner", "owner")
+
+    def _privileged(self) -> Iterator[Column[FoundRecord]]:
+        yield Column("Privileged", describe_privilege, styles=PRIVILEGE_STYLES)
+        if self.with_reasons:
+            yield Column("Why", lambda record: " ".join(record.content.get("privileged_reasons", ())), is_text=True)
+
+    def _user(self, record: FoundRecord) -> str | None:
+        user: str | None = record.content.get("username")
+        return user if self.is_full or user != _name(record) else None
+
+    def _kind(self, record: FoundRecord) -> str:
+        return self._label(record.named)
+
+    def _label(self, named: Named | None) -> str:
+        return self.view.labels.of(named.type, {"id": named.id, "kind": named.kind})[0] if named else ""
+
+    def _place(self, record: FoundRecord) -> str | None:
+        """Return the place of a record; on a terminal only where its name has none."""
+        place = record.named and record.named.place
+        return place.name if place and (self.is_full or place.name not in _name(record)) else None
+
+    def _proof(self, record: FoundRecord) -> str:
+        if record.id in self.kept_by:
+            return f"unproven, named by the grant {self.kept_by[record.id]}"
+        return "unproven" if record.is_unproven else "proven"
+
+
+def _name(record: FoundRecord) -> str:
+    return record.named.name if record.named else record.id
+
+
+def _field(title: str, name: str, *, is_text: bool = False) -> Column[FoundRecord]:
+    return Column(title, lambda record: record.content.get(name), is_text=is_text)
+
+
+PRIVILEGE_STYLES = {"yes": "red", "not judged": "yellow"}
+
+
+def describe_privilege(record: FoundRecord) -> str:
+    """Describe whether a record is privileged: yes, no, not judged, or through what."""
+    return "yes" if record.privilege.verdict == "direct" else record.privilege.describe()
+
+
+def privilege_json(privilege: Privilege) -> dict[str, Any]:
+    """A privilege, with the path that decides, as JSON values."""
     return {
-        **account.content,
-        "paths": [
-            {
-                "unproven": path.is_unproven,
-                "entitlements": [contents[step] or {"id": step} for step in path.entitlement_ids],
-            }
-            for path in paths
-        ],
-        "more_paths_to": list(paths.more_to),
+        "verdict": privilege.verdict,
+        "path": [named_json(each) for each in privilege.path],
+        "unproven": privilege.is_unproven,
     }
 
 
-def to_tree(view: Overlay, account: StoredRecord, paths: Paths) -> Tree:
-    """An account and its paths as a tree; levels that do not fit on a screen are shown beside their parents."""
-    content = account.content
-    status = content.get("status", "unknown")
-    emails = ", ".join(email["address"] for email in content.get("emails", ()))
-    colour = {"active": "green", "disabled": "red"}.get(status, "yellow")
-    tree = Tree(
-        f"[bold]{text(display_name(account, account.id))}[/]  {text(emails)}  [{colour}]{status}[/]", guide_style="dim"
-    )
-    contents = _contents(view, paths)
-    unproven = {path.entitlement_ids: path.is_unproven for path in paths}
-    counts = Counter(path.entitlement_ids[-1] for path in paths)
-    branches: dict[tuple[str, ...], Tree] = {(): tree}
-    for path in paths:
-        missing = []
-        ids = path.entitlement_ids
-        while ids not in branches:
-            missing.append(ids)
-            ids = ids[:-1]
-        for ids in reversed(missing):
-            step = ids[-1]
-            held = contents[step]
-            label = f"[dim]{held.get('kind', 'entitlement').replace('_', ' ')}[/] {text(held.get('name', step))}"
-            if len(ids) > _DEEPEST:
-                label += f"  [dim]through[/] {text(contents[ids[-2]].get('name', ids[-2]))}"
-            if held.get("privileged"):
-                label += "  [red]privileged[/]"
-            if unproven.get(ids, path.is_unproven):
-                label += "  [yellow](unproven)[/]"
-            branches[ids] = (branches[ids[:-1]] if len(ids) <= _DEEPEST else branches[ids[: _DEEPEST - 1]]).add(label)
-    if len(branches) == 1:
-        tree.add("[dim]holds nothing[/]")
-    for id_ in paths.more_to:
-        name = text(contents[id_].get("name", id_))
-        tree.add(f"[yellow]{'more paths exist' if counts[id_] == MOST_CHAINS else 'more paths may exist'} to[/] {name}")
-    return tree
+def named_json(named: Named) -> dict[str, Any]:
+    """A named record as JSON values."""
+    place = named.place
+    return {
+        "type": named.type,
+        "id": named.id,
+        "name": named.name,
+        "kind": named.kind,
+        "place": {"id": place.id, "name": place.name, "kind": place.kind} if place else None,
+    }
 
 
-def _contents(view: Overlay, paths: Paths) -> dict[str, dict[str, Any]]:
-    """Read each entitlement once, however many paths lead to it; {} for one without a record."""
-    ids = dict.fromkeys(path.entitlement_ids[-1] for path in paths)  # each step of a path ends another path
-    found = {id_: view.record(RecordKey(type="entitlement", id=id_)) for id_ in ids}
-    return {id_: record.content if record else {} for id_, record in found.items()}
+def count_by_kind(labels: Labels, type_: RecordType, amount: int, kinds: Mapping[str, int]) -> str:
+    """Count records with their noun and, where they are of several kinds, those of each kind in brackets."""
+    order = [label.kind for label in GENERIC]
+    found = sorted(kinds, key=lambda kind: order.index(kind) if kind in order else len(order))
+    if type_ == "grant" or not found:
+        return labels.count(type_, None, amount)
+    if len(found) == 1:
+        return labels.count(type_, found[0], amount)
+    each = ", ".join(labels.count(type_, kind, kinds[kind]) for kind in found)
+    return f"{labels.count(type_, None, amount)} ({each})"

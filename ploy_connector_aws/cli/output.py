@@ -6,15 +6,17 @@ import itertools
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from ploy_connector_aws.graph.values import ScopeState
 from ploy_connector_aws.platform.wire import CommitAnswer
@@ -25,6 +27,7 @@ from ploy_connector_aws.runtime.sync.ingest import OnProgress
 from ploy_connector_aws.runtime.sync.ingest import Progress as ReadProgress
 from ploy_connector_aws.spec.records import RecordType
 
+from .commands import Format
 from .stdout import stream, write
 
 MAXIMUM_REASONS = 10
@@ -37,6 +40,7 @@ _PLURALS: dict[RecordType, str] = {
     "entitlement": "entitlements",
     "grant": "grants",
     "resource": "resources",
+    "finding": "findings",
 }
 
 
@@ -45,13 +49,28 @@ def print_json(value: Any) -> None:
     write(to_json_text(value) + "\n")
 
 
+def print_json_list(head: Mapping[str, Any], name: str, rows: Iterable[Any]) -> None:
+    """Print one JSON document as ``print_json`` does, with a list at its end that is printed while it is read."""
+    write(to_json_text({**head, name: []}).removesuffix("]\n}"))
+    separator = "\n    "
+    for row in rows:
+        stream().write(separator + to_json_text(row).replace("\n", "\n    "))
+        separator = ",\n    "
+    write("]\n}\n" if separator == "\n    " else "\n  ]\n}\n")
+
+
 def to_json_text(value: Any) -> str:
     """Return a JSON document with letters of all languages as they are.
 
     JSON allows some control characters unescaped: those of C1, those that change the direction of a text, and those
     that end a line. They occur within strings only, where an escape means the same.
     """
-    return _NOT_ASCII.sub(_escape, json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    return escape_unprintable(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def escape_unprintable(text: str) -> str:
+    """Write the unprintable characters of a text as JSON does, but for the ends of lines."""
+    return text if text.isascii() and text.isprintable() else _NOT_ASCII.sub(_escape, text)
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -61,6 +80,11 @@ def _escape(match: re.Match[str]) -> str:
 def console() -> Console:
     """A console on the standard output of the command."""
     return Console(file=stream(), soft_wrap=False, highlight=False)
+
+
+def notes_console(out: Console, chosen: Format) -> Console:
+    """A console for what is no row: the output itself where people read it, otherwise standard error."""
+    return out if chosen is Format.TABLE and out.is_terminal else Console(stderr=True, highlight=False)
 
 
 def table(*columns: str, title: str | None = None) -> Table:
@@ -89,24 +113,28 @@ def text(value: object) -> str:
     return escape(without_commands(str(value)))
 
 
+class _Count(ProgressColumn):
+    """How many scopes have been read of those that are known, and the time left once it can be estimated."""
+
+    def render(self, task: Task) -> Text:
+        """Render nothing before the first scope is known."""
+        if not task.total:
+            return Text("")
+        left = task.time_remaining
+        estimate = f", about {timedelta(seconds=round(left))} left" if left and not task.finished else ""
+        return Text(f"{task.completed:.0f} of {task.total:.0f} scopes{estimate}")
+
+
 @contextmanager
-def shown_progress(*, quiet: bool) -> Iterator[OnProgress]:
-    """Show the progress of reading, with an estimate, while the block runs, if standard error is a terminal."""
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TextColumn("scopes, about"),
-        TimeRemainingColumn(compact=True),
-        TextColumn("left"),
-    )
+def shown_progress(title: str = "Reading", *, quiet: bool) -> Iterator[OnProgress]:
+    """Show a spinner, and the progress of reading, while the block runs, if standard error is a terminal."""
     errors = Console(stderr=True)
-    with Progress(*columns, console=errors, transient=True, disable=quiet or not errors.is_terminal) as bar:
-        task = bar.add_task("Reading", total=None)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), _Count())
+    with Progress(*columns, console=errors, transient=True, disable=quiet or not errors.is_terminal) as shown:
+        task = shown.add_task(title, total=None)
 
         def show(progress: ReadProgress) -> None:
-            bar.update(task, total=progress.announced, completed=progress.finished)
+            shown.update(task, total=progress.announced, completed=progress.finished)
 
         yield show
 

@@ -51,10 +51,11 @@ class Prompt:
                 "The input ended before the set-up was finished; nothing was written.", fix="run it again"
             ) from None
 
-    def ask_yes(self, question: str) -> bool:
-        """Ask a question with yes as the default; no if the input ended."""
+    def ask_yes(self, question: str, *, default: bool = True) -> bool:
+        """Ask a question; no if the input ended."""
         try:
-            return self.ask(f"{question} (Y/n)").lower() in ("", "y", "yes")
+            answer = self.ask(f"{question} ({'Y/n' if default else 'y/N'})").lower()
+            return answer in ("y", "yes") or (default and not answer)
         except ConfigurationError:
             return False
 
@@ -126,7 +127,9 @@ class WizardPrompts:
             self._explain_permissions()
 
     def _asked(self, step: Step) -> list[WizardField]:
-        return [field for field in step.fields if field.source == "person" and self._is_asking]
+        # A map is typed into the file or, at Ploy, on the page.
+        fields = [field for field in step.fields if self._session.schema_of(field.name).get("type") != "object"]
+        return [field for field in fields if field.source == "person" and self._is_asking]
 
     def _show_value(self, field: WizardField) -> None:
         title = self._session.title_of(field.name)

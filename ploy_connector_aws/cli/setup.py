@@ -32,7 +32,7 @@ from ploy_connector_aws.spec.templates import escape
 
 from .check import exit_of, print_report, test_connection
 from .exit_codes import Exit
-from .output import console, print_json, text
+from .output import console, print_json, shown_progress, text
 from .prompts import Prompt, WizardPrompts, choose_integration
 from .stdout import write
 
@@ -95,7 +95,7 @@ _WITH_PLOY = (
     "--without-ploy creates it on this machine only."
 )
 _WITHOUT_PLOY = (
-    "Without Ploy: this machine generates the external ID, and the file works for list, access and check, "
+    "Without Ploy: this machine generates the external ID, and the file works for list, who, access and check, "
     "but not for sync."
 )
 
@@ -207,7 +207,8 @@ def _finish(out: Console, path: Path | None, *, without_ploy: bool = False) -> E
     """Offer a test of the connection, and print the next command."""
     code, command = Exit.OK, "check"
     if Prompt(out).ask_yes("Test the connection now?"):
-        report = test_connection(read_settings(path))
+        with shown_progress("Testing the connection", quiet=False):
+            report = test_connection(read_settings(path))
         print_report(out, report, config=path)
         code = exit_of(report)
         if report.is_usable:
@@ -284,6 +285,8 @@ def _to_toml(value: Any) -> str:
         return str(value)
     if isinstance(value, str):
         return f'"{escape(value, "toml")}"'
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{_to_toml(name)} = {_to_toml(each)}' for name, each in value.items())}}}"
     return f"[{', '.join(_to_toml(each) for each in value)}]"
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ploy_connector_aws.graph.names import Resolution
+from ploy_connector_aws.graph.privilege import Named
 from ploy_connector_aws.graph.values import StoredRecord
-from ploy_connector_aws.runtime.integration import open_connector
+from ploy_connector_aws.graph.view import GraphView
+from ploy_connector_aws.runtime.integration import find_connector, open_connector
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.runtime.snapshot.compare import compare
 from ploy_connector_aws.runtime.snapshot.run import Run
@@ -22,14 +24,19 @@ from ploy_connector_aws.runtime.snapshot.state_file import is_there, translate_e
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay, VerifiedChange, read_verified
 from ploy_connector_aws.runtime.sync.ingest import read
-from ploy_connector_aws.spec import RecordKey
+from ploy_connector_aws.spec import PloyError
+from ploy_connector_aws.spec.labels import OF_TYPES, Labels
 from ploy_connector_aws.spec.lists import join_names
+from ploy_connector_aws.spec.records import RecordType
 
 from .errors import UnknownNameError
+from .exit_codes import Exit
 from .output import shown_progress
 
 MOST_NAMES = 10
 """A message lists at most this many names."""
+_ACCOUNT: tuple[RecordType, ...] = ("account",)
+_ENTITLEMENT: tuple[RecordType, ...] = ("entitlement",)
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,19 @@ class SnapshotView:
     """Whether it was read just now; otherwise it is the last committed sync."""
     changes: tuple[VerifiedChange, ...] = ()
     """Grants and revokes made here that no committed sync has seen."""
+
+    labels: Labels = field(default_factory=Labels)
+    """What people call the records."""
+
+    @cached_property
+    def graph(self) -> GraphView:
+        """The queries over the current grants."""
+        return self.current.graph()
+
+    @property
+    def exit_code(self) -> Exit:
+        """The exit code of a command that shows it."""
+        return Exit.OK if self.is_complete else Exit.UNPROVEN
 
     @cached_property
     def current(self) -> Overlay:
@@ -78,19 +98,28 @@ def open_snapshot_view(settings: OperatorSettings, *, fresh: bool, quiet: bool) 
         ConnectorError: Nothing could be read.
         StateError: The snapshot file cannot be used.
     """
+    labels = read_labels(settings)
     if not fresh and is_there(settings.snapshot_path):
         # One transaction, so that a sync that ends meanwhile does not remove the tables.
         with translate_errors(settings.snapshot_path), Store(settings.snapshot_path) as store, store.reading():
             if store.baseline is not None:
-                yield SnapshotView(store, store.baseline, is_fresh=False, changes=read_verified(settings.tasks_path))
+                changes = read_verified(settings.tasks_path)
+                yield SnapshotView(store, store.baseline, is_fresh=False, changes=changes, labels=labels)
                 return
-    opened = open_connector(settings)
     with tempfile.TemporaryDirectory(prefix="ploy-connector-") as folder, Store(Path(folder) / "now.sqlite") as store:
         run = store.begin(uuid.uuid4().hex, datetime.now(UTC))
         with shown_progress(quiet=quiet) as on_progress:
-            read(opened.connector, store, run, on_progress=on_progress)
-        compare(store, run)
-        yield SnapshotView(store, run, is_fresh=True)
+            read(open_connector(settings).connector, store, run, on_progress=on_progress)
+            compare(store, run)
+        yield SnapshotView(store, run, is_fresh=True, labels=labels)
+
+
+def read_labels(settings: OperatorSettings) -> Labels:
+    """Return the labels of the connector. Without the connector, a snapshot is shown with the generic ones."""
+    try:
+        return Labels(find_connector(settings.integration.connector).manifest.labels)
+    except PloyError:
+        return Labels()
 
 
 def display_name(record: StoredRecord | None, otherwise: str) -> str:
@@ -104,7 +133,7 @@ def name_in(content: dict[str, Any], otherwise: str) -> str:
 
 
 def find_account(view: Overlay | None, name: str) -> str:
-    """Return the id of the account with this id, user name or e-mail address.
+    """Return the id of the account of this name: id, display name, user name or e-mail address.
 
     Args:
         view: The last sync; None without one. Then the name counts as an id, which the source knows or not.
@@ -113,27 +142,15 @@ def find_account(view: Overlay | None, name: str) -> str:
     Raises:
         UnknownNameError: The last sync read everything and has no such account, or it has several.
     """
-    found = view.find_accounts(name) if view else []
-    if view is None or (not found and _is_partial(view)):
+    if view is None:
         return name
-    if not found:
-        raise unknown_account(view, name)
-    return _only([(record.id, str(record.content.get("username") or record.id)) for record in found], "accounts", name)
-
-
-def unknown_account(view: Overlay, name: str) -> UnknownNameError:
-    """Describe an account that does not exist, with similar names."""
-    names = {
-        each
-        for content in (record.content for record in view.records("account"))
-        for each in (content.get("username"), *(email["address"] for email in content.get("emails", ())))
-        if each
-    }
-    return UnknownNameError(f"No account has the id, user name or address {name!r}.", fix=_suggest(name, names))
+    graph = view.graph()
+    found = graph.resolve(name, _ACCOUNT)
+    return name if not found.matches and _is_partial(view) else _only(graph, found, name, _ACCOUNT).id
 
 
 def find_entitlement(view: Overlay | None, name: str, account_id: str) -> str:
-    """Return the id of the entitlement with this id or name.
+    """Return the id of the entitlement of this name: id, name, or 'NAME in PLACE'.
 
     Args:
         view: The last sync; None without one. Then the name counts as an id, which the source knows or not.
@@ -145,29 +162,59 @@ def find_entitlement(view: Overlay | None, name: str, account_id: str) -> str:
     """
     if view is None:
         return name
-    wanted, names, found = name.casefold(), set[str](), list[tuple[str, str]]()
-    for record in view.records("entitlement"):
-        each = str(record.content["name"])
-        names.add(each)
-        if wanted in (record.id.casefold(), each.casefold()):
-            found.append((record.id, f"{record.content['kind']} {each}"))
-    if found:
-        return _only(found, "entitlements", name)
-    if _is_partial(view):
+    graph = view.graph()
+    found = graph.resolve(name, _ENTITLEMENT)
+    if not found.matches and _is_partial(view):
         return name
-    held = join_names(_held_names(view, account_id), MOST_NAMES) or "nothing"
-    account = view.record(RecordKey(type="account", id=account_id))
-    who = (account.content.get("username") if account else None) or display_name(account, account_id)
-    raise UnknownNameError(
-        f"No entitlement has the id or name {name!r}. {who} holds: {held}.", fix=_suggest(name, names)
+    account = graph.record("account", account_id)
+    content = account.content if account else {}
+    who = str(content.get("username") or name_in(content, account_id))
+    held = join_names(_held_names(graph, account_id), MOST_NAMES) or "nothing"
+    return _only(graph, found, name, _ENTITLEMENT, more=f" {who} holds: {held}.").id
+
+
+def find_named(graph: GraphView, name: str, types: tuple[RecordType, ...]) -> Named:
+    """Return the record of this name, as it is printed.
+
+    Raises:
+        UnknownNameError: There is none of these types, or there are several.
+    """
+    return _only(graph, graph.resolve(name, types), name, types)
+
+
+def _only(graph: GraphView, found: Resolution, name: str, types: tuple[RecordType, ...], *, more: str = "") -> Named:
+    """Return the only match.
+
+    Raises:
+        UnknownNameError: There is none, or there are several; it lists what could be meant.
+    """
+    if not found.matches:
+        raise unknown_name(found, name, types, more=more)
+    if len(found.matches) > 1:
+        names = [_describe(graph, each) for each in found.matches]
+        raise UnknownNameError(
+            f"{len(names)} records have the name {name!r}; use the id: {join_names(names, MOST_NAMES)}."
+        )
+    return found.matches[0]
+
+
+def unknown_name(found: Resolution, name: str, types: tuple[RecordType, ...], *, more: str = "") -> UnknownNameError:
+    """Describe a name that no record has, with close names."""
+    nouns = " and no ".join(OF_TYPES[type_][0] for type_ in types)
+    meant = f"did you mean {' or '.join(found.close)}? " if found.close else ""
+    return UnknownNameError(
+        f"No {nouns} has the name or id {name!r}.{more}",
+        fix=f"{meant}Run ploy-connector sync first if it is new in the source",
     )
 
 
-def _only(found: list[tuple[str, str]], things: str, name: str) -> str:
-    if len(found) > 1:
-        names = join_names([f"{each} ({id_})" for id_, each in found], 5)
-        raise UnknownNameError(f"{len(found)} {things} have the name {name!r}; use the id: {names}.")
-    return found[0][0]
+def _describe(graph: GraphView, named: Named) -> str:
+    """Describe one of several records of a name: what it is, its place, its user name, and its id."""
+    place = f" in {named.place.name}" if named.place and named.place.name not in named.name else ""
+    record = graph.record(named.type, named.id)
+    user = record.content.get("username") if record else None
+    ids = ", ".join(dict.fromkeys(each for each in (user, named.id) if each and each != named.name))
+    return f"{named.kind.replace('_', ' ')} {named.name}{place}{f' ({ids})' if ids else ''}"
 
 
 def _is_partial(view: Overlay) -> bool:
@@ -175,20 +222,8 @@ def _is_partial(view: Overlay) -> bool:
     return any(scope.unproven_since for scope in view.run.scopes())
 
 
-def _held_names(view: Overlay, account_id: str) -> list[str]:
+def _held_names(graph: GraphView, account_id: str) -> list[str]:
     """Return the names of the entitlements that an account holds directly, groups first."""
-    ids = {
-        record.content["entitlement_id"]
-        for record in view.records("grant")
-        if (record.content["principal_kind"], record.content["principal_id"]) == ("account", account_id)
-    }
-    records = [view.record(RecordKey(type="entitlement", id=id_)) for id_ in ids]
-    found = [(record.content["kind"] != "group", str(record.content["name"])) for record in records if record]
+    held = [each.entitlement for each in graph.opens("account", account_id).rows if each.distance == 1]
+    found = [(each.named.kind != "group", each.named.name) for each in held if each.named]
     return [name for _, name in sorted(found)]
-
-
-def _suggest(name: str, names: Iterable[str]) -> str:
-    folded = {each.casefold(): each for each in sorted(names)}
-    near = get_close_matches(name.casefold(), folded, n=3)
-    meant = f"did you mean {' or '.join(folded[each] for each in near)}? " if near else ""
-    return f"{meant}Run ploy-connector sync first if it is new in the source"

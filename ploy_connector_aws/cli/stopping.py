@@ -41,7 +41,7 @@ class _End:
 
     def end(self, code: int) -> NoReturn:
         """End the process now, even if the reader of its output has stopped reading."""
-        os.write(self._ask_flush, b"x")
+        os.write(self._ask_flush, bytes([code]))
         select.select([self._flushed], [], [], _FLUSH_SECONDS)
         os._exit(code)
 
@@ -51,8 +51,10 @@ class _End:
         self.end(int(code))
 
     def _flush_when_asked(self) -> None:
-        os.read(self._flush_asked, 1)
+        (code,) = os.read(self._flush_asked, 1)
         try:
+            if code == Exit.INTERRUPTED:
+                print_interrupted()
             _flush()
         finally:
             os.write(self._report_flushed, b"x")
@@ -120,6 +122,12 @@ def stop_on_signals(stopped: threading.Event, seconds: float) -> None:
     _prepare_end()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+
+
+def print_interrupted() -> None:
+    """Print what an interrupt means, on a line of its own: a terminal shows ^C before it."""
+    start = "\n" if sys.stderr.isatty() else ""
+    sys.stderr.write(f"{start}{Exit.INTERRUPTED.meaning}\n")
 
 
 def _flush() -> None:

@@ -1,10 +1,11 @@
-"""``ploy-connector sync``, its ``--preview``, and ``history``: what a sync changes, would change and has changed."""
+"""``ploy-connector sync`` and its ``--preview``: what a sync changes, or would change."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,19 @@ from rich.console import Console
 
 from ploy_connector_aws.runtime.integration import open_connector, open_platform, read_operator_settings
 from ploy_connector_aws.runtime.settings import OperatorSettings
-from ploy_connector_aws.runtime.snapshot.history import History, HistoryEntry
+from ploy_connector_aws.runtime.snapshot.compare import ChangeKind
 from ploy_connector_aws.runtime.snapshot.lock import SyncLock, TaskLock
 from ploy_connector_aws.runtime.snapshot.run import Run
-from ploy_connector_aws.runtime.snapshot.state_file import archive, is_there, translate_errors
+from ploy_connector_aws.runtime.snapshot.state_file import archive, translate_errors
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.sync import preview as previews
 from ploy_connector_aws.runtime.sync.engine import SyncResult
 from ploy_connector_aws.runtime.tasks.journal import Journal
-from ploy_connector_aws.spec import ConfigurationError, ConnectorContext, RecordKey
+from ploy_connector_aws.runtime.tasks.local_changes import LocalChanges, report_changes
+from ploy_connector_aws.spec import ConnectorContext, RecordKey
+from ploy_connector_aws.spec.labels import Labels
 
+from .changed import MARKS, ChangedRecords
 from .exit_codes import Exit
 from .output import (
     console,
@@ -34,31 +38,12 @@ from .output import (
     print_unproven,
     scope_json,
     shown_progress,
-    table,
     text,
 )
 from .snapshot_view import display_name, name_in
 
 _MOST_SHOWN = 25
 """A preview shows people at most this many changes of each kind."""
-_MARKS = {
-    "added": "[green]+ added[/]",
-    "changed": "[yellow]~ changed[/]",
-    "removed": "[red]- removed[/]",
-    "retained_unproven": "[dim]? kept unproven[/]",
-}
-_ENDINGS = {
-    "committed": "[green]committed[/]",
-    "held_for_review": "[yellow]held for review[/]",
-    "rejected": "[red]rejected[/]",
-    "failed": "[red]failed[/]",
-}
-_STATES = {
-    "reading": "was interrupted while reading; the next sync resumes it, or starts again",
-    "compared": "waits for its upload to Ploy",
-    "pushing": "was interrupted during its upload; the next sync finds out whether Ploy has it",
-    "held": "waits in Ploy until a person approves it",
-}
 
 
 def sync(
@@ -97,15 +82,19 @@ def sync_once(settings: OperatorSettings, *, as_json: bool, show: Callable[[Sync
         Journal(settings.tasks_path) as journal,
     ):
         notes: list[str] = []
-        opened = open_connector(settings, platform, ConnectorContext(on_note=notes.append))
         with shown_progress(quiet=as_json) as on_progress:
-            result = opened.sync(platform, store, journal, on_progress=on_progress)
+            opened = open_connector(settings, platform, ConnectorContext(on_note=notes.append))
+            # First what commands changed here, as the run reads it, too.
+            report_changes(LocalChanges(journal), platform, settings.integration.id, lambda: datetime.now(UTC))
+            changed = ChangedRecords(Labels(opened.connector.installed.manifest.labels))
+            on_compared = _ignore if as_json or show is not None else changed.find
+            result = opened.sync(platform, store, journal, on_progress=on_progress, on_compared=on_compared)
         if show is not None:
             show(result)
         elif as_json:
             print_json({**result_json(result), "notes": notes})
         else:
-            print_result(console(), result)
+            print_result(console(), result, changed, settings.platform.url)
             for note in notes:
                 console().print(f"[dim]{text(note)}[/]", soft_wrap=True)
     match result.status:
@@ -115,6 +104,10 @@ def sync_once(settings: OperatorSettings, *, as_json: bool, show: Callable[[Sync
             return Exit.TRY_AGAIN
     answer = result.answer
     return Exit.UNPROVEN if answer and (answer.unproven_scopes or any(answer.retained_unproven.values())) else Exit.OK
+
+
+def _ignore(_store: Store, _run: Run) -> None:
+    """Do nothing before an upload."""
 
 
 def result_json(result: SyncResult) -> dict[str, Any]:
@@ -127,14 +120,15 @@ def result_json(result: SyncResult) -> dict[str, Any]:
         "run_id": run.run_id if run else None,
         "mode": run.mode if run else None,
         "attempts": run.attempt if run else None,
-        "unproven": _unproven_json(run),
+        "unproven": unproven_json(run),
         "kept_by_grants": kept_json(run),
         "unproven_only_at_ploy": _unproven_elsewhere(result),
         "waits_because": result.error.message if result.error else None,
     }
 
 
-def _unproven_json(run: Run | None) -> list[dict[str, Any]]:
+def unproven_json(run: Run | None) -> list[dict[str, Any]]:
+    """The unproven scopes of a run as JSON values."""
     return [scope_json(scope) for scope in run.scopes() if scope.unproven_since] if run else []
 
 
@@ -145,8 +139,17 @@ def _unproven_elsewhere(result: SyncResult) -> int:
     return max(0, result.answer.unproven_scopes - result.changes.unproven_scopes)
 
 
-def print_result(out: Console, result: SyncResult) -> None:
-    """Print the result of a sync for people."""
+def print_result(
+    out: Console, result: SyncResult, changed: ChangedRecords | None = None, platform_url: str | None = None
+) -> None:
+    """Print the result of a sync for people.
+
+    Args:
+        out: The console.
+        result: The result.
+        changed: What it changed, by name.
+        platform_url: The address of Ploy, for the link to a run that is held.
+    """
     answer, changes, run = result.answer, result.changes, result.run
     if changes is None or run is None:
         out.print("The integration is paused in Ploy; nothing was read.")
@@ -161,6 +164,10 @@ def print_result(out: Console, result: SyncResult) -> None:
         out.print("[bold yellow]⏸ Held for review:[/] Ploy shows none of it until a person approves it.")
         for reason in answer.hold_reasons:
             out.print(f"  • {text(reason)}")
+        if platform_url and answer.review_path:
+            out.print(f"  Decide: {text(platform_url.rstrip('/') + answer.review_path)}", soft_wrap=True)
+    if changed is not None:
+        changed.print(out)
     out.print(counts_table(answer or changes, changes))
     print_unproven(out, run.scopes())
     print_kept(out, run)
@@ -197,7 +204,7 @@ def _preview_json(found: previews.Preview) -> dict[str, Any]:
             {"kind": each.kind, "type": each.key.type, "id": each.key.id, "before": each.before, "after": each.after}
             for each in found.changed()
         ],
-        "unproven": _unproven_json(found.run),
+        "unproven": unproven_json(found.run),
         "kept_by_grants": kept_json(found.run),
     }
 
@@ -205,13 +212,13 @@ def _preview_json(found: previews.Preview) -> dict[str, Any]:
 def _print_preview(out: Console, found: previews.Preview) -> None:
     if not found.has_base:
         out.print("No earlier sync on this machine, so everything is new here; Ploy compares with what it shows.")
-    shown: Counter[str] = Counter()
+    shown: Counter[ChangeKind] = Counter()
     for change in found.changed():
         shown[change.kind] += 1
         if shown[change.kind] <= _MOST_SHOWN:
-            out.print(f"  {_MARKS[change.kind]} {change.key.type} {text(_describe(found, change))}", soft_wrap=True)
+            out.print(f"  {MARKS[change.kind]} {change.key.type} {text(_describe(found, change))}", soft_wrap=True)
     for kind, count in shown.items():
-        print_more(out, count - _MOST_SHOWN, indent=f"  {_MARKS[kind]} ")
+        print_more(out, count - _MOST_SHOWN, indent=f"  {MARKS[kind]} ")
     if not shown:
         out.print("No changes.")
     out.print(counts_table(found.changes, found.changes))
@@ -233,53 +240,3 @@ def _describe(found: previews.Preview, change: previews.PreviewedChange) -> str:
         return f"{holder} holds {name('entitlement', content['entitlement_id'])}"
     own = name_in(content, "")
     return f"{own} ({change.key.id})" if own else change.key.id
-
-
-def history(config: Path | None, connector: str | None, *, limit: int, as_json: bool, debug: bool) -> Exit:
-    """Print the newest runs."""
-    settings = read_operator_settings(config, connector, debug=debug)
-    path = settings.snapshot_path
-    if not is_there(path):
-        raise ConfigurationError("No sync of this integration has run on this machine.", fix="ploy-connector sync")
-    with translate_errors(path), Store(path) as store, store.reading():
-        entries = History(store.connection).entries(limit)
-        if as_json:
-            print_json(history_json(entries, store))
-        else:
-            _print_history(console(), entries, store)
-    return Exit.OK
-
-
-def history_json(entries: list[HistoryEntry], store: Store) -> dict[str, Any]:
-    """The history as JSON values."""
-    return {
-        "runs": [entry.model_dump(mode="json") for entry in entries],
-        "unfinished": [
-            {"run_id": run.run_id, "state": run.state, "reading_started_at": run.reading_started_at.isoformat()}
-            for run in store.unfinished_runs()
-        ],
-        "unproven": _unproven_json(store.baseline),
-        "kept_by_grants": kept_json(store.baseline),
-    }
-
-
-def _print_history(out: Console, entries: list[HistoryEntry], store: Store) -> None:
-    runs = table("Read from", "Ended", "Sent", "Generation", "+", "~", "-", "?", "Unproven scopes", "Why")
-    for entry in entries:
-        counts = (entry.added, entry.changed, entry.removed, entry.retained_unproven)
-        runs.add_row(
-            f"{entry.reading_started_at:%Y-%m-%d %H:%M}",
-            _ENDINGS.get(entry.ending, entry.ending),
-            f"{entry.mode or '-'}{f', attempt {entry.attempts}' if entry.attempts > 1 else ''}",
-            text(entry.generation),
-            *(str(sum(each.values()) or "·") for each in counts),
-            str(entry.scopes.unproven_count or "·") if entry.scopes else "-",
-            text(" ".join(entry.reasons)),
-        )
-    out.print(runs)
-    out.print("[dim]Times are UTC. + added, ~ changed, - removed, ? kept unproven.[/]")
-    for run in store.unfinished_runs():
-        out.print(f"[yellow]![/] The run of {run.reading_started_at:%Y-%m-%d %H:%M} {_STATES[run.state]}.")
-    if base := store.baseline:
-        print_unproven(out, base.scopes())
-        print_kept(out, base)

@@ -8,16 +8,13 @@ from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from ploy_connector_aws.spec.records import Grant
+from ploy_connector_aws.spec.records import RecordType
 
 from .chains import Graph, Step, find_chains
-from .search import NAME, use_casefold
+from .edges import Edge, Edges
 from .tables import Tables
-
-MOST_THROUGH = 5
-"""The limit on the entitlements named through which an account holds another."""
 
 
 @dataclass(frozen=True)
@@ -47,18 +44,6 @@ class Paths:
         return iter(self.listed)
 
 
-@dataclass(frozen=True)
-class Holder:
-    """One account that holds an entitlement."""
-
-    account_id: str
-    is_direct: bool
-    through: tuple[str, ...]
-    """The entitlements of the account that lead to it, the first few of them."""
-    is_unproven: bool
-    """Whether no proven path leads to it."""
-
-
 class PathsTo(NamedTuple):
     """The paths from one account to one entitlement and to what that opens."""
 
@@ -68,20 +53,6 @@ class PathsTo(NamedTuple):
     """The entitlements that the entitlement opens, itself left out."""
     has_more: bool
     """Whether there are more paths, or may be, as the search was cut off."""
-
-
-class Edge(NamedTuple):
-    """One grant."""
-
-    id: str
-    principal_kind: str
-    principal_id: str
-    entitlement_id: str
-
-    @classmethod
-    def of(cls, grant: Grant) -> Edge:
-        """Make the edge of a grant."""
-        return cls(grant.id, grant.principal_kind, grant.principal_id, grant.entitlement_id)
 
 
 class PathFinder:
@@ -102,30 +73,25 @@ class PathFinder:
         added: Iterable[Edge] = (),
         removed: Collection[str] = (),
     ) -> None:
-        self._db = db
-        self._tables = tables
-        added = tuple(added)
-        for table, columns in (
-            ("added_edges", "id, principal_kind, principal, entitlement, is_unproven DEFAULT 0"),
-            ("replaced_edges", "id PRIMARY KEY"),
-            ("leading", "entitlement, is_unproven, PRIMARY KEY (entitlement, is_unproven)"),
-        ):
-            db.execute(f"DROP TABLE IF EXISTS temp.{table}")
-            db.execute(f"CREATE TEMP TABLE {table} ({columns})")
-        db.executemany(
-            "INSERT INTO temp.added_edges (id, principal_kind, principal, entitlement) VALUES (?, ?, ?, ?)", added
-        )
-        replaced = {*removed, *(edge.id for edge in added)}
-        db.executemany("INSERT INTO temp.replaced_edges VALUES (?)", ((id_,) for id_ in replaced))
+        self._edges = Edges(db, tables, added, removed)
 
-    def paths_of(self, account_id: str) -> Paths:
-        """Find paths to every entitlement that an account holds; not every path to each."""
-        found = find_chains(self._reach("account", account_id)[0])
+    @classmethod
+    def over(cls, edges: Edges) -> PathFinder:
+        """Return a finder over the edges that other queries use, too."""
+        finder = cls.__new__(cls)
+        finder._edges = edges
+        return finder
+
+    def paths_of(self, id_: str, type_: Literal["account", "entitlement"] = "account") -> Paths:
+        """Find paths to every entitlement that an account holds, or that another opens; not every path to each."""
+        graph = self._reach(type_, id_)[0]
+        if type_ == "entitlement":
+            graph[None] = [step for step in graph[id_] if step.to != id_]
+            graph = {node: [step for step in steps if step.to != id_] for node, steps in graph.items() if node != id_}
+        found = find_chains(graph)
         return Paths(
-            tuple(
-                Path(account_id, chain.ids, chain.is_unproven) for reached in found.values() for chain in reached.chains
-            ),
-            tuple(id_ for id_, reached in found.items() if reached.has_more),
+            tuple(Path(id_, chain.ids, chain.is_unproven) for reached in found.values() for chain in reached.chains),
+            tuple(each for each, reached in found.items() if reached.has_more),
         )
 
     def paths_to(self, account_id: str, entitlement_id: str, *, most: int, most_edges: int) -> PathsTo:
@@ -146,98 +112,33 @@ class PathFinder:
         has_more = is_cut or is_graph_cut or len(chains) > most or any(each.has_more for each in found)
         return PathsTo(tuple(chains[:most]), tuple(sorted(set(targets) - {entitlement_id})), has_more)
 
-    def holders_of(self, entitlement_id: str, *, offset: int = 0, limit: int = 50) -> tuple[int, tuple[Holder, ...]]:
-        """Find the accounts that hold an entitlement, directly or not.
-
-        Args:
-            entitlement_id: The entitlement.
-            offset: How many holders are left out, in the order of their names.
-            limit: How many to return.
-
-        Returns:
-            The total, and the holders of this page.
-        """
-        self._find_leading(entitlement_id)
-        db, tables = self._db, self._tables
-        edges = self._select(
-            "e.principal, e.entitlement, max(l.is_unproven, e.is_unproven) AS is_unproven",
-            "e.principal_kind = 'account'",
-            source="temp.leading l CROSS JOIN {edges} e ON e.entitlement = l.entitlement",
-        )
-        total: int = db.execute(f"SELECT count(DISTINCT principal) FROM ({edges})").fetchone()[0]
-        use_casefold(db)
-        rows = db.execute(
-            "SELECT h.principal, h.is_direct, h.is_unproven FROM (SELECT principal, max(entitlement = :id) AS"
-            f" is_direct, min(is_unproven) AS is_unproven FROM ({edges}) GROUP BY principal) h"
-            f" LEFT JOIN {tables.records} r ON r.type = 'account' AND r.id = h.principal"
-            f" LEFT JOIN {tables.bodies} b ON b.rowid = r.body"
-            f" ORDER BY casefold(coalesce({NAME}, h.principal)), h.principal LIMIT :limit OFFSET :offset",
-            {"id": entitlement_id, "limit": limit, "offset": offset},
-        ).fetchall()
-        return total, tuple(
-            Holder(account, bool(is_direct), self._through(account, entitlement_id), bool(is_unproven))
-            for account, is_direct, is_unproven in rows
-        )
-
-    def _find_leading(self, entitlement_id: str) -> None:
-        """Find the entitlements that lead to one, proven and unproven; each once, so that circles end."""
-        self._db.execute("DELETE FROM temp.leading")
-        todo = [(entitlement_id, 0)]
-        edges = self._select("e.principal, e.is_unproven", "e.entitlement = :id AND e.principal_kind = 'entitlement'")
-        while todo:
-            id_, is_unproven = todo.pop()
-            if self._db.execute("INSERT OR IGNORE INTO temp.leading VALUES (?, ?)", (id_, is_unproven)).rowcount:
-                rows = self._db.execute(edges, {"id": id_})
-                todo += [(principal, max(is_unproven, is_edge_unproven)) for principal, is_edge_unproven in rows]
-
-    def _through(self, account_id: str, entitlement_id: str) -> tuple[str, ...]:
-        edges = self._select(
-            "e.entitlement",
-            "e.principal_kind = 'account' AND e.principal = :account AND e.entitlement != :id"
-            " AND e.entitlement IN (SELECT entitlement FROM temp.leading)",
-        )
-        rows = self._db.execute(
-            f"SELECT DISTINCT entitlement FROM ({edges}) ORDER BY entitlement LIMIT :most",
-            {"account": account_id, "id": entitlement_id, "most": MOST_THROUGH},
-        )
-        return tuple(row[0] for row in rows)
-
-    def _reach(self, kind: str, id_: str, most_edges: float = math.inf) -> tuple[dict[str | None, list[Step]], bool]:
+    def _reach(
+        self, kind: RecordType, id_: str, most_edges: float = math.inf
+    ) -> tuple[dict[str | None, list[Step]], bool]:
         """Read what a principal reaches, nearest nodes first; also return whether the limit on edges cut it off.
 
         The steps of an account are under None, as ``find_chains`` wants them.
         """
+        first = self._edges.number(kind, id_)
         start = None if kind == "account" else id_
-        graph: dict[str | None, list[Step]] = {start: []}
-        todo: deque[tuple[str | None, str, str]] = deque([(start, kind, id_)])
-        edges = self._select("e.entitlement, e.is_unproven", "e.principal_kind = :kind AND e.principal = :principal")
-        count = 0
-        while todo:
-            node, kind, principal = todo.popleft()
-            rows = self._db.execute(
-                f"SELECT entitlement, min(is_unproven) FROM ({edges}) GROUP BY entitlement ORDER BY entitlement",
-                {"kind": kind, "principal": principal},
-            )
-            for entitlement, is_unproven in rows:
+        if first is None:
+            return {start: []}, False
+        found: dict[int, list[tuple[int, bool]]] = {first: []}
+        todo, count, is_cut = deque([first]), 0, False
+        while todo and not is_cut:
+            node = todo.popleft()
+            for step in self._edges.steps(node):
                 count += 1
-                if count > most_edges:
-                    return graph, True
-                graph[node].append(Step(entitlement, bool(is_unproven)))
-                if entitlement not in graph:
-                    graph[entitlement] = []
-                    todo.append((entitlement, "entitlement", entitlement))
-        return graph, False
-
-    def _select(self, columns: str, where: str, *, source: str = "{edges} e") -> str:
-        """Select from the current edges, named ``e``: those of the generation, and those that were added.
-
-        The first part uses the indexes of the generation; a view of both would not do so in every statement.
-        """
-        return (
-            f"SELECT {columns} FROM {source.format(edges=self._tables.edges)} WHERE {where}"
-            " AND e.id NOT IN (SELECT id FROM temp.replaced_edges)"
-            f" UNION ALL SELECT {columns} FROM {source.format(edges='temp.added_edges')} WHERE {where}"
-        )
+                if is_cut := count > most_edges:
+                    break
+                found[node].append(step)
+                if step[0] not in found:
+                    found[step[0]] = []
+                    todo.append(step[0])
+        ids: dict[int, str | None] = {**self._edges.ids(found), first: start}
+        return {
+            ids[node]: [Step(str(ids[to]), is_unproven) for to, is_unproven in steps] for node, steps in found.items()
+        }, is_cut
 
 
 def _leading_to(targets: Iterable[str], graph: Graph) -> Graph:

@@ -1,34 +1,49 @@
-"""Search in the records of a generation: sorted and paged lists by a text, and accounts by name or address."""
+"""Lists of the records of a generation: filtered, sorted, counted by facets, and paged or streamed."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ploy_connector_aws.spec.records import RecordType
+from ploy_connector_aws.spec.records import RecordType, grant_id
 
-from .tables import Tables
+from .edges import Edges, in_parts
+from .privilege import VERDICTS, Named, Privilege, Verdict
+from .tables import CLASSES
+from .targets import Target, below, find_reaching, find_targets
 
-SEARCHED = ("name", "display_name", "username", "description", "kind", "owner", "region", "managed_by")
-"""The searched fields of a record, besides its id and its e-mail addresses."""
-
-SORTED = ("name", "kind", "status", "region", "owner", "privileged", "grantable")
-"""The fields by which a list can be sorted; 'name' is the display name."""
-
-NAME = (
-    "coalesce(json_extract(b.body, '$.display_name'), json_extract(b.body, '$.username'),"
-    " json_extract(b.body, '$.name'), r.id)"
-)
-"""The display name of the record ``r`` with the content ``b``, as SQL."""
+SORTED = ("default", "name", "kind", "status", "region", "owner", "privileged", "grantable")
+"""The fields by which a list can be sorted. 'default': people first, then machines, then outside parties; by name."""
 
 
 class FoundRecord(NamedTuple):
-    """A record, with its content as JSON values."""
+    """A record, with its content as JSON values, and what is computed about it."""
 
     id: str
     content: dict[str, Any]
     is_unproven: bool
+    named: Named | None = None
+    """Its name, kind and place."""
+    privilege: Privilege = Privilege("not_judged")
+    """Of a grant: that of its entitlement."""
+    principal: Named | None = None
+    """Of a grant."""
+    entitlement: Named | None = None
+    """Of a grant."""
+
+
+@dataclass(frozen=True)
+class Facets:
+    """How many records of a list there are with each value; each counted with all filters but its own."""
+
+    kinds: dict[str, int] = field(default_factory=dict)
+    """Of grants: the kinds of their principals (a kind of account, or of entitlement)."""
+    statuses: dict[str, int] = field(default_factory=dict)
+    """Of accounts, and of the principals of grants; for the others, the empty text."""
+    verdicts: dict[Verdict, int] = field(default_factory=dict)
+    unproven: dict[bool, int] = field(default_factory=dict)
 
 
 class Listing(NamedTuple):
@@ -36,60 +51,244 @@ class Listing(NamedTuple):
 
     rows: tuple[FoundRecord, ...]
     total: int
+    facets: Facets = Facets()
 
 
 class Search(NamedTuple):
-    """What a list shows: the records that contain a text, ignoring case, and which page of them."""
+    """What a list shows, and which page of it. Empty filters let all records pass."""
 
     text: str = ""
-    """Empty for all records."""
-    sort: str = "name"
+    """A text that the record contains, ignoring case; a grant, if one of its ends does."""
+    sort: str = "default"
     is_descending: bool = False
     offset: int = 0
     limit: int = 50
     only_grantable: bool = False
+    kinds: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    """('direct', 'through') lists all that is privileged."""
+    unproven: bool | None = None
+    place: str = ""
+    """The id of a resource: what is in it, or in a resource below it; accounts also where they reach into it."""
+    holds: str = ""
+    """The id of an entitlement: accounts and entitlements that lead to it, and their grants that do."""
 
 
-def list_records(db: sqlite3.Connection, tables: Tables, type_: RecordType, search: Search) -> Listing:
-    """List the records of a type."""
-    assert search.sort in SORTED, "it becomes part of a statement"
-    fields = " || char(10) || ".join(
-        ["r.id", *(f"coalesce(json_extract(b.body, '$.{field}'), '')" for field in (*SEARCHED, "emails"))]
-    )
-    where = (
-        f"FROM {tables.records} r JOIN {tables.bodies} b ON b.rowid = r.body WHERE r.type = :type"
-        f" AND (:text = '' OR instr(casefold({fields}), casefold(:text)))"
-    )
-    if search.only_grantable:
-        where += " AND json_extract(b.body, '$.grantable')"
-    use_casefold(db)
-    values = {"type": type_, "text": search.text, "limit": search.limit, "offset": search.offset}
-    by = f"casefold({NAME})" if search.sort == "name" else f"json_extract(b.body, '$.{search.sort}')"
-    direction = "DESC" if search.is_descending else "ASC"
-    rows = db.execute(
-        f"SELECT r.id, b.body, r.is_unproven {where}"
-        f" ORDER BY {by} {direction}, casefold({NAME}), r.id LIMIT :limit OFFSET :offset",
-        values,
-    ).fetchall()
-    total: int = db.execute(f"SELECT count(*) {where}", values).fetchone()[0]
-    return Listing(
-        tuple(FoundRecord(id_, json.loads(body), bool(is_unproven)) for id_, body, is_unproven in rows), total
-    )
+def list_records(edges: Edges, type_: RecordType, search: Search) -> Listing:
+    """List the records of a type.
+
+    Args:
+        edges: The generation with its later changes.
+        type_: The type.
+        search: The filters, the order, and the page.
+    """
+    query = _Query(edges, type_, search)
+    facets, total = query.count()
+    return Listing(tuple(query.rows(search.offset, search.limit)), total, facets)
 
 
-def find_accounts(db: sqlite3.Connection, tables: Tables, text: str) -> list[str]:
-    """Find the ids of the accounts whose id, user name or e-mail address equals this text, ignoring case."""
-    use_casefold(db)
-    rows = db.execute(
-        f"SELECT r.id FROM {tables.records} r JOIN {tables.bodies} b ON b.rowid = r.body WHERE r.type = 'account'"
-        " AND (casefold(r.id) = :text OR casefold(coalesce(json_extract(b.body, '$.username'), '')) = :text"
-        "  OR EXISTS (SELECT 1 FROM json_each(b.body, '$.emails') e"
-        "   WHERE casefold(json_extract(e.value, '$.address')) = :text)) ORDER BY r.id",
-        {"text": text.casefold()},
-    )
-    return [row[0] for row in rows]
+def stream_records(edges: Edges, type_: RecordType, search: Search) -> Iterator[FoundRecord]:
+    """Yield all records of a list, in its order; the page in the search counts for nothing."""
+    return _Query(edges, type_, search).rows(0, -1)
 
 
-def use_casefold(db: sqlite3.Connection) -> None:
-    """Add the SQL function ``casefold`` to a connection."""
-    db.create_function("casefold", 1, str.casefold, deterministic=True)
+def records_of(edges: Edges, numbers: Iterable[int]) -> Iterator[FoundRecord]:
+    """Yield the records of numbers, in their order."""
+    names, bodies = edges.tables.names, edges.tables.bodies
+    for part in in_parts(numbers):
+        marks = ", ".join("?" * len(part))
+        named, privileges = edges.named(part), edges.privileges(part)
+        rows = edges.db.execute(
+            f"SELECT n.number, n.id, b.body, n.is_unproven FROM {names} n LEFT JOIN {bodies} b ON b.rowid = n.body"
+            f" WHERE n.number IN ({marks})",
+            part,
+        )
+        found = {
+            number: FoundRecord(
+                id_,
+                json.loads(body) if body else {},
+                bool(is_unproven),
+                named[number],
+                privileges[number],
+            )
+            for number, id_, body, is_unproven in rows
+        }
+        yield from (found[number] for number in part if number in found)
+
+
+def count_facets(
+    groups: Iterable[tuple[tuple[Any, ...], int]], filters: Sequence[Sequence[Any]]
+) -> tuple[tuple[dict[Any, int], ...], int]:
+    """Count groups by each of their values, each counted with all filters but its own; also return the total.
+
+    Args:
+        groups: Values and counts.
+        filters: For each value, those that are wanted; none: all.
+    """
+    counts: tuple[dict[Any, int], ...] = tuple({} for _ in filters)
+    total = 0
+    for values, count in groups:
+        failed = [place for place, wanted in enumerate(filters) if wanted and values[place] not in wanted]
+        total += 0 if failed else count
+        for place, value in enumerate(values):
+            if failed in ([], [place]):
+                counts[place][value] = counts[place].get(value, 0) + count
+    return counts, total
+
+
+def classes_of(kinds: Sequence[str], statuses: Sequence[str]) -> list[int]:
+    """Return the classes of principals of kinds and statuses; none: of all."""
+    return [
+        number
+        for number, (kind, status) in enumerate(CLASSES)
+        if (not kinds or kind in kinds) and (not statuses or status in statuses)
+    ]
+
+
+class _Query:
+    """The statements of one list."""
+
+    def __init__(self, edges: Edges, type_: RecordType, search: Search) -> None:
+        assert search.sort in SORTED, "it becomes part of a statement"
+        self._edges, self._type, self._search = edges, type_, search
+        self._values: dict[str, object] = {"type": type_, "text": search.text.casefold()}
+        self._row = "e" if type_ == "grant" else "v"
+        self._where = self._grants() if type_ == "grant" else self._records()
+
+    def count(self) -> tuple[Facets, int]:
+        """Count the list by facets, and in total."""
+        edges, search = self._edges, self._search
+        names, verdict = edges.tables.names, edges.judged("verdict", "v")
+        groups: list[tuple[tuple[Any, ...], int]] = []
+        if self._type == "grant":
+            for table, condition in edges.parts():
+                rows = edges.db.execute(
+                    f"SELECT g.class, {verdict}, g.is_unproven, sum(g.count) FROM (SELECT e.entitlement, e.class,"
+                    f" e.is_unproven, count(*) AS count FROM {table} e WHERE {self._where} AND {condition}"
+                    f" GROUP BY e.entitlement, e.class, e.is_unproven) g CROSS JOIN {names} v"
+                    " ON v.number = g.entitlement GROUP BY 1, 2, 3",
+                    self._values,
+                )
+                groups += (((*CLASSES[row[0]], VERDICTS[row[1]], bool(row[2])), row[3]) for row in rows)
+        else:
+            rows = edges.db.execute(
+                f"SELECT v.kind, v.status, {verdict}, v.is_unproven, count(*) FROM {names} v"
+                f" WHERE {self._where} GROUP BY 1, 2, 3, 4",
+                self._values,
+            )
+            groups += (((row[0], row[1], VERDICTS[row[2]], bool(row[3])), row[4]) for row in rows)
+        unproven = () if search.unproven is None else (search.unproven,)
+        counts, total = count_facets(groups, (search.kinds, search.statuses, search.verdicts, unproven))
+        return Facets(*counts), total
+
+    def rows(self, offset: int, limit: int) -> Iterator[FoundRecord]:
+        """Yield the rows of a page; a limit of -1 is none."""
+        edges, search = self._edges, self._search
+        values = {**self._values, "limit": limit, "offset": offset}
+        direction = "DESC" if search.is_descending else "ASC"
+        page = "LIMIT :limit OFFSET :offset"
+        conditions = [self._where]
+        if search.unproven is not None:
+            conditions.append(f"{self._row}.is_unproven = {int(search.unproven)}")
+        verdicts = ", ".join(str(VERDICTS.index(each)) for each in search.verdicts)
+        judged = edges.judged("verdict", "v")
+        if self._type == "grant":
+            if search.kinds or search.statuses:
+                classes = ", ".join(str(each) for each in classes_of(search.kinds, search.statuses))
+                conditions.append(f"e.class IN ({classes})")
+            if verdicts:
+                conditions.append(
+                    f"e.entitlement IN (SELECT v.number FROM {edges.tables.names} v"
+                    f" WHERE v.type = 'entitlement' AND {judged} IN ({verdicts}))"
+                )
+            sql = edges.select("e.principal, e.entitlement, e.is_unproven", " AND ".join(conditions))
+            rows = edges.db.execute(f"{sql} ORDER BY 1 {direction}, 2 {direction} {page}", values)
+            yield from self._grant_rows(rows)
+            return
+        for column, wanted in (("kind", search.kinds), ("status", search.statuses)):
+            if wanted:
+                values |= {f"{column}{place}": value for place, value in enumerate(wanted)}
+                conditions.append(f"v.{column} IN ({', '.join(f':{column}{place}' for place in range(len(wanted)))})")
+        if verdicts:
+            conditions.append(f"{judged} IN ({verdicts})")
+        by = {"default": "v.number", "name": "v.folded", "privileged": judged}.get(search.sort, f"v.{search.sort}")
+        sql = (
+            f"SELECT v.number FROM {edges.tables.names} v WHERE {' AND '.join(conditions)}"
+            f" ORDER BY {by} {direction}, v.number {page}"
+        )
+        yield from records_of(edges, (row[0] for row in edges.db.execute(sql, values)))
+
+    def _records(self) -> str:
+        search = self._search
+        where = ["v.type = :type", "v.body IS NOT NULL"]
+        if search.text:
+            where.append("instr(v.searched, :text)")
+        if search.only_grantable:
+            where.append("v.grantable")
+        if search.place:
+            where.append(self._in_place(search.place))
+        if search.holds:
+            where.append(f"v.number IN ({self._leading_to('holding', Target('entitlement', search.holds))})")
+        return " AND ".join(where)
+
+    def _in_place(self, place: str) -> str:
+        if self._type == "resource":
+            return f"v.id IN ({below(self._edges, place)})"
+        return f"v.number IN ({self._leading_to('in_place', Target('resource', place))})"
+
+    def _leading_to(self, table: str, target: Target) -> str:
+        """Return a statement that selects the numbers of the listed records that lead to a target."""
+        edges = self._edges
+        if self._type != "account":
+            return edges.put(table, edges.leading(find_targets(edges, target)))
+        find_reaching(edges, target)
+        edges.db.execute(f"DROP TABLE IF EXISTS temp.{table}")
+        edges.db.execute(f"ALTER TABLE temp.reached RENAME TO {table}")
+        return f"SELECT number FROM temp.{table}"
+
+    def _grants(self) -> str:
+        search, edges = self._search, self._edges
+        where = ["1"]
+        if search.text:
+            names = edges.tables.names
+            containing = edges.put_rows(
+                "containing", f"SELECT number FROM {names} WHERE instr(searched, :text)", self._values
+            )
+            where.append(f"(e.principal IN ({containing}) OR e.entitlement IN ({containing}))")
+        if search.place:
+            where.append(
+                f"e.entitlement IN ({edges.put('in_place', find_targets(edges, Target('resource', search.place)))})"
+            )
+        if search.holds:
+            where.append(f"e.entitlement IN ({self._leading_to('holding', Target('entitlement', search.holds))})")
+        return " AND ".join(where)
+
+    def _grant_rows(self, rows: Iterable[tuple[int, int, int]]) -> Iterator[FoundRecord]:
+        edges = self._edges
+        tables = edges.tables
+        for part in in_parts(rows):
+            named = edges.named({number for row in part for number in row[:2]})
+            privileges = edges.privileges({row[1] for row in part})
+            ids = [grant_id(named[row[0]].type, named[row[0]].id, named[row[1]].id) for row in part]
+            marks = ", ".join("?" * len(ids))
+            bodies = dict(
+                edges.db.execute(
+                    f"SELECT r.id, b.body FROM {tables.records} r JOIN {tables.bodies} b ON b.rowid = r.body"
+                    f" WHERE r.type = 'grant' AND r.id IN ({marks})",
+                    ids,
+                )
+            )
+            for id_, (principal, entitlement, is_unproven) in zip(ids, part, strict=True):
+                ends = named[principal], named[entitlement]
+                content = (
+                    json.loads(bodies[id_])
+                    if id_ in bodies  # otherwise a later change added it
+                    else {
+                        "id": id_,
+                        "principal_kind": ends[0].type,
+                        "principal_id": ends[0].id,
+                        "entitlement_id": ends[1].id,
+                    }
+                )
+                yield FoundRecord(id_, content, bool(is_unproven), None, privileges[entitlement], *ends)

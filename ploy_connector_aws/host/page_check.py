@@ -133,7 +133,8 @@ class PageCheck:
             name = to_text(type(record).__name__, 100)
             return (
                 b"",
-                f"{_named(record)} is of the class {name}, and an Account, Entitlement, Grant or Resource is expected",
+                f"{_named(record)} is of the class {name}, and an Account, Entitlement, Grant, Resource or Finding is"
+                " expected",
             )
         except ValidationError as error:
             return b"", f"{_named(record)} is not valid: {redact(describe_errors(error))}"

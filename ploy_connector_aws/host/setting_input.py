@@ -50,6 +50,8 @@ def parse_setting(schema: Mapping[str, Any], text: str) -> JsonValue:
         if schema.get("writeOnly") and any(len(part) < MINIMUM_SECRET_LENGTH for part in parts):
             raise ValueError(f"must have {MINIMUM_SECRET_LENGTH} characters or more each, as they are secrets")
         return list[JsonValue](parts)
+    if kind == "object":
+        return _parse_lines(schema, text)
     if kind in ("integer", "number"):
         try:
             number = int(text) if kind == "integer" else float(text)
@@ -70,12 +72,27 @@ def parse_setting(schema: Mapping[str, Any], text: str) -> JsonValue:
     return text
 
 
+def _parse_lines(schema: Mapping[str, Any], text: str) -> JsonValue:
+    """Parse a map of texts: one line ``key = value`` for each entry."""
+    found: dict[str, JsonValue] = {}
+    names = schema.get("propertyNames")
+    pattern = str(names.get("pattern", "")) if isinstance(names, Mapping) else ""
+    for line in filter(None, map(str.strip, text.splitlines())):
+        key, equals, value = (part.strip() for part in line.partition("="))
+        if not (equals and key and value) or key in found or not find_expression(pattern, key):
+            raise ValueError(str(schema.get(ERROR_MESSAGE) or "must have a line of the form key = value for each"))
+        found[key] = value
+    return found
+
+
 def format_setting(value: JsonValue) -> str:
-    """Format a setting as text: yes or no, the items of a list separated by commas, or the value itself.
+    """Format a setting as text: yes or no, the items of a list separated by commas, lines of a map, the value itself.
 
     Args:
         value: The setting.
     """
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, dict):
+        return "\n".join(f"{key} = {each}" for key, each in value.items())
     return ", ".join(str(each) for each in value) if isinstance(value, list) else str(value)

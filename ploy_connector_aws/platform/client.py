@@ -205,6 +205,11 @@ class PlatformClient:
         """Discard what was staged. A committed or held sync stays as it is."""
         return self._call("abort", "POST", f"{_of(integration_id, sync_id)}/abort", wire.SyncStatus)
 
+    def findings(self, integration_id: str, after: int | None = None) -> wire.Findings:
+        """Read one page of the findings with their states: the first one, or the one after ``next_after``."""
+        query = "" if after is None else f"?after={after}"
+        return self._call("findings", "GET", f"{_of(integration_id)}/findings{query}", wire.Findings)
+
     def lease_tasks(self, integration_id: str, request: wire.LeaseRequest) -> wire.LeaseAnswer:
         """Lease tasks by a long poll: waits up to the time in the request if there are none."""
         return self._call(
@@ -244,6 +249,10 @@ class PlatformClient:
             TaskGoneError: The lease was lost, or another report arrived.
         """
         return self._call("fail_task", "POST", f"{_task(integration_id, task_id)}/fail", wire.TaskStatus, request)
+
+    def report_change(self, integration_id: str, report: wire.ChangeReport) -> wire.ChangeRecorded:
+        """Report a grant or a revoke that was made without a task."""
+        return self._call("report_change", "POST", f"{_of(integration_id)}/changes", wire.ChangeRecorded, report)
 
     def _call(
         self,

@@ -32,8 +32,9 @@ Python.
    scopes are counted by rules 1 and 2.
 10. The commit is also held if it removes 10 or more records of one type and more than 20 % of that type. So it is held
     when a type that had 10 records or more has none left.
-11. Changes that tasks verified are no part of the comparison and of its counts. They are applied on top of the visible
-    generation: one that was verified after the run began to read takes precedence over the run, and so does an earlier
-    one while the run does not prove its scope: that one is unproven, or the run does not have it and any is. Neither
-    does if the commit names that verification in `confirmed`.
+11. Changes that tasks or operators verified are no part of the comparison and of its counts. They are applied on top of
+    the visible generation: one that was verified after the run began to read takes precedence over the run, and so does
+    an earlier one while the run does not prove its scope: that one is unproven, or the run does not have it and any is.
+    Neither does if the commit names that verification in `confirmed`.
+12. A finding is a record like any other, except that rules 8 and 10 count none: that findings go holds no commit.
 """

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Mapping
 from itertools import groupby
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import yaml
@@ -15,7 +17,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from ploy_connector_aws.spec import Manifest
-from ploy_connector_aws.spec.bounds import LONGEST_PAUSE_SECONDS, OutsideId
+from ploy_connector_aws.spec.bounds import LONGEST_PAUSE_SECONDS, Count, OutsideId
 from ploy_connector_aws.spec.records import RECORD_MODELS
 
 from . import wire
@@ -47,6 +49,8 @@ class Call(NamedTuple):
     answers: dict[int, tuple[type[BaseModel], str]]
     refusals: tuple[str, ...]
     sends: type[BaseModel] | None = None
+    query: Mapping[str, str] = MappingProxyType({})
+    """The descriptions of its optional counts in the query, by name."""
 
 
 _ANY = ("token_rejected", "unavailable")
@@ -183,6 +187,17 @@ CALLS = (
         refusals=(*_ONE, "sync_unknown"),
     ),
     Call(
+        name="findings",
+        method="GET",
+        path="/integrations/{integration_id}/findings",
+        summary="Read the findings of the visible generation and of earlier ones, with their states, page by page until"
+        " a page is empty: the connector's, which are records, and those of the platform's own rules. The platform"
+        " keeps their states: a finding is resolved once it is proven gone, and accepted by a person with a reason.",
+        answers={200: (wire.Findings, "One page of the findings, in the order in which they were first seen.")},
+        refusals=(*_ONE, "body_invalid"),
+        query={"after": "The next_after of the page before; left out for the first page."},
+    ),
+    Call(
         name="lease_tasks",
         method="POST",
         path="/integrations/{integration_id}/tasks/lease",
@@ -223,6 +238,18 @@ CALLS = (
         answers={200: (wire.TaskStatus, "It is a manual task.")},
         refusals=(*_REPORT, "task_conflict"),
     ),
+    Call(
+        name="report_change",
+        method="POST",
+        path="/integrations/{integration_id}/changes",
+        summary="Report a grant or a revoke that an operator made without a task, e.g. by the command line. It is"
+        " accepted whatever the flags and the state of the integration: it has happened. Its change is visible at once,"
+        " as that of a task; one that could not be confirmed becomes a manual task. Repeating the same body changes"
+        " nothing.",
+        sends=wire.ChangeReport,
+        answers={200: (wire.ChangeRecorded, "It is on record.")},
+        refusals=(*_ONE, *_BODY, "change_conflict", "clock_ahead"),
+    ),
 )
 """Every call. The local Ploy has exactly these routes."""
 
@@ -230,6 +257,7 @@ _LINES = (wire.RecordLine, wire.TombstoneLine, wire.ScopeLine)
 _TEXT = {"type": "string"}
 _PAUSE = f"Seconds, or a date; a runtime waits at most {LONGEST_PAUSE_SECONDS} seconds."
 _ID = TypeAdapter(OutsideId).json_schema()
+_COUNT = TypeAdapter(Count).json_schema()
 _PARAMETERS = {
     "number": TypeAdapter(wire.BatchNumber).json_schema(),
     **dict.fromkeys(("integration_id", "sync_id", "task_id"), _ID),
@@ -283,6 +311,10 @@ def _operation(call: Call) -> dict[str, Any]:
     if names := re.findall(r"{(\w+)}", call.path):
         operation["parameters"] = [
             {"name": name, "in": "path", "required": True, "schema": _PARAMETERS.get(name, _TEXT)} for name in names
+        ]
+    if call.query:
+        operation["parameters"] += [
+            {"name": name, "in": "query", "description": text, "schema": _COUNT} for name, text in call.query.items()
         ]
     if call.name == "put_batch":
         operation["parameters"] += [

@@ -27,6 +27,7 @@ from ploy_connector_aws.spec.hooks import ConnectorHooks
 from . import logs
 from .memory import SnapshotMemory
 from .settings import DEFAULT_FILE, OperatorSettings, has_variables, override_config, read_settings, refuse_misspelt
+from .snapshot.run import Run
 from .snapshot.store import Store
 from .snapshot.verified_changes import VerifiedChangeLog
 from .sync.engine import Sync, SyncContext, SyncResult
@@ -153,6 +154,7 @@ class Integration:
         on_progress: OnProgress = lambda _: None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         checkpoint: Callable[[], None] = lambda: None,
+        on_compared: Callable[[Store, Run], None] = lambda _store, _run: None,
     ) -> SyncResult:
         """Run one sync, as ``Sync`` does.
 
@@ -164,6 +166,7 @@ class Integration:
             on_progress: Called now and then with the progress of reading.
             now: The clock.
             checkpoint: Called where the sync may be interrupted: it ends with what this raises.
+            on_compared: Called before the run is uploaded, while the run that it was compared with is still there.
         """
         context = SyncContext(
             self.settings.integration.id,
@@ -175,6 +178,7 @@ class Integration:
             on_progress=on_progress,
             now=now,
             checkpoint=checkpoint,
+            on_compared=on_compared,
         )
         self.memory.discard()
         try:
@@ -228,11 +232,11 @@ def read_config(settings: OperatorSettings, platform: PlatformClient | None = No
         PlatformError: The settings could not be read from Ploy.
     """
     if settings.config is not None:
-        return settings.integration.connector, settings.config
+        return settings.integration.connector, settings.with_names(settings.config)
     with nullcontext(platform) if platform else open_platform(settings) as client, settings.naming():
         integration = _integration(client, settings.integration.id)
         refuse_other_connector(settings, integration)
-    return integration.connector, dict(integration.settings)
+    return integration.connector, settings.with_names(integration.settings)
 
 
 def refuse_other_connector(settings: OperatorSettings, integration: wire.Integration) -> None:

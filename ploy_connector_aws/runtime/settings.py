@@ -65,6 +65,9 @@ class OperatorSettings(FrozenModel):
     config_overrides: dict[str, str] = Field(
         default_factory=dict, description="Takes precedence over the settings of the file or of Ploy.", repr=False
     )
+    names: dict[str, str] = Field(
+        default_factory=dict, description="Names of places by their ids: added to the connector's setting ``names``."
+    )
     platform: PlatformSettings = PlatformSettings()
     state: StateSettings = StateSettings()
     _file: str | None = PrivateAttr(default=None)
@@ -92,10 +95,19 @@ class OperatorSettings(FrozenModel):
         table, _, name = setting.partition(".")
         if table == "config" and name in self.config_overrides:
             return f"{CONFIG_VARIABLE_PREFIX}{name.upper()}: {setting}"
+        if setting == "config.names" and self.names:
+            return f"{self._file}: names"
         if table == "config" and (self._is_config_of_platform or self.config is None):
             return f"Ploy's settings of the integration: {name}" if name else "Ploy's settings of the integration"
         source = self._variables.get(setting, self._file)
         return f"{source}: {setting}" if source else setting
+
+    def with_names(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the connector's settings with the names of the file, which take precedence over those in them."""
+        if not self.names:
+            return dict(config)
+        known = config.get("names")
+        return {**config, "names": {**(known if isinstance(known, Mapping) else {}), **self.names}}
 
     @contextmanager
     def naming(self, table: str = "") -> Iterator[None]:
@@ -162,10 +174,11 @@ _CONFIG_VARIABLE = re.compile(rf"(?!{CONFIG_FILE_VARIABLE}$){CONFIG_VARIABLE_PRE
 _TABLES: dict[str, type[BaseModel] | None] = {
     "integration": IntegrationSettings,
     "config": None,
+    "names": None,
     "platform": PlatformSettings,
     "state": StateSettings,
 }
-"""The tables of a file, with the model of each; the settings of ``config`` are the connector's."""
+"""The tables of a file, with the model of each; those of ``config`` and ``names`` are the connector's."""
 
 _SETTINGS = [f"{table}.{name}" for table, model in _TABLES.items() if model for name in model.model_fields]
 

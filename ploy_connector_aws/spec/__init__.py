@@ -2,8 +2,9 @@
 
 Map: ``hooks`` (the hooks), ``context`` (of one instance), ``records``, ``pages`` (records inside scopes that prove
 completeness), ``changes`` (grant and revoke), ``reports`` (connection tests, and their progress), ``errors``,
-``manifest`` (known before configuring), ``wizard`` (the set-up as data), ``templates`` (of its documents and links),
-``bounds`` and ``expressions`` (accepted values), ``lists`` (comma lists), ``_models`` (the base class).
+``manifest`` (known before configuring), ``labels`` (what people call records, and their place), ``wizard`` (the set-up
+as data), ``templates`` (of its documents and links), ``bounds`` and ``expressions`` (accepted values), ``lists`` (comma
+lists), ``_models`` (the base class).
 """
 
 from .changes import AccessChange, AccessPath, AccessRequest, KnownAccess
@@ -21,9 +22,10 @@ from .errors import (
     TemporaryError,
 )
 from .hooks import ConnectorHooks, hookimpl
+from .labels import Label, Labels
 from .manifest import SPEC_VERSION, Manifest
 from .pages import Failure, Page
-from .records import Account, Email, Entitlement, ExternalId, Grant, Record, RecordKey, Resource
+from .records import Account, Email, Entitlement, ExternalId, Finding, Grant, Record, RecordKey, Resource
 from .reports import Check, ConnectionReport, Progress, ignore_progress
 from .templates import TemplateError, render
 from .wizard import (
@@ -58,11 +60,14 @@ __all__ = [
     "ExternalId",
     "Failure",
     "Feature",
+    "Finding",
     "Grant",
     "HookFailedError",
     "HostParameter",
     "InvalidAnswerError",
     "KnownAccess",
+    "Label",
+    "Labels",
     "Link",
     "Manifest",
     "NotFoundError",

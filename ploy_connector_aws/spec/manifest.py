@@ -10,6 +10,7 @@ from pydantic import Field, JsonValue, model_validator
 from ._models import FrozenModel
 from .bounds import Count, Interval
 from .expressions import is_expression
+from .labels import Label, find_label_errors
 from .wizard import Feature, Permission, Wizard
 
 ERROR_MESSAGE = "x-ploy-error-message"
@@ -46,6 +47,9 @@ class Manifest(FrozenModel):
     )
     features: tuple[Feature, ...] = Field(default=(), description="What a customer may leave out.")
     permissions: tuple[Permission, ...] = Field(default=(), description="The permissions that the source must grant.")
+    labels: Annotated[tuple[Label, ...], Field(max_length=200)] = Field(
+        default=(), description="What people call records of each kind. A kind without one has a generic label."
+    )
     wizard: Wizard | None = Field(default=None, description="The steps of a set-up.")
 
     @model_validator(mode="after")
@@ -66,6 +70,7 @@ class Manifest(FrozenModel):
             for each in self.permissions
             if set(each.features) - features
         ]
+        found += find_label_errors(self.labels)
         found += list(_find_wrong_patterns(properties if isinstance(properties, dict) else {}))
         found += self.wizard.validation_errors(settings, features) if self.wizard else []
         if found:

@@ -9,7 +9,7 @@ from pydantic import Field, SerializeAsAny, model_validator
 from ._models import FrozenModel
 from .bounds import Moment
 from .errors import ConnectorError, HookFailedError, PermissionDeniedError
-from .records import Account, Entitlement, Grant, RecordKey, Resource
+from .records import Account, Entitlement, Finding, Grant, RecordKey, Resource
 
 ScopeEnding: TypeAlias = Literal["complete", "failed", "gone", "excluded"]
 """How a scope ends. A scope that never ends was not reached, and proves nothing."""
@@ -55,8 +55,8 @@ class Page(FrozenModel):
     parent: Scope | None = Field(
         default=None, description="The scope that lists this one; needed on the page that announces it."
     )
-    records: tuple[SerializeAsAny[Account | Entitlement | Grant | Resource], ...] = ()
-    partial: tuple[SerializeAsAny[Account | Entitlement | Grant | Resource], ...] = Field(
+    records: tuple[SerializeAsAny[Account | Entitlement | Grant | Resource | Finding], ...] = ()
+    partial: tuple[SerializeAsAny[Account | Entitlement | Grant | Resource | Finding], ...] = Field(
         default=(),
         description="Records proven to exist whose content could not be read in full. Used only while no complete "
         "record of that id is known, so a failed detail never overwrites a complete record.",

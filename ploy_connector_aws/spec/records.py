@@ -1,4 +1,4 @@
-"""The records of a connector: accounts, entitlements, grants and resources."""
+"""The records of a connector: accounts, entitlements, grants, resources and findings."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pydantic import Field, JsonValue, TypeAdapter, model_validator
 
 from ._models import FrozenModel
 
-RecordType: TypeAlias = Literal["account", "entitlement", "grant", "resource"]
-"""The four kinds of record."""
+RecordType: TypeAlias = Literal["account", "entitlement", "grant", "resource", "finding"]
+"""The five kinds of record."""
 
 Attributes: TypeAlias = dict[str, JsonValue]
 """Connector-specific values: JSON by name."""
@@ -176,14 +176,56 @@ class Resource(_Record):
     attributes: Attributes = {}
 
 
-Record: TypeAlias = Account | Entitlement | Grant | Resource
+Severity: TypeAlias = Literal["low", "medium", "high", "critical"]
+"""How urgent a finding is, from the least urgent on."""
+
+
+class Finding(_Record):
+    """A problem that a person should look at. It is about other records, and stands in none of them.
+
+    Emit one only where what it states is certain: what could not be read or understood is no finding. It goes when a
+    scope that had it ends complete without it, so list it in a scope that fails where the question cannot be answered.
+    """
+
+    record_type: ClassVar[RecordType] = "finding"
+
+    id: Id = Field(
+        description="Stable as long as the problem is the same one, also while its evidence changes: a person may have "
+        "accepted it. Derived from the kind and the ids of the subjects, never from a text."
+    )
+    kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")] = Field(
+        description="Which problem it is, e.g. 'role-open-to-anybody'."
+    )
+    subjects: Annotated[tuple[RecordKey, ...], Field(min_length=1, max_length=100)] = Field(
+        description="The records that it is about, the most important one first; no findings."
+    )
+    severity: Severity
+    title: Annotated[str, Field(min_length=1, max_length=200)] = Field(
+        description="The problem in one sentence, the same for all findings of the kind."
+    )
+    evidence: Annotated[str, Field(min_length=1, max_length=2000)] = Field(
+        description="What was seen, on which record, in sentences for a person. It does not change with the time alone."
+    )
+    advice: Annotated[str, Field(min_length=1, max_length=2000)] | None = Field(
+        default=None, description="What a person can do about it."
+    )
+
+    @model_validator(mode="after")
+    def _is_about_other_records(self) -> Finding:
+        if any(subject.type == "finding" for subject in self.subjects):
+            raise ValueError("a finding is about accounts, entitlements, grants and resources")
+        return self
+
+
+Record: TypeAlias = Account | Entitlement | Grant | Resource | Finding
 """Any record."""
 
-RECORD_MODELS: dict[RecordType, type[Account] | type[Entitlement] | type[Grant] | type[Resource]] = {
+RECORD_MODELS: dict[RecordType, type[Record]] = {
     "account": Account,
     "entitlement": Entitlement,
     "grant": Grant,
     "resource": Resource,
+    "finding": Finding,
 }
 
 _SERIALIZERS = {model: TypeAdapter(model).serializer for model in RECORD_MODELS.values()}
@@ -208,6 +250,7 @@ _IDS = {
     Entitlement: ("id",),
     Grant: ("id", "principal_id", "entitlement_id"),
     Resource: ("id",),
+    Finding: ("id",),
 }
 
 
@@ -216,7 +259,7 @@ def to_checked_json(record: Record) -> bytes:
 
     Raises:
         ValidationError: A field is missing, unknown or out of its bounds.
-        TypeError: It is of none of the four classes.
+        TypeError: It is of none of the five classes.
         ValueError: A value is of the wrong type, or cannot be written as JSON in UTF-8.
     """
     model = type(record)
@@ -238,4 +281,7 @@ def to_checked_json(record: Record) -> bytes:
         is_valid = values["grantable"] == (values["not_grantable_reason"] is None)
     if not is_valid:
         model.model_validate(values)
-    return _SERIALIZERS[model].to_json(record, exclude_defaults=True, warnings="error")
+    body = _SERIALIZERS[model].to_json(record, exclude_defaults=True, warnings="error")
+    if model is Finding:  # they are few
+        model.model_validate_json(body)
+    return body

@@ -170,6 +170,16 @@ def make_customer(
     return Customer(aws, seeded, settings)
 
 
+def with_account_names(host: Host) -> Host:
+    """Let a host read the names of AWS accounts, by its settings and by the role's policy."""
+    settings = host.customer.settings
+    settings["read_account_names"] = True
+    names = {"Effect": "Allow", "Action": "organizations:ListAccounts", "Resource": "*"}
+    policy = {**SEED_POLICY, "Statement": [*SEED_POLICY["Statement"], names]}
+    host.customer.aws.accounts.set_role_policy(settings["role_arn"], policy)
+    return host
+
+
 def of_session(prefix: str) -> Where:
     """Select the requests for the role under a session name that begins so."""
     return lambda asked: str(asked.parameters.get("RoleSessionName")).startswith(prefix)

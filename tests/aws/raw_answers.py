@@ -79,6 +79,7 @@ GOOD: dict[str, Mapping[str, object] | str] = {
     "iam:ListPolicies": _wrapped("ListPolicies", "<Policies><member><PolicyName>own</PolicyName></member></Policies>"),
     "iam:ListRoles": _wrapped("ListRoles", "<Roles><member><RoleName>app</RoleName></member></Roles>"),
     "iam:ListUsers": _wrapped("ListUsers", "<Users><member><UserName>ana</UserName></member></Users>"),
+    "organizations:ListAccounts": {"Accounts": [{"Id": "123456789012", "Name": "Production"}]},
     "rds:DescribeDBInstances": _wrapped(
         "DescribeDBInstances",
         "<DBInstances><DBInstance><DBInstanceIdentifier>main</DBInstanceIdentifier></DBInstance></DBInstances>",

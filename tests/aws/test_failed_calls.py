@@ -17,6 +17,7 @@ from ploy_connector_aws.runtime.snapshot.compare import Changes
 from ploy_connector_aws.sandbox.aws import Faults
 from ploy_connector_aws.sandbox.aws.faults import Where
 from ploy_connector_aws.sandbox.aws.requests import ApiRequest
+from tests.aws.conftest import with_account_names
 from tests.aws.host import Host
 
 DETAILS = "iam:GetAccountAuthorizationDetails"
@@ -65,6 +66,13 @@ OF_OTHERS = tuple(
     FailedCall((action.iam,)) for action in READS if action.client != "iam" and action.operation not in NOT_CALLED
 )
 
+
+@pytest.fixture
+def host(host: Host) -> Host:
+    """The host with every call of a sync: also the one that reads the names of AWS accounts."""
+    return with_account_names(host)
+
+
 Fail = Callable[[Faults, str, Where | None], object]
 
 FAILURES: dict[str, Fail] = {
@@ -103,7 +111,7 @@ def rounds() -> list[list[FailedCall]]:
 
 @pytest.mark.parametrize("failed", OF_IAM, ids=str)
 def test_one_failed_call_of_iam_changes_no_record(host: Host, failed: FailedCall) -> None:
-    assert {"account", "entitlement", "grant", "resource"} == host.sync().added.keys()
+    assert {"account", "entitlement", "grant", "resource", "finding"} == host.sync().added.keys()
     check(host, failed)
     if failed in (OF_IAM[0], OF_IAM[-1]):
         check(host, failed, failure="internal error")

@@ -49,7 +49,8 @@ def test_the_session_policy_lets_nothing_be_written_and_fits() -> None:
                 for action in statement["Action"]
                 if action.split(":")[1].startswith(("Get", "List", "Describe"))
             ]
-            + ["sso:ListAccountsForProvisionedPermissionSet", "sso:ListAccountAssignments"],
+            + ["sso:ListAccountsForProvisionedPermissionSet", "sso:ListAccountAssignments"]
+            + ["organizations:ListAccounts"],
             "Resource": "*",
         },
         {

@@ -6,7 +6,14 @@ import json
 import re
 from pathlib import Path
 
-from ploy_connector_aws.aws.permissions import ACTIONS, BY_PERMISSION_SET, DIRECT_ASSIGNMENTS, EXPLANATIONS, KMS_DECRYPT
+from ploy_connector_aws.aws.permissions import (
+    ACCOUNT_NAMES,
+    ACTIONS,
+    BY_PERMISSION_SET,
+    DIRECT_ASSIGNMENTS,
+    EXPLANATIONS,
+    KMS_DECRYPT,
+)
 from ploy_connector_aws.aws.permissions import OPTIONAL as OPTIONAL_ACTIONS
 from tests.aws.conftest import SEED_POLICY
 
@@ -33,4 +40,5 @@ def test_the_optional_statements_can_be_pasted() -> None:
         KMS_DECRYPT,
         [action.iam for action in BY_PERMISSION_SET],
         [action.iam for action in DIRECT_ASSIGNMENTS],
+        [action.iam for action in ACCOUNT_NAMES],
     ]

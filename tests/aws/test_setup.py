@@ -73,6 +73,7 @@ NEEDED: dict[str, Collection[str]] = {
         "sso:DeleteAccountAssignment",
         "sso:DescribeAccountAssignmentDeletionStatus",
     ),
+    "account-names": ("organizations:ListAccounts",),
     CUSTOMER_MANAGED_KEY: {"kms:Decrypt"},
 }
 
@@ -103,7 +104,8 @@ def test_the_policy_for_some_features_allows_just_what_they_need_in_the_guides_o
 
     policy = json.loads(rendered("policy", chosen))
 
-    optional = [*NEEDED["assignments-by-permission-set"], *NEEDED["direct-assignments"], "kms:Decrypt"]
+    features = ("assignments-by-permission-set", "direct-assignments", "account-names", CUSTOMER_MANAGED_KEY)
+    optional = [action for feature in features for action in NEEDED[feature]]
     assert actions_of(policy) == [action for action in [*actions_of(SEED_POLICY), *optional] if action in needed]
     conditions = [each.get("Condition") for each in policy["Statement"] if each["Action"] == "kms:Decrypt"]
     assert all(each and "kms:ViaService" in each["StringLike"] for each in conditions)
@@ -163,7 +165,7 @@ def read_everything(connector: AwsConnector) -> Iterator[Page]:
 
 def test_the_steps_are_those_of_the_guide_in_its_order() -> None:
     assert [(step.id, [field.name for field in step.fields]) for step in WIZARD.steps] == [
-        ("account", ["account_id", "region"]),
+        ("account", ["account_id", "region", "names"]),
         ("external-id", ["external_id"]),
         ("role", []),
         ("permissions", []),

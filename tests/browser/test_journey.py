@@ -141,12 +141,12 @@ def test_access_is_revoked_after_its_preview_and_granted_again(inside: Page, wor
     account = inside.url
     expect(inside.get_by_role("img", name=f"Access paths of {PERSON}")).to_be_visible()
     inside.get_by_role("button", name="Revoke … Engineering").click()
-    expect(inside.get_by_text("Would be revoked:")).to_be_visible()
-    expect(inside.get_by_role("heading", name="Access that would remain")).to_be_visible()
+    expect(inside.get_by_text("would lose")).to_be_visible()
+    expect(inside.get_by_role("heading", name="Paths that it would close:")).to_be_visible()
     assert [task.preview for task in ploy.queue(own).tasks() if task.kind == "revoke"] == [True]
     inside.get_by_label("Reason").fill("left the team")
     inside.get_by_role("button", name="Revoke Engineering").click()
-    expect(inside.get_by_text("Done and verified")).to_be_visible()
+    expect(inside.get_by_text("Verified by reading it back")).to_be_visible()
     inside.goto(account)
     expect(inside.get_by_role("button", name="Revoke … Engineering")).to_have_count(0)
 
@@ -156,7 +156,7 @@ def test_access_is_revoked_after_its_preview_and_granted_again(inside: Page, wor
     inside.get_by_role("radio", name="Engineering").first.check()
     inside.get_by_role("button", name="Preview the grant").click()
     inside.get_by_role("button", name="Grant Engineering").click()
-    expect(inside.get_by_text("Done and verified")).to_be_visible()
+    expect(inside.get_by_text("Verified by reading it back")).to_be_visible()
     inside.goto(account)
     expect(inside.get_by_role("button", name="Revoke … Engineering")).to_be_visible()
     done = [

@@ -82,12 +82,18 @@ def test_held_sync_is_approved_and_another_rejected(page: Page, ploy: LocalPloy,
     page.get_by_role("link", name="1 sync").click()
     expect(page.get_by_text("Waiting for approval")).to_be_visible()
     expect(page.get_by_text("u011")).to_be_visible()
+    page.get_by_label("Your name").fill("Ada Byron")
+    page.get_by_label("Reason").fill("They still work here.")
     page.get_by_role("button", name="Reject").click()
     expect(page.get_by_text("Rejected: the visible records have not changed.")).to_be_visible()
     assert len(acme.record_ids) == 12
     acme.sync(USERS, account("u001"))
     page.goto(at)
     page.get_by_role("link", name="1 sync").click()
+    page.get_by_role("button", name="Approve").click()
+    expect(page.get_by_label("Your name")).to_be_focused()  # it is missing: nothing was sent
+    page.get_by_label("Your name").fill("Ada Byron")
+    page.get_by_label("Reason").fill("The department was closed.")
     page.get_by_role("button", name="Approve").click()
     expect(page.get_by_text("Approved: visible as generation 2.")).to_be_visible()
     assert acme.record_ids == ["u001"]

@@ -1,19 +1,27 @@
-"""The access of one account, as a tree and as JSON: bounded for roles that trust each other, and complete."""
+"""The access of one account, bounded where roles trust each other, and everybody who reaches a target."""
 
 from __future__ import annotations
 
 import io
+import re
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from ploy_connector_aws.cli.listing import access_to_json, to_tree
+from ploy_connector_aws.cli.access import access_to_json, show_who, to_tree
+from ploy_connector_aws.cli.commands import Format, What
+from ploy_connector_aws.cli.errors import UnknownNameError
+from ploy_connector_aws.cli.exit_codes import Exit
+from ploy_connector_aws.cli.listing import Filters, show_records
+from ploy_connector_aws.cli.snapshot_view import SnapshotView, find_account, find_entitlement
 from ploy_connector_aws.graph.chains import MOST_CHAINS
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
-from ploy_connector_aws.spec import Grant, Page
+from ploy_connector_aws.spec import Account, Entitlement, Grant, Page, Resource
+from ploy_connector_aws.spec.labels import Labels
 from tests.runtime.records import account, commit, group, membership
 
 
@@ -56,7 +64,7 @@ def test_all_reachable_entitlements_are_shown_with_bounded_paths(
         (ann,) = view.records("account")
         paths = view.path_finder().paths_of("ann")
         as_json, out = access_to_json(view, ann, paths), io.StringIO()
-        Console(file=out, width=100).print(to_tree(view, ann, paths))
+        Console(file=out, width=100).print(to_tree(view, ann, paths, Labels()))
 
     counts = Counter(path["entitlements"][-1]["id"] for path in as_json["paths"])
     assert counts.keys() == {f"r{at}" for at in range(reached)}
@@ -65,3 +73,104 @@ def test_all_reachable_entitlements_are_shown_with_bounded_paths(
     assert as_json["more_paths_to"] == ([f"r{at}" for at in range(1, 9)] if has_more else [])
     assert ("more paths exist to" in out.getvalue()) is has_more
     assert all(f"r{at}" in out.getvalue() for at in range(reached))
+
+
+def entitlement(id: str, place: str, *, privileged: bool | None = None) -> Entitlement:
+    return Entitlement(
+        id=id, kind="account_role", name=id, resource_id=place, privileged=privileged, not_grantable_reason="read only"
+    )
+
+
+def opens(principal: str, entitlement: str) -> Grant:
+    return Grant(principal_kind="entitlement", principal_id=principal, entitlement_id=entitlement)
+
+
+PLACES = (
+    Resource(id="prod", kind="account", name="Production"),
+    Resource(id="bucket", kind="bucket", name="Invoices", parent_id="prod"),
+    Resource(id="empty", kind="account", name="Empty"),
+)
+PEOPLE = (
+    Account(id="u1", kind="human", display_name="Ann", username="ann"),
+    Account(id="u2", kind="human", display_name="Ann", username="ann2", status="disabled"),
+    Account(id="m1", kind="service", username="deployer"),
+)
+GRANTS = (
+    membership("u1", "readers"),
+    membership("u2", "admins"),
+    membership("m1", "admin"),
+    opens("readers", "reader"),
+    opens("admins", "admin"),
+)
+ROLES = (
+    group("readers"),
+    group("admins"),
+    entitlement("reader", "prod", privileged=False),
+    entitlement("admin", "prod", privileged=True),
+)
+
+
+@pytest.fixture
+def view(tmp_path: Path) -> Iterator[SnapshotView]:
+    with Store(tmp_path / "one.sqlite") as store:
+        commit(store, Page(scope="all", records=(*PLACES, *PEOPLE, *ROLES, *GRANTS), complete=True))
+        assert store.baseline is not None
+        yield SnapshotView(store, store.baseline, is_fresh=True)
+
+
+def shown_who(view: SnapshotView, target: str) -> list[str]:
+    out = Console(file=io.StringIO(), width=200, force_terminal=True, color_system=None)
+    assert show_who(out, view, target, Format.TABLE, with_ids=False) is Exit.OK
+    assert isinstance(out.file, io.StringIO)
+    return out.file.getvalue().splitlines()[:-1]
+
+
+ALL_OF_PRODUCTION = [
+    "Ann  ann2  person  disabled  privileged",
+    "  • admins → admin",
+    "deployer  machine  privileged",
+    "  • admin",
+    "Ann  ann  person",
+    "  • readers → reader",
+]
+
+
+def test_everybody_who_reaches_a_place_is_shown_with_paths_privileged_and_people_first(view: SnapshotView) -> None:
+    assert shown_who(view, "production") == [
+        "3 people and machines (2 people, 1 machine) reach the account Production: 2 privileged there, 1 disabled.",
+        *ALL_OF_PRODUCTION,
+    ]
+
+
+def test_who_of_a_resource_that_no_entitlement_names_shows_who_enters_its_place(view: SnapshotView) -> None:
+    assert shown_who(view, "Invoices") == [
+        "Nothing that was read leads to the bucket Invoices alone. Who enters the account Production, which it is in, "
+        "may reach it, as far as policies allow.",
+        "3 people and machines (2 people, 1 machine) reach the account Production: 2 privileged there, 1 disabled.",
+        *ALL_OF_PRODUCTION,
+    ]
+    assert shown_who(view, "Empty") == ["Nothing that was read reaches the account Empty."]
+
+
+def test_name_of_several_records_and_unknown_name_list_what_could_be_meant(view: SnapshotView) -> None:
+    with pytest.raises(UnknownNameError, match=re.escape("use the id: human Ann (ann, u1), human Ann (ann2, u2).")):
+        find_account(view.current, "ann ")
+    assert find_account(view.current, "ANN2") == "u2"
+    with pytest.raises(UnknownNameError) as unknown:
+        find_entitlement(view.current, "admn", "u1")
+    assert unknown.value.message == "No group or role has the name or id 'admn'. ann holds: readers."
+    assert str(unknown.value.fix).startswith("did you mean admin or admins? ")
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_list_shows_neither_proof_nor_ids_where_everything_is_proven(view: SnapshotView, width: int) -> None:
+    out = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
+    filters = Filters([], [], privileged=False, unproven=False, search="", place=None, holds=None, sort="default")
+    assert show_records(out, view, What.ACCOUNTS, filters, Format.TABLE, with_ids=False) is Exit.OK
+    printed = out.file.getvalue()  # type: ignore[attr-defined]
+    assert [each for each in ("Proof", "proven", "u1", "Id") if each in printed] == []
+    assert [line.split()[0] for line in printed.splitlines() if line.strip("─ ")] == [
+        *("Name", "Ann", "Ann", "deployer", "3"),
+        *(["UTC)."] if width == 80 else []),
+    ]
+    assert "through admin in Production" in printed

@@ -19,7 +19,7 @@ from ploy_connector_aws.spec import ConfigurationError
 from tests.soak import cheap
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-SETTINGS = {"key": "secret", "parts": ["a", "b"], "size": 3, "is_on": True}
+SETTINGS = {"key": "secret", "parts": ["a", "b"], "size": 3, "is_on": True, "names": {"12": 'a "b"'}}
 
 
 @pytest.fixture

@@ -176,7 +176,7 @@ def test_grant_command_rejects_an_impossible_answer(
     tmp_path: Path, body: str, arguments: tuple[str, ...], code: Exit, message: str
 ) -> None:
     install(tmp_path, GOOD.format(name="club") + GRANT.format(body=body))
-    done, out, err = run(tmp_path, "grant", "ann", "board", *arguments)
+    done, out, err = run(tmp_path, "grant", "ann", "board", *(arguments or ("--yes",)))
     assert (done, message in " ".join(err.split())) == (code, True), err
     assert ("Granted" in out) == (code is Exit.OK and not arguments)
     assert SECRET not in out + err

@@ -11,14 +11,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ploy_connector_aws.cli.commands import What
-from ploy_connector_aws.cli.listing import ROWS
-from ploy_connector_aws.cli.output import MAXIMUM_REASONS, print_json, print_kept, print_unproven, text
+from ploy_connector_aws.cli.history import history_json
+from ploy_connector_aws.cli.listing import Layout
+from ploy_connector_aws.cli.output import MAXIMUM_REASONS, print_json, print_json_list, print_kept, print_unproven, text
 from ploy_connector_aws.cli.snapshot_view import SnapshotView
-from ploy_connector_aws.cli.sync import history_json
+from ploy_connector_aws.graph.search import Search
 from ploy_connector_aws.graph.values import ScopeState
 from ploy_connector_aws.runtime.snapshot.store import Store
-from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.spec import Failure, Page
 from tests.runtime.records import account, commit, group, membership
 
@@ -71,8 +70,11 @@ def test_record_kept_by_a_grant_is_shown_with_the_grant(tmp_path: Path) -> None:
         out = Console(file=io.StringIO(), width=200)
         print_kept(out, run)
         history = history_json([], store)
-        proofs = {row[-1]: row[-2] for row in ROWS[What.ACCOUNTS][1](Overlay(run))}
-        is_complete = SnapshotView(store, run, is_fresh=True).is_complete
+        view = SnapshotView(store, run, is_fresh=True)
+        layout = Layout.of(view, "account", is_full=True)
+        (proof,) = (column for column in layout.columns() if column.title == "Proof")
+        proofs = {each.id: proof.value(each) for each in view.graph.stream_records("account", Search())}
+        is_complete = view.is_complete
 
     assert out.file.getvalue().splitlines() == [  # type: ignore[attr-defined]
         "No longer listed; kept because a grant names them:",
@@ -115,6 +117,16 @@ def test_json_escapes_every_control_character(capsys: pytest.CaptureFixture[str]
     assert {"é", "語", "ع", "😀"} <= set(printed)
     # As `json.dumps` has its lines: one for each member.
     assert printed.count("\n") == 4
+
+
+@pytest.mark.parametrize("rows", [[], [{"a": ["x\ny", {}], "b": []}, 1, {}]])
+def test_list_that_is_printed_while_it_is_read_is_the_same_document(
+    rows: list[object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_json({"as_of": "now", "target": {"id": "x"}, "rows": rows})
+    whole = capsys.readouterr().out
+    print_json_list({"as_of": "now", "target": {"id": "x"}}, "rows", iter(rows))
+    assert capsys.readouterr().out == whole
 
 
 def test_no_control_character_of_a_name_is_printed() -> None:

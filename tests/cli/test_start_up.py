@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
+from typing import Any
 
 import pytest
+import typer
 
 from ploy_connector_aws import __version__
+from ploy_connector_aws.cli.app import app
+from ploy_connector_aws.cli.commands import EXAMPLES
 
 OURS = {
     "ploy_connector_aws",
@@ -22,12 +27,30 @@ OURS = {
 """Our modules that may be imported."""
 HEAVY = {"boto3", "botocore", "httpcore", "httpx", "pluggy", "prometheus_client", "pydantic", "structlog", "yaml"}
 
-QUESTIONS = {
+COMPLETE = "_PLOY_CONNECTOR_COMPLETE"
+SHELLS = ("bash", "zsh", "fish")
+QUESTIONS: dict[str, tuple[list[str], dict[str, str]]] = {
     "version": (["--version"], {}),
-    "completion of commands": ([], {"COMP_WORDS": "ploy-connector re", "COMP_CWORD": "1"}),
-    "completion of options": ([], {"COMP_WORDS": "ploy-connector check --co", "COMP_CWORD": "2"}),
+    "completion of commands": (
+        [],
+        {COMPLETE: "complete_bash", "COMP_WORDS": "ploy-connector re", "COMP_CWORD": "1"},
+    ),
+    "completion of options": (
+        [],
+        {COMPLETE: "complete_bash", "COMP_WORDS": "ploy-connector check --co", "COMP_CWORD": "2"},
+    ),
+    "completion in zsh": ([], {COMPLETE: "complete_zsh", "_TYPER_COMPLETE_ARGS": "ploy-connector re"}),
+    "completion in fish": (
+        [],
+        {
+            COMPLETE: "complete_fish",
+            "_TYPER_COMPLETE_ARGS": "ploy-connector re",
+            "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        },
+    ),
+    **{f"completion script of {shell}": ([], {COMPLETE: f"source_{shell}"}) for shell in SHELLS},
     "help": (["--help"], {}),
-    "help of a command": (["setup", "--help"], {}),
+    "help of a command": (["setup", "-h"], {}),
 }
 OF_TYPER = {"help of a command": {"pydantic"}}
 """What Typer (0.29) itself imports: it converts the absent ``--help`` of the program, before it reads the command's."""
@@ -39,12 +62,11 @@ answers = {}
 for name, (arguments, environment) in json.loads(sys.argv[1]).items():
     sys.argv = ["ploy-connector", *arguments]
     os.environ.update(environment)
-    if environment:
-        os.environ["_PLOY_CONNECTOR_COMPLETE"] = "complete_bash"
     from ploy_connector_aws.cli import main
     with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
         main()
-    os.environ.pop("_PLOY_CONNECTOR_COMPLETE", None)
+    for name_of_variable in environment:
+        del os.environ[name_of_variable]
     answers[name] = (out.getvalue(), sorted(set(sys.modules) - before))
 print(json.dumps(answers))
 """
@@ -65,8 +87,24 @@ def test_help_version_and_completion_answer(answers: dict[str, tuple[str, list[s
     assert answers["version"][0] == f"ploy-connector {__version__}\n"
     assert answers["completion of commands"][0].split() == ["revoke"]
     assert answers["completion of options"][0].split() == ["--config", "--connector"]
+    assert answers["completion in zsh"][0].count("revoke") == 1
+    assert answers["completion in fish"][0].partition("\t")[0] == "revoke"
+    assert all(COMPLETE in answers[f"completion script of {shell}"][0] for shell in SHELLS)
     assert "Test the connection and each permission" in answers["help"][0]
     assert "--without-ploy" in answers["help of a command"][0]
+    assert "ploy-connector setup --print policy" in answers["help of a command"][0]
+    assert "<bool>" not in answers["help of a command"][0] + answers["help"][0]
+
+
+def test_every_command_has_examples_that_it_accepts() -> None:
+    program: Any = typer.main.get_command(app)
+    assert EXAMPLES.keys() == program.commands.keys()
+    for name, examples in EXAMPLES.items():
+        for example in examples:
+            command, *arguments = shlex.split(example)
+            assert command == name
+            with program.commands[name].make_context(name, arguments):
+                pass
 
 
 @pytest.mark.parametrize("question", QUESTIONS)

@@ -32,7 +32,10 @@ with stopped._cond:  # as in the middle of Event.wait()
 """
 
 
-@pytest.mark.parametrize(("program", "code"), [(INTERRUPTED, Exit.INTERRUPTED), (STOPPED, Exit.OK)])
-def test_signal_ends_the_process_while_a_lock_is_held(program: str, code: Exit) -> None:
+@pytest.mark.parametrize(
+    ("program", "code", "line"),
+    [(INTERRUPTED, Exit.INTERRUPTED, f"{Exit.INTERRUPTED.meaning}\n"), (STOPPED, Exit.OK, "")],
+)
+def test_signal_ends_the_process_while_a_lock_is_held(program: str, code: Exit, line: str) -> None:
     done = subprocess.run([sys.executable, "-c", program], timeout=PATIENCE_SECONDS, check=False, capture_output=True)
-    assert (done.returncode, done.stderr) == (code, b"")
+    assert (done.returncode, done.stderr.decode()) == (code, line)

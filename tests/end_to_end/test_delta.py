@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, Phase, given
 from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.sandbox.aws import Assignment, Organisation
 from tests.aws.conftest import PROD
+from tests.sandbox.ploy.conftest import DECIDER
 from tests.soak import costly
 
 from .organisations import organisations
@@ -92,12 +93,12 @@ def test_a_hold_approved_between_opening_and_commit_makes_it_a_full_one(site: Si
     held = site.world.ploy.view(site.integration_id).held()
     assert held is not None
     site.seeded.delete_user("bo")
-    site.world.ploy.faults.before("put_batch", lambda: site.world.ploy.approve(site.integration_id, held.id))
+    site.world.ploy.faults.before("put_batch", lambda: site.world.ploy.approve(site.integration_id, held.id, **DECIDER))
     synced = site.sync()
     assert (synced.printed["mode"], synced.printed["status"]) == ("full", "held_for_review")
     newest = site.world.ploy.view(site.integration_id).held()
     assert newest is not None
-    site.world.ploy.approve(site.integration_id, newest.id)
+    site.world.ploy.approve(site.integration_id, newest.id, **DECIDER)
     assert site.sync().code == Exit.OK
     assert site.at_ploy().users == site.in_aws().users
 
@@ -119,7 +120,7 @@ def test_a_delta_after_any_change_shows_what_a_full_one_would(
             if synced.code == Exit.HELD:
                 held = site.world.ploy.view(site.integration_id).held()
                 assert held is not None
-                site.world.ploy.approve(site.integration_id, held.id)
+                site.world.ploy.approve(site.integration_id, held.id, **DECIDER)
             shown = site.records_at_ploy()
             site.world.ploy.registry.set_flags(site.integration_id, full_requested=True)
             again = site.sync()

@@ -12,6 +12,7 @@ from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.sandbox.aws import Group, Organisation, Person
 from ploy_connector_aws.sandbox.ploy.problems import ProblemError
 from tests.aws.conftest import ORGANISATION
+from tests.sandbox.ploy.conftest import DECIDER
 
 from .sync_harness import Site, SiteMaker
 
@@ -51,7 +52,7 @@ def test_a_mass_removal_is_held_and_ploy_shows_what_it_showed(crowded: Site) -> 
 
 def test_an_approved_hold_becomes_the_baseline(crowded: Site) -> None:
     crowded.sync()
-    crowded.world.ploy.approve(crowded.integration_id, held_id(crowded))
+    crowded.world.ploy.approve(crowded.integration_id, held_id(crowded), **DECIDER)
     assert crowded.at_ploy() == crowded.in_aws()
     synced = crowded.sync()
     assert (synced.code, synced.printed["removed"]) == (Exit.OK, {})
@@ -61,7 +62,9 @@ def test_a_hold_approved_while_the_next_sync_reads_is_what_that_one_is_compared_
     crowded.sync()
     held = held_id(crowded)
     crowded.seeded.delete_user(CROWD[15])
-    crowded.world.aws.faults.before("ListUsers", lambda: crowded.world.ploy.approve(crowded.integration_id, held))
+    crowded.world.aws.faults.before(
+        "ListUsers", lambda: crowded.world.ploy.approve(crowded.integration_id, held, **DECIDER)
+    )
     crowded.world.aws.faults.deny("ListPermissionSets")
     synced = crowded.sync()
     assert (synced.code, synced.printed["removed"]) == (Exit.UNPROVEN, {"account": 1, "grant": 1})
@@ -73,7 +76,7 @@ def test_a_hold_approved_while_the_next_sync_reads_is_what_that_one_is_compared_
 def test_a_rejected_hold_moves_nothing_and_the_next_sync_is_held_again(crowded: Site) -> None:
     before = crowded.records_at_ploy()
     crowded.sync()
-    crowded.world.ploy.syncs(crowded.integration_id).reject(held_id(crowded))
+    crowded.world.ploy.syncs(crowded.integration_id).reject(held_id(crowded), **DECIDER)
     assert crowded.records_at_ploy() == before
     assert crowded.sync().code == Exit.HELD
     assert crowded.records_at_ploy() == before
@@ -92,8 +95,8 @@ def test_a_newer_sync_takes_the_place_of_a_held_one(crowded: Site) -> None:
     assert held_id(crowded) != first
     assert crowded.records_at_ploy() == before
     with pytest.raises(ProblemError, match="it is replaced"):
-        crowded.world.ploy.approve(crowded.integration_id, first)
-    crowded.world.ploy.approve(crowded.integration_id, held_id(crowded))
+        crowded.world.ploy.approve(crowded.integration_id, first, **DECIDER)
+    crowded.world.ploy.approve(crowded.integration_id, held_id(crowded), **DECIDER)
     assert crowded.at_ploy() == crowded.in_aws()
 
 
@@ -108,7 +111,7 @@ def test_a_runtime_that_lost_its_state_is_held_by_the_platform_s_own_guard(crowd
 def test_a_state_restored_from_a_backup_is_not_compared_with(crowded: Site) -> None:
     backup = crowded.settings.snapshot_path.read_bytes()
     crowded.sync()
-    crowded.world.ploy.approve(crowded.integration_id, held_id(crowded))
+    crowded.world.ploy.approve(crowded.integration_id, held_id(crowded), **DECIDER)
     for path in crowded.settings.snapshot_path.parent.glob(f"{crowded.settings.snapshot_path.name}*"):
         path.unlink()
     crowded.settings.snapshot_path.write_bytes(backup)
@@ -125,7 +128,7 @@ def test_parts_switched_off_in_the_settings_are_withdrawn_only_after_approval(si
         assert synced.code == Exit.HELD
         assert "switched off" in synced.printed["hold_reasons"][0]
         assert site.records_at_ploy() == before
-        site.world.ploy.approve(site.integration_id, held_id(site))
+        site.world.ploy.approve(site.integration_id, held_id(site), **DECIDER)
         assert (site.at_ploy().assignments, site.at_ploy().memberships) == (frozenset(), site.in_aws().memberships)
 
 

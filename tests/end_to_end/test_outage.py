@@ -11,6 +11,7 @@ import time_machine
 
 from ploy_connector_aws.cli.exit_codes import Exit
 from tests.aws.conftest import ORGANISATION
+from tests.sandbox.ploy.conftest import DECIDER
 
 from .sync_harness import Site, SiteMaker
 
@@ -163,6 +164,6 @@ def test_a_rejected_run_is_not_uploaded_again(sites: SiteMaker) -> None:
         first = site.sync()
         held = site.world.ploy.view(site.integration_id).held()
         assert held is not None
-        site.world.ploy.syncs(site.integration_id).reject(held.id)
+        site.world.ploy.syncs(site.integration_id).reject(held.id, **DECIDER)
         second = site.sync()
         assert (second.code, second.printed["run_id"] != first.printed["run_id"]) == (Exit.HELD, True)

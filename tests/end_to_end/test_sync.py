@@ -15,6 +15,7 @@ from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.sandbox.aws import Organisation
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
 from tests.aws.conftest import entries, is_proof
+from tests.sandbox.ploy.conftest import DECIDER
 from tests.soak import costly
 
 from .organisations import organisations
@@ -105,7 +106,7 @@ def test_any_organisation_arrives_whole_and_so_does_any_change_of_it(
             if synced.code == Exit.HELD:
                 held = site.world.ploy.view(site.integration_id).held()
                 assert held is not None
-                site.world.ploy.approve(site.integration_id, held.id)
+                site.world.ploy.approve(site.integration_id, held.id, **DECIDER)
             assert site.at_ploy() == site.in_aws()
 
 

@@ -9,12 +9,30 @@ import pytest
 
 from ploy_connector_aws.host.page_check import CheckedPage, PageCheck
 from ploy_connector_aws.host.redaction import Redactor, remember_secrets
-from ploy_connector_aws.spec import Account, Entitlement, Failure, Grant, InvalidAnswerError, Page, Resource
+from ploy_connector_aws.spec import (
+    Account,
+    Entitlement,
+    Failure,
+    Finding,
+    Grant,
+    InvalidAnswerError,
+    Page,
+    RecordKey,
+    Resource,
+)
 from ploy_connector_aws.spec.records import to_json
 
 SECRET = "page-check-s3cr3t/+="
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 GOOD = Account(id="good", username="good")
+OPEN = Finding(
+    id="open/good",
+    kind="open",
+    subjects=(RecordKey(type="account", id="good"),),
+    severity="high",
+    title="It is open.",
+    evidence="Anybody can use it.",
+)
 EDGE = Grant(principal_kind="account", principal_id="good", entitlement_id="g")
 NESTED: dict[str, Any] = {}
 NESTED["again"] = NESTED
@@ -65,10 +83,21 @@ BROKEN: dict[str, tuple[Any, str]] = {
         "the entitlement 'x' is not valid",
     ),
     "a resource without a name": (unchecked(Resource, id="x", kind="k"), "the resource 'x' is not valid: name"),
+    "a finding without subjects": (
+        OPEN.model_copy(update={"subjects": ()}),
+        "'open/good' is not valid: subjects too_sh",
+    ),
+    "a finding about a finding": (OPEN.model_copy(update={"subjects": (OPEN.key,)}), "'open/good' is not valid: "),
+    "a finding about nothing": (
+        OPEN.model_copy(update={"subjects": (RecordKey.model_construct(type="account", id=""),)}),
+        "is not valid: subjects.0.id string_too_short",
+    ),
+    "a finding of no severity": (OPEN.model_copy(update={"severity": "worst"}), "is not valid: severity literal_error"),
+    "a finding with a secret": (OPEN.model_copy(update={"evidence": f"pass {SECRET}"}), "contains the value of a sec"),
     "a class of its own": (OwnAccount(id="x"), "the account 'x' is of the class OwnAccount, and"),
     "a dict": (
         {"id": "x"},
-        "an item of type dict is of the class dict, and an Account, Entitlement, Grant or Resource",
+        "an item of type dict is of the class dict, and an Account, Entitlement, Grant, Resource or Finding",
     ),
     "nothing": (None, "an item of type NoneType"),
 }
@@ -94,8 +123,8 @@ def test_invalid_record_fails_its_scope_and_the_others_are_kept() -> None:
 
 
 def test_valid_page_is_unchanged() -> None:
-    page = Page(scope="s", records=(GOOD,), partial=(EDGE,), complete=True, origin="o", began_at=NOW)
-    assert check(page) == (page, [to_json(GOOD), to_json(EDGE)], None)
+    page = Page(scope="s", records=(GOOD, OPEN), partial=(EDGE,), complete=True, origin="o", began_at=NOW)
+    assert check(page) == (page, [to_json(GOOD), to_json(OPEN), to_json(EDGE)], None)
 
 
 def test_partial_record_is_checked_too() -> None:

@@ -27,6 +27,12 @@ from ploy_connector_aws.host import format_setting, parse_setting
         ({"type": "boolean"}, "on", True),
         ({"type": "boolean"}, "n", False),
         ({"type": "array"}, " a,b c ,,", ["a", "b c"]),
+        (
+            {"type": "object", "propertyNames": {"pattern": "^[0-9]+$"}},
+            " 12 = Production \n\n3=a = b, c",
+            {"12": "Production", "3": "a = b, c"},
+        ),
+        ({"type": "object"}, "key = value", {"key": "value"}),
         ({"type": "integer"}, "-7", -7),
         ({"type": "number"}, "1.5", 1.5),
     ],
@@ -35,6 +41,13 @@ def test_text_is_parsed_by_the_schema(schema: dict[str, Any], text: str, value: 
     read = parse_setting(schema, text)
     assert (read, type(read)) == (value, type(value))
     assert parse_setting(schema, format_setting(read)) == read
+
+
+@pytest.mark.parametrize("text", ["12", "12 =", "= a", "1 2 = a", "12 = a\n12 = b"])
+def test_invalid_line_of_a_map_is_rejected_with_the_error_message_of_the_schema(text: str) -> None:
+    schema = {"type": "object", "propertyNames": {"pattern": "^[0-9]+$"}, "x-ploy-error-message": "must be lines"}
+    with pytest.raises(ValueError, match=r"^must be lines$"):
+        parse_setting(schema, text)
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.spec import ConnectionReport, Manifest
+from ploy_connector_aws.spec import ConnectionReport, Failure, Manifest
 
 LEASE = wire.LeaseRequest(request_id="r1", worker_id="h1", max_tasks=5, wait_seconds=60)
 MANIFEST = Manifest(name="a-b", title="A B", version="1", spec_version=1, description="", config_schema={})
 DONE = wire.TaskDone(lease_id="l1", report=ConnectionReport(checks=()))
+
+REPORTED = wire.ChangeReport(
+    id="o1",
+    kind="grant",
+    account_id="a1",
+    entitlement_id="e1",
+    requested_at=datetime(2026, 1, 1, tzinfo=UTC),
+    failure=Failure(code="state_unknown", message="It was interrupted."),
+)
 
 _DIGEST = "0" * 64
 _STATUS: dict[str, Any] = {"id": "s1", "run_id": "r1", "state": "open", "batches": []}
@@ -63,6 +72,10 @@ ANSWERED: dict[str, tuple[tuple[Any, ...], str, str, dict[str, Any]]] = {
     "fail_task": (
         ("i1", "t1", wire.TaskFailed(lease_id="l1", code="c", message="m")),
         *("POST", "/integrations/i1/tasks/t1/fail", {"id": "t1", "state": "manual"}),
+    ),
+    "report_change": (
+        ("i1", REPORTED),
+        *("POST", "/integrations/i1/changes", {"id": "o1"}),
     ),
 }
 """The arguments of each method of the client, its request, and an answer."""

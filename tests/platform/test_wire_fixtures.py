@@ -41,10 +41,12 @@ NOT_SENT = {
     "Account.mfa 'unknown'",
     "Account.status 'unknown'",
     "Problem.type",
+    "RecordKey.type 'finding'",
     "TaskStatus.state 'leased'",
     "TaskStatus.state 'queued'",
 }
-"""Defaults, which a batch and a problem leave out, and the states that no report of a task leads to."""
+"""Defaults, which a batch and a problem leave out, the states that no report of a task leads to, and a finding about a
+finding."""
 PROXY_STATUSES = RETRIED_STATUSES - {503}
 """Statuses that the client retries and no call of the document answers."""
 

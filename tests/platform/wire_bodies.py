@@ -18,17 +18,20 @@ from ploy_connector_aws.spec import (
     ExternalId,
     Failure,
     Feature,
+    Finding,
     Grant,
     HostParameter,
+    Label,
     Link,
     Manifest,
     Permission,
+    RecordKey,
     Resource,
     Step,
     Wizard,
     WizardField,
 )
-from ploy_connector_aws.spec.records import Record, to_json
+from ploy_connector_aws.spec.records import Record, RecordType, Severity, to_json
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ORGANISATION = "org-00000000000000000000000000000001"
@@ -121,6 +124,18 @@ CLUB = Manifest(
             name="club:List", features=("sing",), is_required=True, used_for="the members", without="no members"
         ),
     ),
+    labels=(
+        Label(record_type="account", kind="human", ids="^m", singular="member", plural="members"),
+        Label(record_type="entitlement", kind="role", singular="card", plural="cards"),
+        Label(
+            record_type="resource",
+            kind="house",
+            singular="house",
+            plural="houses",
+            link="https://club.example/{{ id }}",
+            is_place=True,
+        ),
+    ),
     wizard=Wizard(
         steps=(
             Step(
@@ -171,6 +186,14 @@ def record_line(record: Record, *scopes: str, partial: bool = False) -> wire.Rec
     content = json.loads(to_json(record))
     return wire.RecordLine(type=record.record_type, id=record.id, scopes=scopes, partial=partial, record=content)
 
+
+FINDINGS: tuple[tuple[Severity, tuple[RecordType, ...]], ...] = (
+    ("low", ("account", "entitlement", "grant", "resource")),
+    ("medium", ("account",)),
+    ("high", ("account",)),
+    ("critical", ("account",)),
+)
+"""The severities and subjects of the findings among the records."""
 
 RECORDS: tuple[wire.AnyLine, ...] = (
     record_line(
@@ -244,10 +267,26 @@ RECORDS: tuple[wire.AnyLine, ...] = (
         ),
         "accounts",
     ),
+    *(
+        record_line(
+            Finding(
+                id=f"open/{severity}",
+                kind="open",
+                subjects=tuple(RecordKey(type=type_, id="x") for type_ in subjects),
+                severity=severity,
+                title="It is open.",
+                evidence="The door is open.",
+                advice="Close it.",
+            ),
+            "findings",
+        )
+        for severity, subjects in FINDINGS
+    ),
     wire.TombstoneLine(type="account", id="gone-1"),
     wire.TombstoneLine(type="entitlement", id="gone-2"),
     wire.TombstoneLine(type="grant", id="gone-3"),
     wire.TombstoneLine(type="resource", id="gone-4"),
+    wire.TombstoneLine(type="finding", id="gone-5"),
     wire.ScopeLine(name="users", ending="complete", origin="d-1"),
     wire.ScopeLine(
         name="users/more",
@@ -264,6 +303,7 @@ RECORDS: tuple[wire.AnyLine, ...] = (
     wire.ScopeLine(name="groups", ending="gone"),
     wire.ScopeLine(name="memberships", ending="excluded"),
     wire.ScopeLine(name="accounts"),
+    wire.ScopeLine(name="findings", ending="complete"),
 )
 
 CHANGES: tuple[wire.AnyLine, ...] = (

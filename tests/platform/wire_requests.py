@@ -7,7 +7,7 @@ from typing import Any
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
-from ploy_connector_aws.spec import AccessChange
+from ploy_connector_aws.spec import AccessChange, Failure
 
 from .wire_bodies import (
     BATCHES_DIGEST,
@@ -30,6 +30,16 @@ from .wire_bodies import (
 
 OPEN = wire.OpenSync(run_id="run-1", opener="runtime-1", reading_started_at=NOW)
 COMMIT = wire.Commit(batches=1, digest=BATCHES_DIGEST, records={}, scopes=1)
+
+REPORTED = wire.ChangeReport(
+    id="order-1",
+    kind="grant",
+    account_id="u1",
+    entitlement_id="g1",
+    reason="New on the team.",
+    requested_at=NOW,
+    change=CHANGE,
+)
 
 
 def _batch(*lines: wire.AnyLine) -> bytes:
@@ -114,6 +124,8 @@ SENT: dict[str, Callable[[PlatformClient], object]] = {
         ),
     ),
     "abort": lambda client: client.abort(INTEGRATION, SYNC),
+    "findings": lambda client: client.findings(INTEGRATION),
+    "findings_after": lambda client: client.findings(INTEGRATION, after=5),
     "lease_tasks": lambda client: client.lease_tasks(
         INTEGRATION,
         wire.LeaseRequest(
@@ -157,6 +169,18 @@ SENT: dict[str, Callable[[PlatformClient], object]] = {
             fix="allow it",
             missing_permissions=("identitystore:CreateGroupMembership",),
             request_id="request-1",
+        ),
+    ),
+    "report_change": lambda client: client.report_change(INTEGRATION, REPORTED),
+    "report_change_unknown": lambda client: client.report_change(
+        INTEGRATION,
+        wire.ChangeReport(
+            id="order-2",
+            kind="revoke",
+            account_id="u1",
+            entitlement_id="g1",
+            requested_at=NOW,
+            failure=Failure(code="state_unknown", message="The answer was lost.", fix="look", request_id="request-1"),
         ),
     ),
 }

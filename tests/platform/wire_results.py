@@ -22,6 +22,7 @@ from ploy_connector_aws.platform.errors import (
     TokenRejectedError,
     UnknownIntegrationError,
 )
+from ploy_connector_aws.spec.records import Severity
 
 from .wire_bodies import (
     BATCH_DIGEST,
@@ -43,6 +44,7 @@ _HELD = wire.CommitAnswer(
     generation=None,
     unproven_scopes=1,
     hold_reasons=("20 of 20 accounts would be removed",),
+    review_path=f"/app/integrations/{INTEGRATION}/syncs/{SYNC}",
 )
 
 
@@ -59,10 +61,13 @@ def _set_up(settings: dict[str, Any], revision: int) -> wire.SetUpStatus:
     )
 
 
-def _status(state: str, *batches: wire.StagedBatch, answer: wire.CommitAnswer | None = None) -> wire.SyncStatus:
-    return wire.SyncStatus.model_validate(
-        {"id": SYNC, "run_id": "run-1", "state": state, "batches": batches, "answer": answer}
-    )
+_DECISION = wire.Decision(
+    name="Ada Byron", reason="The department was closed.", decided_at=datetime(2026, 1, 1, 12, tzinfo=UTC)
+)
+
+
+def _status(state: str, *batches: wire.StagedBatch, **more: object) -> wire.SyncStatus:
+    return wire.SyncStatus.model_validate({"id": SYNC, "run_id": "run-1", "state": state, "batches": batches, **more})
 
 
 def _task(number: str, lease: str, kind: wire.TaskKind, **more: Any) -> wire.Task:
@@ -75,6 +80,51 @@ def _task(number: str, lease: str, kind: wire.TaskKind, **more: Any) -> wire.Tas
         lease_seconds=300,
         **more,
     )
+
+
+def _finding(id_: str, severity: Severity, state: wire.FindingState, *subjects: Any, **more: Any) -> wire.FindingStatus:
+    return wire.FindingStatus.model_validate(
+        {
+            "id": id_,
+            "kind": "open",
+            "source": "connector",
+            "subjects": [dict(zip(("type", "id", "name"), each, strict=True)) for each in subjects],
+            "severity": severity,
+            "title": "It is open.",
+            "evidence": f"The door {id_} is open.",
+            "state": state,
+            "is_judged": True,
+            "first_seen_at": _NOON,
+            "changed_at": _NOON,
+            **more,
+        }
+    )
+
+
+_NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+_HOUSE = ("resource", "a1", "House")
+_DIRECT = _finding(
+    *("f28d0b3c829539c0a8b155893a9fd621", "medium", "open", ("account", "u1", "ann"), ("entitlement", "r1", "Keys")),
+    kind="privileged-access-held-directly",
+    source="platform",
+    title="A person holds privileged access directly instead of by a group.",
+    evidence="ann holds Keys directly.",
+    advice="Grant it to a group that the person is a member of, and revoke the direct grant.",
+)
+_ACCEPTANCE = wire.FindingAcceptance(reason="It has a guard.", name="Ada Byron", accepted_at=_NOON)
+_FINDINGS = (
+    _finding("back", "low", "accepted", ("account", "gone", None), acceptance=_ACCEPTANCE),
+    _finding(
+        *("front", "critical", "open", ("entitlement", "r1", "Keys"), ("account", "u1", "ann")),
+        *(("grant", "2512f458899017676b915c7279939749", None), _HOUSE),
+        advice="Close it.",
+        is_judged=False,
+        is_reopened=True,
+    ),
+    _finding("roof", "medium", "withdrawn", _HOUSE),
+    _finding("side", "high", "resolved", _HOUSE),
+    _DIRECT,
+)
 
 
 def _refused(
@@ -106,6 +156,8 @@ _NO_BASE = "record: must be there, with a scope, as there is no base"
 _NEEDS_BASE = "line: refers to a base, and there is none"
 
 RETURNED: dict[str, object] = {
+    "findings": wire.Findings(findings=_FINDINGS, next_after=5, generation=4, unproven_scopes=1),
+    "findings_after": wire.Findings(findings=(), generation=4, unproven_scopes=1),
     "integrations": wire.Integrations(
         integrations=(
             wire.Integration(
@@ -140,12 +192,12 @@ RETURNED: dict[str, object] = {
         lease_seconds=300,
     ),
     "put_batch": wire.BatchAnswer(number=1, lines=1),
-    "put_batch_records": wire.BatchAnswer(number=1, lines=20),
+    "put_batch_records": wire.BatchAnswer(number=1, lines=26),
     "put_batch_delta": wire.BatchAnswer(number=2, lines=4),
     "sync_status": _status("committed", _BATCH, answer=_COMMITTED),
     "sync_status.open": _status("open"),
     "sync_status.held": _status("held", _BATCH, answer=_HELD),
-    "sync_status.rejected": _status("rejected", _BATCH, answer=_HELD),
+    "sync_status.rejected": _status("rejected", _BATCH, answer=_HELD, decision=_DECISION),
     "sync_status.replaced": _status("replaced"),
     "sync_status.sync_unknown": None,
     "commit": _COMMITTED,
@@ -173,6 +225,8 @@ RETURNED: dict[str, object] = {
     "complete_task_sync_previewed": _DONE,
     "complete_task_sync_waiting": _DONE,
     "fail_task": wire.TaskStatus(id=TASK, state="manual"),
+    "report_change": wire.ChangeRecorded(id="order-1"),
+    "report_change_unknown": wire.ChangeRecorded(id="order-2"),
 }
 """What the client makes of each response that is no error to it."""
 
@@ -280,6 +334,10 @@ RAISED: dict[str, PlatformError] = {
     "extend_lease.task_unknown": _refused(
         *(TaskGoneError, f"POST {_OF}/tasks/{TASK}/extend", 404, "task_unknown"),
         "This integration never had such a task.",
+    ),
+    "report_change.change_conflict": _refused(
+        *(PlatformRejectedError, f"POST {_OF}/changes", 409, "change_conflict"),
+        "Another report of this change arrived already.",
     ),
     "complete_task.task_conflict": _refused(
         *(TaskGoneError, f"POST {_OF}/tasks/{TASK}/complete", 409, "task_conflict"),

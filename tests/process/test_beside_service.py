@@ -89,8 +89,8 @@ class Beside:
         pair = self.site.seeded.users[person], self.site.seeded.groups["typed"]
         for each in PEOPLE:
             self._order(each, "ordered")
-        self._run_at_once(("sync", "--json"), ("grant", *pair))
-        self._run_at_once(("revoke", *pair))
+        self._run_at_once(("sync", "--json"), ("grant", *pair, "--yes"))
+        self._run_at_once(("revoke", *pair, "--yes"))
         assert pair not in self._listed(), "a revoke that was read back is listed as held"
         self._wait_for_tasks()
         self.service.wait_for_scans(1)

@@ -104,15 +104,74 @@ def test_snapshot_is_not_complete_while_ploy_holds_more(synced: Site) -> None:
     for command in (["list", "accounts"], ["access", "ana"]):
         code, out, err = run(synced, *command, "--json")
         assert code in (Exit.UNPROVEN, Exit.NOT_FOUND), (command, out, err)
-    code, out, _ = run(synced, "list", "resources")
-    assert (code, "Ploy holds more" in out) == (Exit.UNPROVEN, True)
+    code, _, err = run(synced, "list", "resources")
+    assert (code, "Ploy holds more" in err) == (Exit.UNPROVEN, True)
 
 
-@pytest.mark.parametrize("what", ["accounts", "entitlements", "grants", "resources"])
-def test_lists_are_tables_for_people(shown: Site, what: str) -> None:
+@pytest.mark.parametrize(
+    ("what", "count", "noun"),
+    [
+        ("accounts", 6, "people and machines (4 people, 1 machine or role, 1 outside party)"),
+        (
+            "entitlements",
+            10,
+            "groups and roles (3 groups, 3 permission sets in AWS accounts, 3 permission sets and IAM",
+        ),
+        ("grants", 11, "grants"),
+        ("resources", 3, "AWS accounts"),
+    ],
+)
+def test_lists_are_one_line_a_row_in_a_pipe(shown: Site, what: str, count: int, noun: str) -> None:
     code, out, err = (run_process if what == "grants" else run)(shown, "list", what)
-    assert (code, err) == (Exit.OK, "")
-    assert f" {what}. As of the last sync" in out
+    assert (code, len(out.splitlines())) == (Exit.OK, count)
+    assert all("\t" in line and "─" not in line for line in out.splitlines())
+    assert err.startswith(f"{count} {noun}")
+    assert ". As of the last sync" in err
+
+
+def test_filters_choose_records_by_what_people_read(shown: Site) -> None:
+    def names(*options: str) -> list[str]:
+        code, out, _ = run(shown, "list", *options, "--format", "jsonl")
+        assert code == Exit.OK
+        return [each.get("username") or each.get("name") for each in map(json.loads, out.splitlines())]
+
+    people = names("accounts", "--kind", "people")
+    assert len(people) == 4
+    assert people == names("accounts", "--kind", "Person") == names("accounts", "--kind", "human")
+    assert names("accounts", "--kind", "IAM role") == names("accounts", "--kind", "machines and roles")
+    assert names("accounts", "--kind", "machine") == []
+    assert names("accounts", "--kind", "people", "--sort", "-name") == people[::-1]
+    assert set(names("accounts", "--in", "222222222222")) > {"ana", "dee"}
+    assert "ana" in names("accounts", "--holds", "Administrator in 222222222222", "--privileged")
+    assert names("accounts", "--search", "ANA@") == ["ana"]
+    assert names("accounts", "--unproven") == []
+    for wrong in (["--kind", "robot"], ["--status", "gone"], ["--sort", "size"]):
+        assert run(shown, "list", "accounts", *wrong)[0] == Exit.USAGE
+    for what, useless in (
+        ("entitlements", "--status=active"),
+        ("resources", "--privileged"),
+        ("grants", "--sort=name"),
+    ):
+        assert run(shown, "list", what, useless)[0] == Exit.USAGE
+    assert run(shown, "list", "accounts", "--in", "111111111112")[0] == Exit.NOT_FOUND
+    assert run(shown, "list", "accounts", "--json", "--format", "csv")[0] == Exit.USAGE
+
+
+def test_who_names_everybody_with_paths_privileged_first(shown: Site) -> None:
+    code, out, err = run(shown, "who", "222222222222")
+    rows = [line.split("\t") for line in out.splitlines()]
+    assert code == Exit.OK
+    assert [row[5] for row in rows] == sorted((row[5] for row in rows), reverse=True), "yes before no"
+    (ana,) = (row for row in rows if row[1] == "ana")
+    assert ana[5:7] == ["yes", "admins → Administrator in 222222222222"]
+    assert "reach the AWS account 222222222222: " in err
+
+    printed = json.loads(run_process(shown, "who", "Administrator in 222222222222", "--json")[1])
+    assert (printed["target"], len(printed["accounts"])) == (printed["reached"], printed["total"])
+    (ana,) = (each for each in printed["accounts"] if each["username"] == "ana")
+    assert [[step["name"] for step in path["entitlements"]] for path in ana["paths"]] == [
+        ["admins", "Administrator in 222222222222"]
+    ]
 
 
 @pytest.mark.parametrize("who", ["ana", "ANA@example.com"])
@@ -121,11 +180,22 @@ def test_access_shows_every_path_as_a_tree(shown: Site, who: str) -> None:
     assert (code, err) == (Exit.OK, "")
     lines = {line.strip("│├└─ ") for line in out.splitlines()}
     assert lines >= {
-        "group admins",
-        "account role Administrator in 222222222222  privileged",
-        "group everyone",
-        "account role Reader in 111111111111",
+        "admins  leads to privileged access  group",
+        "Administrator in 222222222222  privileged  permission set in an AWS account",
+        "everyone  group",
+        "Reader in 111111111111  permission set in an AWS account",
     }
+
+
+def test_access_as_rows_has_a_row_for_each_path(shown: Site) -> None:
+    code, out, err = run(shown, "access", "dee", "--format", "tsv")
+    titles, *rows = [line.split("\t") for line in out.splitlines()]
+    assert (code, titles[3], "As of" in err) == (Exit.OK, "Path", True)
+    assert sorted(row[3] for row in rows) == [
+        "Reader in 222222222222",
+        "everyone",
+        "everyone → Reader in 111111111111",
+    ]
 
 
 def test_access_as_json_names_each_step(shown: Site) -> None:
@@ -136,7 +206,7 @@ def test_access_as_json_names_each_step(shown: Site) -> None:
 
 def test_access_of_an_account_without_entitlements(shown: Site) -> None:
     code, _, err = run(shown, "access", "no-such-account")
-    assert (code, err.startswith("Error: No account has the id")) == (Exit.NOT_FOUND, True)
+    assert (code, err.startswith("Error: No person or machine has the name or id")) == (Exit.NOT_FOUND, True)
 
 
 def test_second_concurrent_sync_is_rejected(site: Site) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from tests.end_to_end.sync_harness import Site, make_site
 
 from .conftest import run
 
-ADMINISTRATOR = "policy AdministratorAccess  privileged"
+ADMINISTRATOR = "AdministratorAccess  privileged  policy"
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +53,21 @@ def test_privileged_entitlements_have_reasons_and_undecided_ones_are_counted(com
     assert {"legacy-admins", "OrganizationDeploy", "TeamLead", "PolicyAuthors", "BreakGlass"} <= names
     # Its boundary keeps it in; and this one can be harmless only as far as was seen.
     assert names.isdisjoint({"WarehouseAdmin", "auditors", "ReadOnly"})
-    assert all(each["privileged"] and each["privileged_reasons"] for each in printed["entitlements"])
+    check_privileges(printed["entitlements"])
     everything = json.loads(run(company, "list", "entitlements", "--json")[1])["entitlements"]
-    assert printed["not_judged"] == sum("privileged" not in each for each in everything) > 0
+    assert printed["not_judged"] == sum(each["privilege"]["verdict"] == "not_judged" for each in everything) > 0
+    # The groups that open administrator access to production have no verdict of their own.
+    (on_call,) = (each for each in printed["entitlements"] if each["name"] == "Production On-Call")
+    assert ("privileged" in on_call, [each["name"] for each in on_call["privilege"]["path"]]) == (
+        False,
+        ["AdministratorAccess in 716350982241"],
+    )
 
     code, out, err = run(company, "list", "entitlements", "--privileged")
-    assert (code, err) == (Exit.OK, "")
-    assert f"{len(printed['entitlements'])} privileged entitlements. As of the last sync" in out
-    assert f"{printed['not_judged']} more entitlements could not be evaluated" in out
+    assert (code, len(out.splitlines())) == (Exit.OK, len(printed["entitlements"]))
+    assert "through AdministratorAccess in 716350982241" in out
+    assert err.startswith(f"{len(printed['entitlements'])} privileged groups and roles (")
+    assert f"{printed['not_judged']} more could not be evaluated" in err
 
 
 def test_privileged_accounts_are_users_and_roles(company: Site) -> None:
@@ -71,17 +79,44 @@ def test_privileged_accounts_are_users_and_roles(company: Site) -> None:
     names = {each["username"] for each in printed["accounts"]}
     assert {"OrganizationDeploy", "TeamLead", "henrik.aas"} <= names
     assert {each["username"] for each in everything if each.get("privileged") is False} >= {"WarehouseAdmin"}
-    assert all(each["privileged_reasons"] for each in printed["accounts"])
-    assert printed["not_judged"] == sum("privileged" not in each for each in everything) > 0
+    check_privileges(printed["accounts"])
+    assert printed["not_judged"] == sum(each["privilege"]["verdict"] == "not_judged" for each in everything) > 0
     code, out, err = run(company, "list", "accounts", "--privileged")
-    assert f"{len(names)} privileged accounts. As of the last sync" in out
+    assert err.startswith(f"{len(printed['accounts'])} privileged people and machines (")
     assert "henrik.aas" in out
-    assert f"{printed['not_judged']} more accounts were not evaluated" in out
+    assert f"{printed['not_judged']} more could not be evaluated" in err
 
 
-def test_only_accounts_and_entitlements_can_be_privileged(company: Site) -> None:
-    assert run(company, "list", "grants", "--privileged")[0] == Exit.USAGE
+def check_privileges(printed: list[dict[str, Any]]) -> None:
+    """Each is privileged with reasons of its own, or through something that has them."""
+    verdicts = [each["privilege"]["verdict"] for each in printed]
+    assert set(verdicts) == {"direct", "through"}
+    for each, verdict in zip(printed, verdicts, strict=True):
+        assert bool(each["privilege"]["path"]) is (verdict == "through"), each
+        assert verdict == "through" or (each["privileged"] and each["privileged_reasons"]), each
+
+
+def test_privileged_grants_are_those_of_privileged_entitlements(company: Site) -> None:
+    code, out, _ = run(company, "list", "grants", "--privileged", "--json")
+    grants = json.loads(out)["grants"]
+    assert (code, {each["privilege"]["verdict"] for each in grants}) == (Exit.OK, {"direct", "through"})
+    names = {(each["principal"]["name"], each["entitlement"]["name"]) for each in grants}
+    assert ("Jonas Vik", "Production On-Call") in names
+    assert ("Production On-Call", "AdministratorAccess in 716350982241") in names
+
+
+def test_resource_is_not_privileged_itself(company: Site) -> None:
     assert run(company, "list", "resources", "--privileged")[0] == Exit.USAGE
+
+
+def test_several_records_of_a_name_are_listed_with_their_ids(company: Site) -> None:
+    code, _, err = run(company, "who", "AdministratorAccess")
+    assert (code, "policy AdministratorAccess (arn:aws:iam::aws:policy/AdministratorAccess)" in err) == (
+        Exit.NOT_FOUND,
+        True,
+    )
+    code, out, _ = run(company, "who", "arn:aws:iam::aws:policy/AdministratorAccess", "--json")
+    assert (code, json.loads(out)["target"]["kind"]) == (Exit.OK, "policy")
 
 
 def test_access_of_a_person_leads_through_identity_center_to_policies(company: Site) -> None:

@@ -10,7 +10,9 @@ import pytest
 
 from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.sandbox.aws import Person
-from tests.end_to_end.sync_harness import Site
+from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
+from tests.end_to_end.sync_harness import Site, SiteMaker
+from tests.sandbox.ploy.conftest import DECIDER
 
 from .conftest import run, run_process
 
@@ -117,3 +119,61 @@ def test_history_is_a_table_for_people(synced: Site) -> None:
 def test_history_before_the_first_sync_is_one_message(site: Site) -> None:
     code, out, err = run(site, "history")
     assert (code, out, err.startswith("Error: No sync of this integration has run on this machine.")) == (3, "", True)
+
+
+def test_sync_names_what_changed_privileged_first_and_only_for_people(sites: SiteMaker) -> None:
+    with sites(demo_organisation()) as site:
+        assert run(site, "sync")[1].count("+ added") == 0, "a first sync has nothing to compare with"
+        for person in ("nora.lind", "aisha.bello"):
+            site.seeded.remove_member("Everyone", person)
+        site.seeded.remove_member("Production On-Call", "jonas.vik")
+        code, out, _ = run(site, "sync")
+        named = [line.strip() for line in out.splitlines() if line.startswith(("  +", "  -", "  ~", "  …"))]
+        assert code == Exit.OK
+        assert named[0] == "- removed grant Jonas Vik holds Production On-Call privileged"
+        site.seeded.add_member("Production On-Call", "jonas.vik")
+        assert "Jonas Vik" not in run(site, "sync", "--json")[1]
+
+
+def test_sync_names_at_most_twenty_changes(synced: Site) -> None:
+    for number in range(30):
+        synced.seeded.add_person(Person(f"new{number:02}", display_name=f"New [bold]Person {number:02}"))
+    _, out, _ = run(synced, "sync")
+    assert out.count("+ added person New [bold]Person") == 20
+    assert "  … and 10 more" in out.splitlines()
+
+
+@pytest.mark.parametrize("decision", ["approved", "rejected"])
+def test_held_sync_links_to_its_page_and_history_shows_the_decision(synced: Site, decision: str) -> None:
+    ploy, id_ = synced.world.ploy, synced.integration_id
+    ploy.registry.change_settings(id_, {"scopes": ["identity-center/users"]})
+    code, out, _ = run(synced, "sync")
+    held = ploy.view(id_).held()
+    assert held is not None
+    assert (code, f"  Decide: {ploy.url}/app/integrations/{id_}/syncs/{held.id}" in out.splitlines()) == (
+        Exit.HELD,
+        True,
+    )
+    assert json.loads(run(synced, "history", "--json")[1])["runs"][0]["decision"] is None
+
+    decide = ploy.approve if decision == "approved" else lambda _, *more, **by: ploy.syncs(id_).reject(*more, **by)
+    decide(id_, held.id, **DECIDER)
+
+    expected = {"outcome": decision, **DECIDER}
+    for again in (False, True):  # first asked from Ploy, then as the next sync has kept it
+        if again:
+            run(synced, "sync")
+        runs = json.loads(run(synced, "history", "--json")[1])["runs"]
+        (shown,) = (each["decision"] for each in runs if each["sync_id"] == held.id)
+        assert {name: shown[name] for name in expected} == expected
+    _, out, _ = run(synced, "history")
+    assert f"was {decision} by Ada Byron (name as typed) on " in out
+    assert out.count("The department was closed.") == 1
+
+
+def test_history_without_ploy_reports_that_a_decision_is_unknown(synced: Site) -> None:
+    synced.world.ploy.registry.change_settings(synced.integration_id, {"scopes": ["identity-center/users"]})
+    assert run(synced, "sync")[0] == Exit.HELD
+    synced.world.ploy.faults.unavailable("sync_status", times=2)
+    code, out, _ = run(synced, "history")
+    assert (code, "Unknown whether a person has decided: Ploy answered 503" in out) == (Exit.OK, True)

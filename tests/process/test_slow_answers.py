@@ -126,7 +126,7 @@ def test_sigterm_ends_the_service_in_time(site: Site, tmp_path: Path, call: str,
 )
 def test_ctrl_c_ends_a_command_soon(site: Site, tmp_path: Path, arguments: list[str], call: str) -> None:
     if arguments == ["grant"]:
-        arguments = ["grant", site.seeded.users["ana"], site.seeded.groups["empty"]]
+        arguments = ["grant", site.seeded.users["ana"], site.seeded.groups["empty"], "--yes"]
     with slow(site, tmp_path, call, "body") as (gateway, file, environment):
         arguments = [*arguments, "--config", str(file)]
         assert ended(gateway, environment, arguments, signal.SIGINT, INTERRUPTED_SECONDS + 1) == Exit.INTERRUPTED

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ploy_connector_aws.spec import Page, Record, RecordKey
 
-from .records import DENIED, account, group, membership, nesting, resource
+from .records import DENIED, account, finding, group, membership, nesting, resource
 
 # Names sort in another order than the one in which the tree announces them, and in another one than in UTF-16.
 TREE = {"r": None, "r/b": "r", "a": "r", "r/b/1": "r/b", "\ufffd": "r/b", "\U0001f600": "a", "s": None, "s/1": "s"}
@@ -34,10 +34,11 @@ def to_records(version: int) -> list[Record]:
         membership("u", "h"),
         nesting("g", "h"),
         resource("x", name),
+        finding("f", name),
     ]
 
 
-RECORDS = st.builds(lambda version, number: to_records(version)[number], st.integers(1, 2), st.integers(0, 8))
+RECORDS = st.builds(lambda version, number: to_records(version)[number], st.integers(1, 2), st.integers(0, 9))
 KEYS = st.sampled_from([RecordKey(type=each.record_type, id=each.id) for each in to_records(1)])
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from ploy_connector_aws.runtime.snapshot.compare import Changes, compare
 from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.snapshot.store import Store
-from ploy_connector_aws.spec import Account, Entitlement, Failure, Grant, Page, Resource
+from ploy_connector_aws.spec import Account, Entitlement, Failure, Finding, Grant, Page, RecordKey, Resource
 
 DENIED = Failure(code="permission_missing", message="denied", missing_permissions=("directory:List",))
 START = datetime(2026, 11, 24, tzinfo=UTC)
@@ -31,6 +31,11 @@ def nesting(inner_id: str, outer_id: str) -> Grant:
 
 def resource(id: str, name: str) -> Resource:
     return Resource(id=id, kind="bucket", name=name)
+
+
+def finding(id: str, evidence: str) -> Finding:
+    subjects = (RecordKey(type="account", id="u"),)
+    return Finding(id=id, kind="open", subjects=subjects, severity="high", title="It is open.", evidence=evidence)
 
 
 def begin(store: Store, *pages: Page) -> Run:

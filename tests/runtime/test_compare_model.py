@@ -20,7 +20,7 @@ from tests.soak import cheap
 from tests.test_reference import CASES, Notes, to_run
 
 from .page_histories import ENDINGS, HISTORIES, without_origins
-from .records import account, begin, group, membership, nesting
+from .records import account, begin, finding, group, membership, nesting
 
 
 @cheap
@@ -66,6 +66,8 @@ def to_record(note: str) -> Record:
     """The record of a note, without the sign for a partial one."""
     name, _, content = note.partition("=")
     holder, _, held = name.partition(">")
+    if name.startswith("!"):
+        return finding(name, content or "1")
     if held:
         return (nesting if holder.startswith("@") else membership)(holder, held)
     return group(name, content) if name.startswith("@") else account(name, content)
@@ -90,7 +92,7 @@ def find_outcome(outcome: Outcome, generation: Generation) -> dict[str, Any]:
         "added": to_names(outcome.added),
         "changed": to_names(outcome.changed),
         "removed": to_names(outcome.removed) | to_names(outcome.withdrawn),
-        "withdrawn": len(to_names(outcome.withdrawn)),
+        "withdrawn": len({name for name in to_names(outcome.withdrawn) if not name.startswith("finding ")}),
         "unproven": {
             f"{type_} {id_}": (reason.scopes, reason.grant)
             for type_ in TYPES

@@ -38,6 +38,12 @@ def test_the_guard_asks_for_a_person(changes: Changes, reasons: tuple[str, ...])
     assert hold_reasons(changes) == reasons
 
 
+def test_findings_are_left_out() -> None:
+    all_gone = Changes(before={"finding": 20, "account": 2}, removed={"finding": 20}, after={"account": 2})
+    most_gone = Changes(before={"finding": 20}, removed={"finding": 12}, after={"finding": 8})
+    assert hold_reasons(all_gone) == hold_reasons(most_gone) == ()
+
+
 def test_each_record_type_is_guarded_on_its_own() -> None:
     changes = Changes(
         before={"account": 1000, "grant": 40},

@@ -21,6 +21,7 @@ from ploy_connector_aws.sandbox.ploy.snapshots import Snapshot
 from ploy_connector_aws.sandbox.ploy.syncs import Syncs
 from ploy_connector_aws.sandbox.ploy.views import open_current
 from ploy_connector_aws.spec import Page
+from tests.sandbox.ploy.conftest import DECIDER
 
 from .page_histories import HISTORIES
 from .records import DENIED, START, account
@@ -73,7 +74,7 @@ class Side:
         self.sent.append(platform.bodies)
         assert run.mode == mode, "a delta that the platform refuses is sent in full"
         if answer.status == "held_for_review":
-            answer = self.ploy_syncs.approve(run.sync_id or "")
+            answer = self.ploy_syncs.approve(run.sync_id or "", **DECIDER)
         note_answer(self.store, run, answer)
         return answer
 

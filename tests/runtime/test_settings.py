@@ -41,6 +41,7 @@ def test_the_file_is_read(tmp_path: Path) -> None:
         "integration": {"id": "int-1", "connector": "aws"},
         "config": {"region": "eu-west-1", "external_id": "do-not-show-me"},
         "config_overrides": {},
+        "names": {},
         "state": {"dir": Path("/nowhere")},
     }
     assert settings.platform.token is not None
@@ -64,6 +65,7 @@ def test_variables_override_the_file(tmp_path: Path) -> None:
         "integration": {"id": "int-2", "connector": "csv"},
         "config": {"region": "eu-west-1", "external_id": "do-not-show-me"},
         "config_overrides": {"region": "eu-north-1"},
+        "names": {},
         "platform": {"url": "http://127.0.0.1:1", "token": None, "token_file": Path("/token")},
         "state": {"dir": tmp_path},
     }
@@ -244,3 +246,19 @@ def test_no_integration_has_the_name_of_another_ones_task_file() -> None:
     with pytest.raises(ConfigurationError, match=r"does not end in \.tasks") as caught:
         read_settings(None, {"PLOY_INTEGRATION_ID": "int-1.tasks"})
     assert caught.value.field == "integration.id"
+
+
+def test_names_of_the_file_are_added_to_those_of_the_settings(tmp_path: Path) -> None:
+    settings = read_settings(write(tmp_path, f'{FILE}[names]\n111122223333 = "Production"\n12 = "B"\n'), {})
+    assert settings.with_names({"region": "r", "names": {"12": "A", "13": "C"}}) == {
+        "region": "r",
+        "names": {"12": "B", "13": "C", "111122223333": "Production"},
+    }
+    assert settings.with_platform_config({}).with_names({}) == {"names": settings.names}
+    assert settings.locate("config.names") == f"{tmp_path / 'ploy.toml'}: names"
+    assert read_settings(write(tmp_path, FILE), {}).with_names({"names": {"12": "A"}}) == {"names": {"12": "A"}}
+
+
+def test_name_of_the_file_that_is_no_text_is_rejected_with_its_id(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"ploy\.toml: names\.12 is wrong: it must be text, in quotes"):
+        read_settings(write(tmp_path, f"{FILE}[names]\n12 = 3\n"), {})

@@ -14,9 +14,10 @@ from ploy_connector_aws.runtime.snapshot.compare import compare
 from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.snapshot.state_file import StateError
 from ploy_connector_aws.runtime.snapshot.store import Store
+from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.spec import Page
 
-from .records import account, begin, commit, records_of
+from .records import account, begin, commit, group, membership, records_of
 
 USERS = Page(scope="users", records=(account("a"),), complete=True)
 
@@ -50,16 +51,34 @@ def test_a_run_that_was_not_committed_is_dropped_when_the_next_begins(store: Sto
     }
 
 
-def test_file_of_the_first_version_is_migrated_and_its_runs_keep_their_tables(tmp_path: Path) -> None:
+OLDER_FILES = {
+    1: "ALTER TABLE runs DROP COLUMN contents",
+    2: "",
+}
+
+
+@pytest.mark.parametrize("version", OLDER_FILES)
+def test_file_of_an_earlier_version_is_migrated_and_its_runs_keep_their_tables(tmp_path: Path, version: int) -> None:
+    pages = (
+        Page(scope="users", records=(account("ann"),), complete=True),
+        Page(scope="groups", records=(group("g"),), complete=True),
+        Page(scope="members", records=(membership("ann", "g"),), complete=True),
+    )
     with Store(tmp_path / "one.sqlite") as store:
-        commit(store, USERS)
-        store.connection.execute("ALTER TABLE runs DROP COLUMN contents")
-        store.connection.execute("PRAGMA user_version=1")
+        commit(store, *pages)
+        for statement in (
+            "DROP TABLE names_1",
+            "DROP TABLE edges_1",
+            "CREATE TABLE edges_1 (id TEXT PRIMARY KEY)",
+            OLDER_FILES[version],
+            f"PRAGMA user_version={version}",
+        ):
+            store.connection.execute(statement)
     with Store(tmp_path / "one.sqlite") as store:
-        assert records_of(store) == {"account a": (False, {})}
         assert store.connection.execute("PRAGMA user_version").fetchone()[0] == schema.VERSION
-        commit(store, USERS)
         assert store.baseline is not None
+        assert [path.entitlement_ids for path in Overlay(store.baseline).path_finder().paths_of("ann")] == [("g",)]
+        commit(store, *pages)
         assert store.baseline.contents == 1
 
 
@@ -77,7 +96,12 @@ def test_tables_are_dropped_with_the_last_run_that_shares_them(store: Store) -> 
     commit(store, Page(scope="users", records=(account("b"),), complete=True))
     assert records_of(store) == {"account b": (False, {})}
     tables = {row[0] for row in store.connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    assert {name for name in tables if name[-2:].startswith("_")} == {"observations_4", "records_4", "edges_4"}
+    assert {name for name in tables if name[-2:].startswith("_")} == {
+        "observations_4",
+        "records_4",
+        "names_4",
+        "edges_4",
+    }
 
 
 def hold(store: Store, run_id: str) -> Run:

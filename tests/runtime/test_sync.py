@@ -18,6 +18,7 @@ from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.sync.engine import Sync, SyncContext, SyncResult
 from ploy_connector_aws.sandbox.ploy.syncs import Syncs
 from ploy_connector_aws.sandbox.ploy.views import IntegrationView
+from tests.sandbox.ploy.conftest import DECIDER
 
 from .fakes import Crash, Platform, Source, World, open_directory
 from .records import START
@@ -211,7 +212,7 @@ def test_a_rejected_run_is_in_the_history(setup: SyncSetup) -> None:
     assert held.run is not None
     with setup.store() as store:
         (pending,) = store.pending_runs()
-        setup.ploy_syncs.reject(pending.sync_id or "")
+        setup.ploy_syncs.reject(pending.sync_id or "", **DECIDER)
     setup.now += timedelta(minutes=15)
     setup.sync(Source(World(people)))
     assert [ending for ending, _, _ in setup.history()] == ["committed", "rejected", "committed"]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from ploy_connector_aws.spec import Account, Email, Entitlement, Failure, Grant, Page, PermissionDeniedError
+from ploy_connector_aws.spec import Account, Email, Entitlement, Failure, Finding, Grant, Page, PermissionDeniedError
 from ploy_connector_aws.spec.records import RECORD_MODELS, grant_id, to_json
 
 
@@ -63,6 +63,30 @@ def test_entitlement_has_a_reason_exactly_when_not_grantable(extra: dict[str, An
 def test_unknown_field_is_rejected(model: type[Account]) -> None:
     assert model.model_config["extra"] == "forbid"
     assert model.model_config["frozen"] is True
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"subjects": []}, "subjects"),
+        ({"subjects": [{"type": "finding", "id": "f"}]}, "a finding is about accounts"),
+        ({"kind": "Wide open"}, "kind"),
+        ({"severity": "worst"}, "severity"),
+        ({"evidence": ""}, "evidence"),
+    ],
+)
+def test_finding_states_what_was_seen_on_which_record(wrong: dict[str, Any], named: str) -> None:
+    right = {
+        "id": "open/r1",
+        "kind": "open",
+        "subjects": [{"type": "entitlement", "id": "r1"}],
+        "severity": "high",
+        "title": "It is open.",
+        "evidence": "Anybody can use it.",
+    }
+    assert json.loads(to_json(Finding.model_validate(right))) == right
+    with pytest.raises(ValidationError, match=named):
+        Finding.model_validate({**right, **wrong})
 
 
 def test_page_ends_its_scope_only_once() -> None:

@@ -41,6 +41,7 @@ PAGING_OF_SERVICE: dict[str, Paging] = {
     "iam": Paging("MaxItems", 1000, "Marker", "Marker", "IsTruncated"),
     # Lambda accepts 10,000 and returns 50 (AWS.md section 1.1).
     "lambda": Paging("MaxItems", 50, "Marker", "NextMarker"),
+    "organizations": Paging("MaxResults", 20, "NextToken", "NextToken"),
     "rds": Paging("MaxRecords", 100, "Marker", "Marker"),
     # Without a parameter S3 omits the buckets' Regions (AWS.md section 1.2). It would return 10,000 at once.
     "s3": Paging("MaxBuckets", 1000, "ContinuationToken", "ContinuationToken"),

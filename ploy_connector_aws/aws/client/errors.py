@@ -109,6 +109,11 @@ def _denied(response: ErrorResponse, call: ApiCall) -> ConnectorError:
             ". If the statement is there already: AWS allows this call only to the organization's management account "
             "or a delegated administrator of IAM Identity Center"
         )
+    if cause is None and action.startswith("organizations:"):
+        fix += (
+            ". If the statement is there already: AWS allows this call only to the organization's management account "
+            "or a delegated administrator of a service; elsewhere, enter the names in the settings"
+        )
     because = f" by {cause}" if cause else ""
     return kind(
         f"The role may not call {action}: AWS denied it{because}.",
@@ -237,6 +242,12 @@ _MEANINGS: dict[str, Callable[[ErrorResponse, ApiCall], ConnectorError]] = {
         for code, what in FLAWS.items()
     },
     "ConflictException": _conflict,
+    "AWSOrganizationsNotInUseException": ErrorMeaning(
+        RejectedError,
+        "AWS rejected {call}: the AWS account belongs to no organization.",
+        fix="Switch off reading the names of AWS accounts, and enter them in the settings.",
+        reason="no_organization",
+    ).to_error,
     "ServiceQuotaExceededException": ErrorMeaning(
         RejectedError,
         "AWS rejected {call}: a quota of IAM Identity Center is used up.",

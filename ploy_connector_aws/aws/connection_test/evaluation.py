@@ -14,7 +14,14 @@ from typing import Literal, TypeAlias
 
 from ploy_connector_aws.aws.features import BY_PERMISSION_SET_FEATURE, CUSTOMER_MANAGED_KEY, FEATURES, features_of
 from ploy_connector_aws.aws.identity_center.instance import Instance
-from ploy_connector_aws.aws.permissions import ACTIONS, BY_PERMISSION_SET, DIRECT_ASSIGNMENTS, Action, render_statement
+from ploy_connector_aws.aws.permissions import (
+    ACCOUNT_NAMES,
+    ACTIONS,
+    BY_PERMISSION_SET,
+    DIRECT_ASSIGNMENTS,
+    Action,
+    render_statement,
+)
 from ploy_connector_aws.aws.policy.documents import Policy, Statement
 from ploy_connector_aws.aws.policy.patterns import EVERYTHING, Pattern, covers, overlaps
 from ploy_connector_aws.aws.policy.trust import covers_action
@@ -80,7 +87,8 @@ _SESSION_WIDE_KEYS = re.compile(
 
 def listed_actions(config: AwsConfig) -> tuple[Action, ...]:
     """Return all actions that have a check: those of the policy, and the optional ones that the settings enable."""
-    return (*ACTIONS, *(DIRECT_ASSIGNMENTS if config.direct_assignments else ()))
+    direct = DIRECT_ASSIGNMENTS if config.direct_assignments else ()
+    return (*ACTIONS, *direct, *(ACCOUNT_NAMES if config.read_account_names else ()))
 
 
 def is_needed(action: Action, config: AwsConfig) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ploy_connector_aws.aws.account_names import ORGANIZATIONS_REGION
 from ploy_connector_aws.aws.client.errors import DeniedByOrganizationError, RegionNotEnabledError
-from ploy_connector_aws.aws.permissions import EXPLANATIONS, KMS_DECRYPT, Action
+from ploy_connector_aws.aws.permissions import ACCOUNT_NAMES, EXPLANATIONS, KMS_DECRYPT, Action
 from ploy_connector_aws.spec import Check, PermissionDeniedError
 from ploy_connector_aws.spec.reports import CheckOutcome
 
@@ -37,7 +38,14 @@ _IF_INTENDED = "Leave it if this is intended. Otherwise:"
 
 
 def check_permission(action: Action, evidence: Evidence) -> Check:
-    """Report whether the role has one permission."""
+    """Report whether the role has one permission. One that only adds names is never a reason not to use the role."""
+    check = _check_permission(action, evidence)
+    if action in ACCOUNT_NAMES and check.outcome == "failed":
+        return check.model_copy(update={"outcome": "warning"})
+    return check
+
+
+def _check_permission(action: Action, evidence: Evidence) -> Check:
     name, feature = check_name(action.iam), action.feature
     if not is_needed(action, evidence.config):
         why = f", except for reading the role itself: see {TRUST_POLICY}" if action.iam == SELF_READ else ""
@@ -239,7 +247,7 @@ def _results_in(region: str, evidence: Evidence) -> list[ProbeResult]:
     """Return the results of the calls to a Region. IAM and IAM Identity Center are called in Regions of their own."""
     instance = evidence.directory.instance
     of_directory = instance.primary_region if instance else None
-    elsewhere = {"iam": IAM_REGION, **dict.fromkeys(OF_DIRECTORY, of_directory)}
+    elsewhere = {"iam": IAM_REGION, "organizations": ORGANIZATIONS_REGION, **dict.fromkeys(OF_DIRECTORY, of_directory)}
     clients = {action.iam: action.client for action in listed_actions(evidence.config)}
     return [
         result

@@ -17,6 +17,7 @@ from botocore import xform_name
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
+from ploy_connector_aws.aws.account_names import ORGANIZATIONS_REGION
 from ploy_connector_aws.aws.client.api_errors import ApiCall, ErrorResponse
 from ploy_connector_aws.aws.client.calls import call, read, read_pages
 from ploy_connector_aws.aws.client.errors import to_connector_error
@@ -156,6 +157,11 @@ def _probe_one(client: str, action: str, operation: str, session: RoleSession, *
     return {action: probe(session.client(client), operation, **parameters)}
 
 
+def _probe_organizations(session: RoleSession) -> Results:
+    client = session.client("organizations", ORGANIZATIONS_REGION)
+    return {"organizations:ListAccounts": probe(client, "ListAccounts", MaxResults=1)}
+
+
 def _probe_iam(session: RoleSession) -> Results:
     client = session.client("iam", IAM_REGION)
     lists = ("ListRoles", "ListUsers", "ListPolicies", "ListGroups")
@@ -212,6 +218,7 @@ SERVICES: Mapping[str, Callable[[RoleSession], Results]] = {
     "rds": _probe_rds,
     "ec2": _probe_ec2,
     "ecs": _probe_ecs,
+    "organizations": _probe_organizations,
 }
 """The probes of IAM and of the services whose resources are listed, by the client of the actions."""
 

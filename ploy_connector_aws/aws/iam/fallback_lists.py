@@ -11,7 +11,7 @@ from ploy_connector_aws.aws.policy.effective_permissions import from_copy
 from ploy_connector_aws.aws.policy.privileges import Verdict, judge
 from ploy_connector_aws.spec import AuthenticationError, ConnectorError, Page, PermissionDeniedError, Record
 
-from .read_context import GROUPS, POLICIES, ROLES, TRUST, USERS, ReadContext
+from .read_context import DORMANT_USERS, GROUPS, POLICIES, ROLES, TRUST, USERS, ReadContext
 from .records import to_group, to_policy, to_role, to_role_account, to_user
 
 Row = Mapping[str, Any]
@@ -77,8 +77,8 @@ def read_fallback_lists(context: ReadContext, denied: PermissionDeniedError) -> 
             context.fail(denied if isinstance(error, ConnectorError) else error, each.scope)
         context.fail(reason, each.scope)
         yield context.end(each.scope)
-    context.fail(denied, TRUST)
-    yield context.end(TRUST)
+    context.fail(denied, TRUST, DORMANT_USERS)
+    yield from (context.end(scope) for scope in (TRUST, DORMANT_USERS))
 
 
 def _both(first: PermissionDeniedError, second: PermissionDeniedError) -> PermissionDeniedError:

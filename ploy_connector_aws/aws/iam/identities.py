@@ -15,12 +15,13 @@ from ploy_connector_aws.aws.policy.effective_permissions import (
 )
 from ploy_connector_aws.aws.policy.privileges import judge
 from ploy_connector_aws.aws.policy.trust import to_trust
-from ploy_connector_aws.aws.records import RecordBuffer, take, to_aws_account
+from ploy_connector_aws.aws.records import RecordBuffer, take
 from ploy_connector_aws.aws.spool import Edge, EdgeKind
 from ploy_connector_aws.spec import Entitlement, Grant, Page, RejectedError, TemporaryError
 
+from .findings import find_role_findings
 from .permission_set_roles import find_provisioned_role
-from .read_context import DETAILS, GROUPS, ROLES, TRUST, USERS, ReadContext
+from .read_context import DETAILS, DORMANT_USERS, GROUPS, ROLES, TRUST, USERS, ReadContext
 from .records import (
     is_aws_managed,
     to_group,
@@ -77,6 +78,9 @@ def read_identities(context: ReadContext) -> Iterator[Page]:
     yield from _read_edges(context, "membership", USERS, _to_membership)
     yield from _read_edges(context, "assuming", TRUST, to_grant)
     yield from (context.end(scope) for scope in (USERS, GROUPS, ROLES, TRUST))
+    failures = filter(None, map(context.failure_of, (GROUPS, ROLES, TRUST)))
+    assuming = context.spool.edges("assuming")
+    yield from context.sign_ins.to_pages(DORMANT_USERS, assuming, context.failure_of(USERS), next(failures, None))
 
 
 def _add_role_access(context: ReadContext) -> None:
@@ -155,6 +159,8 @@ def _add_user(context: ReadContext, pages: dict[str, RecordBuffer], user: dict[s
         to_user(context.account_id, user, last_used, verdict),
         is_partial=listed is None or verdict.is_partial,
     )
+    signed_in = last_used.get("PasswordLastUsed")
+    context.sign_ins.add_user(id_, user["UserId"], user.get("UserName", user["Arn"]), signed_in, verdict)
     holder = Holder("user", user["Arn"], user.get("UserName", ""), user["UserId"], tuple(to_tags(user).items()))
     context.assumable_roles.add_holder(holder, permissions, boundary)
     context.spool.add_edges(Edge("membership", "group", group, id_, {}) for group in groups)
@@ -193,12 +199,13 @@ def _add_role(context: ReadContext, pages: dict[str, RecordBuffer], role: dict[s
         to_role(account_id, role, listed, trust, verdict),
         is_partial=found is None or verdict.is_partial,
     )
-    page.add(
-        to_aws_account(account_id),
-        # The role's account has what the role has: this grant links the two records of the role.
-        Grant(principal_kind="account", principal_id=id_, entitlement_id=id_),
-    )
+    page.add_aws_account(account_id, context.session.config)
+    # The role's account has what the role has: this grant links the two records of the role.
+    page.add(Grant(principal_kind="account", principal_id=id_, entitlement_id=id_))
     pages[TRUST].add(*to_external_records(trust, id_))
+    findings = find_role_findings(id_, role["RoleName"], trust, verdict, context.management_account)
+    pages[TRUST].add(*findings, is_partial=verdict.is_partial)
+    context.sign_ins.add_role(id_, role["RoleName"], verdict)
     context.spool.add_edges(to_edges(trust, id_))
     context.assumable_roles.add_role(arn, id_, document, trust)
     context.assumable_roles.add_holder(Holder("role", arn, role["RoleName"], role["RoleId"]), permissions, boundary)

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from ploy_connector_aws.aws.policy.documents import to_policy
-from ploy_connector_aws.aws.records import RecordBuffer, to_aws_account, to_utc
+from ploy_connector_aws.aws.records import RecordBuffer, to_utc
 from ploy_connector_aws.spec import Entitlement, Grant, Page, RejectedError
 
 from .read_context import ReadContext
@@ -158,8 +158,8 @@ def read_permission_set_roles(
     for name, role_id in links.by_permission_set.items():
         named = by_name[name]
         page.add(named.role, is_partial=named.is_partial)
+        page.add_aws_account(context.account_id, context.session.config)
         page.add(
-            to_aws_account(context.account_id),
             Grant(
                 principal_kind="entitlement",
                 principal_id=named.role.id,

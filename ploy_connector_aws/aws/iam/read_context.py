@@ -14,6 +14,7 @@ from ploy_connector_aws.aws.policy.effective_permissions import EffectivePermiss
 from ploy_connector_aws.aws.spool import Spool
 from ploy_connector_aws.spec import AuthenticationError, Failure, Page
 
+from .findings import SignIns
 from .trust_grants import AssumableRoles
 
 POLICIES = "iam/policies"
@@ -22,6 +23,8 @@ GROUPS = "iam/groups"
 ROLES = "iam/roles"
 TRUST = "iam/trust"
 """Who may assume which role. Its own scope: a trust policy that is not understood leaves the roles proven."""
+DORMANT_USERS = "iam/dormant-users"
+"""The findings on privileged users who have not signed in for long; they rest on all the others."""
 
 DETAILS = "GetAccountAuthorizationDetails"
 
@@ -45,6 +48,8 @@ class ReadContext:
     """What groups allow, by name."""
     assumable_roles: AssumableRoles = field(default_factory=AssumableRoles)
     """Roles that trust their own account, and the users and roles that may assume them."""
+    sign_ins: SignIns = field(default_factory=SignIns)
+    """What the findings on dormant users rest on."""
     _failures: dict[str, Failure] = field(default_factory=dict)
 
     @property

@@ -25,10 +25,10 @@ from ploy_connector_aws.spec import AuthenticationError, Failure, Page, Permissi
 from .fallback_lists import read_fallback_lists
 from .identities import read_identities
 from .permission_set_roles import PERMISSION_SET_ROLES, CenterInstance, NamedRole, read_permission_set_roles
-from .read_context import DETAILS, GROUPS, POLICIES, ROLES, TRUST, USERS, Knowledge, ReadContext
+from .read_context import DETAILS, DORMANT_USERS, GROUPS, POLICIES, ROLES, TRUST, USERS, Knowledge, ReadContext
 from .records import find_document, is_aws_managed, to_policy
 
-_SCOPES = (POLICIES, USERS, GROUPS, ROLES, TRUST)
+_SCOPES = (POLICIES, USERS, GROUPS, ROLES, TRUST, DORMANT_USERS)
 
 _FILTER = {"Policies": ("LocalManagedPolicy", "AWSManagedPolicy"), "GroupDetailList": ("Group",)}
 """The filter of the request, by the member of the response that it fills."""

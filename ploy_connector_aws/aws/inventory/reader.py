@@ -74,13 +74,18 @@ class InventoryReader:
             yield from isolate_failure(scope, self._read(scope))
 
     def _read(self, scope: str) -> Iterator[Page]:
-        account = to_aws_account(self._inventory.account_id)
+        config = self._session.config
+        account = to_aws_account(self._inventory.account_id, config)
         try:
             for found in READERS[scope](self._inventory):
                 if found.records or found.partial:
                     full = tuple(each for each in found.records if not self._inventory.is_partial(each))
                     partial = tuple(each for each in found.records if self._inventory.is_partial(each))
-                    yield Page(scope=scope, records=(account, *full), partial=(*partial, *found.partial))
+                    if config.read_account_names:
+                        partial = (account, *partial)
+                    else:
+                        full = (account, *full)
+                    yield Page(scope=scope, records=full, partial=(*partial, *found.partial))
         except RegionNotEnabledError as error:
             if not self._credentials_work_elsewhere():
                 raise

@@ -4,8 +4,8 @@ This contract is ours, not Ploy's: Ploy publishes no HTTP API. The client and th
 ``docs/platform-api.yaml`` is generated from them.
 
 Map: ``bodies`` (base classes, shared types, digests), ``integrations`` (settings, limits, flags), ``syncs`` (uploading
-a run), ``lines`` (of a batch), ``tasks`` (leases and reports), ``registration`` (connectors and connection tests),
-``problems`` (error answers).
+a run), ``lines`` (of a batch), ``tasks`` (leases and reports, also of changes without a task),
+``findings`` (with their states), ``registration`` (connectors and connection tests), ``problems`` (error answers).
 """
 
 from .bodies import (
@@ -19,6 +19,14 @@ from .bodies import (
     digest_of_batches,
     from_content_digest,
     to_content_digest,
+)
+from .findings import (
+    FINDINGS_PER_PAGE,
+    FindingAcceptance,
+    Findings,
+    FindingState,
+    FindingStatus,
+    FindingSubject,
 )
 from .integrations import (
     Flags,
@@ -40,6 +48,7 @@ from .syncs import (
     BatchNumber,
     Commit,
     CommitAnswer,
+    Decision,
     Hold,
     OpenedSync,
     OpenSync,
@@ -49,6 +58,8 @@ from .syncs import (
 )
 from .tasks import (
     LONGEST_POLL_SECONDS,
+    ChangeRecorded,
+    ChangeReport,
     LeaseAnswer,
     LeaseExtended,
     LeaseExtension,
@@ -64,6 +75,7 @@ from .tasks import (
 
 __all__ = [
     "API_PREFIX",
+    "FINDINGS_PER_PAGE",
     "LINE",
     "LONGEST_POLL_SECONDS",
     "MOST_BATCHES",
@@ -73,12 +85,20 @@ __all__ = [
     "AnyLine",
     "BatchAnswer",
     "BatchNumber",
+    "ChangeRecorded",
+    "ChangeReport",
     "CheckProgress",
     "CheckStatus",
     "Commit",
     "CommitAnswer",
     "Counts",
+    "Decision",
     "Digest",
+    "FindingAcceptance",
+    "FindingState",
+    "FindingStatus",
+    "FindingSubject",
+    "Findings",
     "Flags",
     "HelloAnswer",
     "HelloRequest",

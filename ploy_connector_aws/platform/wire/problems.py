@@ -59,6 +59,7 @@ PROBLEMS: dict[str, ProblemKind] = {
     "task_unknown": ProblemKind(404, "This integration never had such a task."),
     "lease_lost": ProblemKind(409, "The task was leased again, or has ended, since this lease was given."),
     "task_conflict": ProblemKind(409, "Another report of this task arrived already."),
+    "change_conflict": ProblemKind(409, "Another report of this change arrived already."),
     "check_conflict": ProblemKind(409, "This check ended already, with another report."),
     "set_up_unfinished": ProblemKind(
         409, "No connection test of these settings was passed yet; only tests are wanted."

@@ -16,6 +16,9 @@ BatchNumber: TypeAlias = Annotated[int, Field(strict=True, ge=1, le=MOST_BATCHES
 """The number of a batch in its sync, from 1."""
 
 
+ReviewPath: TypeAlias = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._/-]*$", max_length=512)]
+"""A path below the platform's address: it names no other host, and no character that a terminal would interpret."""
+
 _UNPROVEN = "Kept because one of their scopes was not read completely, or because a grant names them."
 
 
@@ -50,8 +53,8 @@ class Commit(RequestModel):
     hold: Hold | None = None
     confirmed: dict[str, Moment] = Field(
         default={},
-        description="By task, the time of each verified change that this run has confirmed: its scope was read "
-        "completely, beginning after that time. Any other change that was verified after reading began takes "
+        description="By task or request, the time of each verified change that this run has confirmed: its scope was "
+        "read completely, beginning after that time. Any other change that was verified after reading began takes "
         "precedence over the run.",
     )
 
@@ -67,6 +70,17 @@ class CommitAnswer(ResponseModel):
     retained_unproven: Counts = Field(default={}, description=_UNPROVEN)
     unproven_scopes: Count = 0
     hold_reasons: tuple[str, ...] = ()
+    review_path: ReviewPath | None = Field(
+        default=None, description="While it is held: the platform's page where a person decides, below its address."
+    )
+
+
+class Decision(ResponseModel):
+    """A person's decision on a held sync: the state of the sync tells whether it was approved or rejected."""
+
+    name: str = Field(description="As the person typed it; the platform may not have authenticated it.")
+    reason: str
+    decided_at: Moment
 
 
 class OpenSync(RequestModel):
@@ -138,3 +152,4 @@ class SyncStatus(ResponseModel):
     state: Literal["open", "held", "committed", "rejected", "replaced", "aborted"]
     batches: tuple[StagedBatch, ...]
     answer: CommitAnswer | None = Field(default=None, description="The commit's answer, once there is one.")
+    decision: Decision | None = Field(default=None, description="If it was held: who decided, and why.")

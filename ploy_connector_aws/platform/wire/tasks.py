@@ -1,4 +1,4 @@
-"""Tasks: requests of the platform under a lease, and the reports about them."""
+"""Tasks, which are requests of the platform under a lease; their reports, and those of changes without a task."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from ploy_connector_aws.spec.bounds import Count, Interval, Moment, OutsideId, field_of, is_id
 from ploy_connector_aws.spec.changes import AccessChange
+from ploy_connector_aws.spec.pages import Failure
 from ploy_connector_aws.spec.records import Id
 from ploy_connector_aws.spec.reports import ConnectionReport
 
@@ -173,6 +174,37 @@ class TaskFailed(RequestModel):
     fix: str | None = None
     missing_permissions: tuple[str, ...] = ()
     request_id: str | None = Field(default=None, description="The remote system's id of the failed request.")
+
+
+class ChangeReport(RequestModel):
+    """A grant or a revoke that an operator made without a task. Repeating the same body changes nothing."""
+
+    id: OutsideId = Field(description="The id of the request for the change.")
+    kind: Literal["grant", "revoke"]
+    account_id: Id
+    entitlement_id: Id
+    reason: str | None = None
+    made_by: Literal["command_line"] = "command_line"
+    requested_at: Moment
+    change: AccessChange | None = Field(default=None, description="What was verified.")
+    failure: Failure | None = Field(
+        default=None,
+        description="Why it could not be confirmed whether the change took effect: it becomes a manual task.",
+    )
+
+    @model_validator(mode="after")
+    def _has_one_result(self) -> ChangeReport:
+        if (self.change is None) == (self.failure is None):
+            raise ValueError("exactly one of change and failure")
+        if self.change is not None and self.change.outcome == "previewed":
+            raise ValueError("a preview changes nothing")
+        return self
+
+
+class ChangeRecorded(ResponseModel):
+    """The platform has the report of a change."""
+
+    id: OutsideId
 
 
 class TaskStatus(ResponseModel):

@@ -35,7 +35,7 @@ class Changes:
     after: dict[RecordType, int] = field(default_factory=dict)
     unproven_scopes: int = 0
     withdrawn: int = 0
-    """How many of the removed records are removed only because their scopes were switched off."""
+    """How many of the removed records, without findings, are removed only because their scopes were switched off."""
 
 
 _CHANGES: TypeAdapter[Changes] = TypeAdapter(Changes)
@@ -132,7 +132,7 @@ class _Comparison:
         self._scopes.carry_above("kept")
         self._build_records()
         self._reconcile_contents()
-        self._run.tables.create_edges(self._db)
+        self._run.tables.create_graph(self._db)
         return self._count()
 
     def _has_read_the_same(self, base: Run) -> bool:
@@ -343,12 +343,13 @@ class _Comparison:
         )
 
     def _count_withdrawn(self) -> int:
-        """Count the records that are removed because a scope was excluded, and not because they were retracted."""
+        """Count the records, without findings, that are removed because a scope was excluded, not as retracted ones."""
         if self._base is None:
             return 0
         count: int = self._db.execute(
             f"SELECT count(*) FROM {self._base.records_table} r JOIN {self._base.observations} e ON e.rowid = r.body"
-            f" WHERE NOT EXISTS (SELECT 1 FROM {self._run.records_table} n WHERE n.type = r.type AND n.id = r.id)"
+            f" WHERE r.type != 'finding'"
+            f" AND NOT EXISTS (SELECT 1 FROM {self._run.records_table} n WHERE n.type = r.type AND n.id = r.id)"
             f" AND EXISTS (SELECT 1 FROM {self._base.observations} b JOIN verdicts v ON v.scope = b.scope"
             "  AND v.verdict = 'excluded' WHERE b.type = r.type AND b.id = r.id)"
             f" AND NOT ({_is_retracted('e')})",

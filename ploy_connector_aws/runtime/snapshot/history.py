@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec.pages import Failure, Scope
 
 from .run import Run
@@ -69,10 +70,28 @@ class ScopeReport(_Model):
         )
 
 
+class Decision(_Model):
+    """What a person decided about a run that the platform held."""
+
+    outcome: Literal["approved", "rejected"]
+    name: str = Field(description="As the person typed it.")
+    reason: str
+    decided_at: datetime
+
+
+def to_decision(status: wire.SyncStatus) -> Decision | None:
+    """Return the decision in a sync's state; None where there is none."""
+    if status.decision is None:
+        return None
+    outcome: Literal["approved", "rejected"] = "rejected" if status.state == "rejected" else "approved"
+    return Decision(outcome=outcome, **dict(status.decision))
+
+
 class HistoryEntry(_Model):
     """How one run ended."""
 
     run_id: str
+    sync_id: str | None = Field(default=None, description="The platform's id of its upload.")
     reading_started_at: datetime
     ended_at: datetime
     ending: Ending
@@ -85,6 +104,7 @@ class HistoryEntry(_Model):
     retained_unproven: dict[str, int] = {}
     reasons: tuple[str, ...] = Field(default=(), description="Why it was held, or failed.")
     scopes: ScopeReport | None = None
+    decision: Decision | None = None
 
 
 class History:

@@ -1,4 +1,4 @@
-"""Locks: one sync of an integration at a time, and one process for its tasks. A crash leaves no lock behind."""
+"""Locks: of an integration's syncs, of its tasks, and of commands that change access. A crash leaves none behind."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ploy_connector_aws.spec.errors import PloyError
 
 from .state_file import LOCK_FILE, code_of, connect, create, translate_errors
 
+_ALONE_SECONDS = 30.0
 _program: str | None = None
 
 
@@ -136,3 +137,44 @@ class TaskLock(_FileLock):
     _error = TasksRunningError
     _message = "Another process is already handling this integration's tasks"
     _fix = "stop that process first, or leave the integration to it"
+
+
+class ChangeLock:
+    """Shared by the commands that are changing access; one that holds it alone knows that no other command is.
+
+    Args:
+        path: The lock file.
+        alone: Whether to hold it alone, without waiting for the others.
+    """
+
+    def __init__(self, path: Path, *, alone: bool = False) -> None:
+        self._path = path
+        self._alone = alone
+        self._db: sqlite3.Connection | None = None
+
+    def __enter__(self) -> bool:
+        """Take the lock; return whether it is held: False where it was wanted alone and others have it.
+
+        Raises:
+            StateError: Its file cannot be made or used.
+        """
+        create(self._path, LOCK_FILE)
+        with translate_errors(self._path, LOCK_FILE):
+            # Who has it alone only updates a few rows meanwhile, so that the others wait for it.
+            db = connect(self._path, "rw", timeout_seconds=0 if self._alone else _ALONE_SECONDS)
+            try:
+                db.execute("BEGIN EXCLUSIVE" if self._alone else "BEGIN")
+                db.execute("SELECT count(*) FROM sqlite_master").fetchone()  # a deferred transaction locks by reading
+            except sqlite3.Error as error:
+                db.close()
+                if self._alone and code_of(error) == sqlite3.SQLITE_BUSY:
+                    return False
+                raise
+        self._db = db
+        return True
+
+    def __exit__(self, *_: object) -> None:
+        """Release the lock."""
+        if self._db is not None:
+            self._db.close()
+            self._db = None

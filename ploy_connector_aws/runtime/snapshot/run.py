@@ -126,7 +126,8 @@ class Run:
         """The run whose tables it shares, mostly itself; in them, ``read_in_run`` of what it read in full."""
         self.observations = f"observations_{contents}"
         self.records_table = f"records_{contents}"
-        self.tables = Tables(self.records_table, f"edges_{contents}", self.observations)  # once it was compared
+        self.tables = Tables(self.records_table, f"names_{contents}", f"edges_{contents}", self.observations)
+        """Those of a run that was compared."""
 
     def share_tables(self, base: Run) -> None:
         """Replace the tables of this run, which read the same as its baseline, by those of the baseline."""

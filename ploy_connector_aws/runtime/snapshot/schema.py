@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 
+from ploy_connector_aws.graph.tables import Tables
+
 _TABLES = """
 CREATE TABLE runs (
   number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -60,7 +62,14 @@ def _add_contents(db: sqlite3.Connection) -> None:
     db.execute("ALTER TABLE runs ADD COLUMN contents INTEGER")
 
 
-MIGRATIONS: tuple[Migration, ...] = (_add_contents,)
+def _add_names(db: sqlite3.Connection) -> None:
+    for (records,) in db.execute("SELECT name FROM sqlite_master WHERE name GLOB 'records_[0-9]*'").fetchall():
+        contents = records.removeprefix("records_")
+        db.execute(f"DROP TABLE edges_{contents}")
+        Tables(records, f"names_{contents}", f"edges_{contents}", f"observations_{contents}").create_graph(db)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_add_contents, _add_names)
 """The first one turns a file of version 1 into one of version 2, and so on."""
 
 VERSION = 1 + len(MIGRATIONS)

@@ -214,7 +214,7 @@ class Store(AbstractContextManager["Store"]):
             self._db.execute("DELETE FROM runs WHERE number = ?", (run.number,))
         shared = {run.contents for run in self._runs("1")}
         for contents in {run.contents for run in dropped} - shared:
-            for table in ("observations", "records", "edges"):
+            for table in ("observations", "records", "names", "edges"):
                 self._db.execute(f"DROP TABLE IF EXISTS {table}_{contents}")
 
 

@@ -16,9 +16,10 @@ from typing import Protocol
 
 from pydantic import AwareDatetime
 
-from ploy_connector_aws.graph.paths import Edge, PathFinder
-from ploy_connector_aws.graph.search import find_accounts
+from ploy_connector_aws.graph.edges import Edge
+from ploy_connector_aws.graph.paths import PathFinder
 from ploy_connector_aws.graph.values import StoredRecord
+from ploy_connector_aws.graph.view import GraphView
 from ploy_connector_aws.spec import AccessChange, Grant
 from ploy_connector_aws.spec._models import FrozenModel
 from ploy_connector_aws.spec.pages import Scope
@@ -213,10 +214,21 @@ class Overlay:
         edges = (Edge.of(self._added[record.id][0]) for record in self.added())
         return PathFinder(self.run.connection, self.run.tables, added=edges, removed=self.removed)
 
+    def graph(self) -> GraphView:
+        """Return the queries over the current grants. A later one, or a path finder, replaces it."""
+        edges = (Edge.of(self._added[record.id][0]) for record in self.added())
+        return GraphView(self.run.connection, self.run.tables, added=edges, removed=self.removed)
+
+    def unproven_since(self, grant_id: str) -> datetime | None:
+        """Return since when an unproven grant is kept without proof: since the last scope that had it was not read."""
+        sql = f"SELECT max(carried_since) FROM {self.run.observations} WHERE type = 'grant' AND id = ?"
+        since = self.run.connection.execute(sql, (grant_id,)).fetchone()[0]
+        return datetime.fromisoformat(since) if since else None
+
     def find_accounts(self, text: str) -> list[StoredRecord]:
-        """Find the accounts whose id, user name or e-mail address equals this text, ignoring case."""
-        ids = find_accounts(self.run.connection, self.run.tables, text)
-        found = (self.run.record(RecordKey(type="account", id=id_)) for id_ in ids)
+        """Find the accounts that this text names: id, display name, user name or e-mail address, ignoring case."""
+        matches = self.graph().resolve(text, ["account"]).matches
+        found = (self.run.record(RecordKey(type="account", id=each.id)) for each in matches)
         return [account for account in found if account is not None]
 
     def record(self, key: RecordKey) -> StoredRecord | None:

@@ -1,4 +1,7 @@
-"""Deletion guard: when a person must look before a commit becomes visible."""
+"""Deletion guard: when a person must look before a commit becomes visible.
+
+Findings are left out: that many of them are corrected at once is what a person wants.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,13 @@ MINIMUM_REMOVALS = 10
 MAXIMUM_SHARE_REMOVED = 0.2
 """Removals beyond this share of one record type need one."""
 
+_GUARDED = tuple(kind for kind in RECORD_MODELS if kind != "finding")
+
 
 def hold_reasons(changes: Changes) -> tuple[str, ...]:
     """Return why a person must look at these changes first, one sentence each; empty when none needs to."""
     reasons = []
-    for kind in RECORD_MODELS:
+    for kind in _GUARDED:
         before, removed = changes.before.get(kind, 0), changes.removed.get(kind, 0)
         if before >= MINIMUM_REMOVALS and not changes.after.get(kind):
             reasons.append(f"there were {before} records of type {kind}, and now there would be none")

@@ -23,7 +23,14 @@ from ploy_connector_aws.platform.errors import (
 from ploy_connector_aws.runtime import logs
 from ploy_connector_aws.runtime.errors import InternalError
 from ploy_connector_aws.runtime.snapshot.compare import Changes, compare, dump_changes, stored_changes
-from ploy_connector_aws.runtime.snapshot.history import Ending, History, HistoryEntry, ScopeReport
+from ploy_connector_aws.runtime.snapshot.history import (
+    Decision,
+    Ending,
+    History,
+    HistoryEntry,
+    ScopeReport,
+    to_decision,
+)
 from ploy_connector_aws.runtime.snapshot.run import OriginChangedError, Run
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import VerifiedChangeLog, find_confirmed
@@ -75,6 +82,8 @@ class SyncContext:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     checkpoint: Callable[[], None] = lambda: None
     """Called where the sync may be interrupted and resumed: it ends with what this raises."""
+    on_compared: Callable[[Store, Run], None] = lambda _store, _run: None
+    """Called before a compared run is uploaded, while the run that it was compared with is still there."""
 
 
 class Sync:
@@ -145,9 +154,9 @@ class Sync:
             )
             if status is not None and status.answer is not None and status.state in ("committed", "held"):
                 if status.state != pending.state:
-                    self._note(pending, status.answer)
+                    self._note(pending, status.answer, to_decision(status))
             elif status is not None and status.state == "rejected":
-                self._end(pending, "rejected", "A person rejected it in Ploy.")
+                self._end(pending, "rejected", "A person rejected it in Ploy.", decision=to_decision(status))
             elif pending.state == "held":
                 self._end(pending, "replaced", "Another sync replaced it in Ploy.")
             elif status is None or status.state != "open":
@@ -220,6 +229,7 @@ class Sync:
     def _upload(self, run: Run, hello: wire.HelloAnswer) -> SyncResult:
         logs.bind(run_id=run.run_id)
         changes = stored_changes(run)
+        self._context.on_compared(self._store, run)
         target = UploadTarget(
             self._context.platform,
             self._context.integration_id,
@@ -237,7 +247,7 @@ class Sync:
         self._store.vacuum()
         return SyncResult(answer.status, run, changes, answer)
 
-    def _note(self, run: Run, answer: wire.CommitAnswer) -> None:
+    def _note(self, run: Run, answer: wire.CommitAnswer, decision: Decision | None = None) -> None:
         """Record that a run was committed or is held."""
         with self._store.transaction():
             entry = self._to_entry(
@@ -246,6 +256,7 @@ class Sync:
                 *answer.hold_reasons,
                 mode=run.mode,
                 scopes=ScopeReport.of(run),
+                decision=decision,
                 **answer.model_dump(include={"generation", "added", "changed", "removed", "retained_unproven"}),
             )
             History(self._store.connection).add(entry)
@@ -255,15 +266,16 @@ class Sync:
             verified.confirm(find_confirmed(run, verified.verified()))
         _log.info("%s as generation %s", answer.status, answer.generation, extra={"run_id": run.run_id})
 
-    def _end(self, run: Run, ending: Ending, reason: str) -> None:
+    def _end(self, run: Run, ending: Ending, reason: str, **more: Any) -> None:
         """Drop a run that was not committed, and record that in the history."""
         with self._store.transaction():
-            History(self._store.connection).add(self._to_entry(run, ending, reason))
+            History(self._store.connection).add(self._to_entry(run, ending, reason, **more))
             self._store.drop(run)
 
     def _to_entry(self, run: Run, ending: Ending, *reasons: str, **more: Any) -> HistoryEntry:
         return HistoryEntry(
             run_id=run.run_id,
+            sync_id=run.sync_id,
             reading_started_at=run.reading_started_at,
             ended_at=self._now(),
             ending=ending,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -52,11 +52,18 @@ class Preview:
 
     def changed(self) -> Iterator[PreviewedChange]:
         """Every record that would be added, changed, removed or kept without proof; kind by kind."""
-        base = self.store.baseline
-        for kind in get_args(ChangeKind):
-            for key in changed_keys(self.store, self.run, kind):
-                before, after = base.record(key) if base else None, self.run.record(key)
-                yield PreviewedChange(kind, key, before.content if before else None, after.content if after else None)
+        return read_changes(self.store, self.run)
+
+
+def read_changes(
+    store: Store, run: Run, kinds: Iterable[ChangeKind] = get_args(ChangeKind)
+) -> Iterator[PreviewedChange]:
+    """Yield what a compared run changes in the last committed run, kind by kind."""
+    base = store.baseline
+    for kind in kinds:
+        for key in changed_keys(store, run, kind):
+            before, after = base.record(key) if base else None, run.record(key)
+            yield PreviewedChange(kind, key, before.content if before else None, after.content if after else None)
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
-from ploy_connector_aws.graph.paths import Edge, PathFinder
+from ploy_connector_aws.graph.edges import Edge
+from ploy_connector_aws.graph.paths import PathFinder
 from ploy_connector_aws.runtime.snapshot import schema
 from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.snapshot.state_file import StateError, identity, read_database, translate_errors

@@ -33,12 +33,14 @@ from ploy_connector_aws.runtime.snapshot.store import Transaction
 from ploy_connector_aws.runtime.snapshot.verified_changes import VerifiedChange, VerifiedChanges
 from ploy_connector_aws.spec import AccessChange, Failure
 
+from . import local_changes
+
 ENDED_KEPT = 1000
 """How many ended tasks stay in the file for inspection."""
 BEGUN_KEPT = 10_000
 """Of how many changes the file records that they began."""
 
-_MIGRATIONS: tuple[schema.Migration, ...] = ()
+_MIGRATIONS: tuple[schema.Migration, ...] = (local_changes.create_table,)
 _VERSION = 1 + len(_MIGRATIONS)
 _APPLICATION = 0x706C7481  # 'plt' and a number: tells the file from a snapshot file, whose name might be the same
 _TABLES = """
@@ -154,6 +156,7 @@ class Journal(AbstractContextManager["Journal"]):
                 for statement in _TABLES.split(";\n"):
                     self._db.execute(statement)
                 VerifiedChanges(self._db).create_table()
+                local_changes.create_table(self._db)
                 self._db.execute("INSERT INTO facts VALUES ('worker_id', ?)", (uuid.uuid4().hex,))
                 self._db.execute(f"PRAGMA application_id={_APPLICATION}")
                 self._db.execute(f"PRAGMA user_version={_VERSION}")
@@ -186,16 +189,18 @@ class Journal(AbstractContextManager["Journal"]):
             self._db.close()
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Write in one transaction; may be nested."""
         with self._lock, translate_errors(self.path, TASK_FILE), Transaction(self._db):
             yield self._db
 
-    def _read(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+    def read(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """Return all rows of a query."""
         with self._lock, translate_errors(self.path, TASK_FILE):
             return self._db.execute(sql, values).fetchall()
 
     def _rows(self, condition: str, *values: object) -> list[HeldTask]:
-        rows = self._read(f"SELECT {_COLUMNS} FROM tasks WHERE {condition}", *values)
+        rows = self.read(f"SELECT {_COLUMNS} FROM tasks WHERE {condition}", *values)
         try:
             return [_to_held(row) for row in rows]
         except ValidationError:
@@ -205,19 +210,19 @@ class Journal(AbstractContextManager["Journal"]):
     @property
     def worker_id(self) -> str:
         """The name of this file in Ploy."""
-        return str(self._read("SELECT value FROM facts WHERE name = 'worker_id'")[0][0])
+        return str(self.read("SELECT value FROM facts WHERE name = 'worker_id'")[0][0])
 
     @property
     def pending_poll(self) -> tuple[wire.LeaseRequest, datetime] | None:
         """The last poll, and when it was made; its answer may have been lost with the process."""
-        facts: dict[str, str] = dict(self._read("SELECT name, value FROM facts WHERE name IN ('poll', 'polled_at')"))
+        facts: dict[str, str] = dict(self.read("SELECT name, value FROM facts WHERE name IN ('poll', 'polled_at')"))
         if not facts:
             return None
         return wire.LeaseRequest.model_validate_json(facts["poll"]), datetime.fromisoformat(facts["polled_at"])
 
     def set_pending_poll(self, request: wire.LeaseRequest, asked_at: datetime) -> None:
         """Record a poll before it is made, in place of the one before."""
-        with self._writing() as db:
+        with self.writing() as db:
             facts = (("poll", request.model_dump_json()), ("polled_at", asked_at.isoformat()))
             db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts)
 
@@ -227,7 +232,7 @@ class Journal(AbstractContextManager["Journal"]):
         A change that was leased under another revision and has not begun counts as lost: Ploy may have meant it for
         that revision alone, and leases it again if it is meant for this one.
         """
-        with self._writing() as db:
+        with self.writing() as db:
             known = db.execute("SELECT value FROM facts WHERE name = 'revision'").fetchone()
             db.execute("INSERT OR REPLACE INTO facts VALUES ('revision', ?)", (str(revision),))
             for held in self.open_tasks() if known and known[0] != str(revision) else ():
@@ -253,7 +258,7 @@ class Journal(AbstractContextManager["Journal"]):
         A report of success that Ploy did not accept under an older lease is still true: it is sent under the new one.
         A task that starts over may have changed something before, so it is never reported as having changed nothing.
         """
-        with self._writing() as db:
+        with self.writing() as db:
             known = self.task(task.id)
             is_owed = known is not None and isinstance(known.report, wire.TaskDone) and known.ending != ACKNOWLEDGED
             was_begun = known is not None and known.is_change and known.attempts > 0
@@ -275,7 +280,7 @@ class Journal(AbstractContextManager["Journal"]):
 
     def extend(self, task: wire.Task, ends_at: datetime) -> None:
         """Record the new end of a lease; ``task`` has its new length."""
-        with self._writing() as db:
+        with self.writing() as db:
             db.execute(
                 "UPDATE tasks SET task = ?, lease_ends_at = ? WHERE id = ? AND json_extract(task, '$.lease_id') = ?",
                 (task.model_dump_json(), ends_at.isoformat(), task.id, task.lease_id),
@@ -287,7 +292,7 @@ class Journal(AbstractContextManager["Journal"]):
         Returns:
             The task with its current lease; None where it belongs to another runtime now.
         """
-        with self._writing() as db:
+        with self.writing() as db:
             known = self.task(task_id)
             if known is None or known.is_lost or known.report is not None or known.ending is not None:
                 return None
@@ -297,27 +302,24 @@ class Journal(AbstractContextManager["Journal"]):
                 (now.isoformat(), uncertainty, task_id),
             )
             if known.is_change:
-                self._begin_change(task_id, known.task.account_id or "", known.task.entitlement_id or "")
+                self.begin_change(task_id, known.task.account_id or "", known.task.entitlement_id or "")
             return known
 
-    def _begin_change(self, id_: str, account_id: str, entitlement_id: str) -> None:
-        self._db.execute(
-            "INSERT OR IGNORE INTO begun_changes (id, account_id, entitlement_id) VALUES (?, ?, ?)",
-            (id_, account_id, entitlement_id),
-        )
-        self._db.execute(
-            "DELETE FROM begun_changes WHERE number <= (SELECT max(number) FROM begun_changes) - ?", (BEGUN_KEPT,)
-        )
-
     def begin_change(self, id_: str, account_id: str, entitlement_id: str) -> None:
-        """Record that a change outside of a task begins, as ``begin`` does for a task."""
-        with self._writing():
-            self._begin_change(id_, account_id, entitlement_id)
+        """Record that a change of a task or a request begins."""
+        with self.writing() as db:
+            db.execute(
+                "INSERT OR IGNORE INTO begun_changes (id, account_id, entitlement_id) VALUES (?, ?, ?)",
+                (id_, account_id, entitlement_id),
+            )
+            db.execute(
+                "DELETE FROM begun_changes WHERE number <= (SELECT max(number) FROM begun_changes) - ?", (BEGUN_KEPT,)
+            )
 
     def was_changed(self, account_id: str, entitlement_id: str, except_by: str) -> bool:
         """Return whether another request may have changed a grant: whether one began, however it ended."""
         others = "SELECT 1 FROM begun_changes WHERE account_id = ? AND entitlement_id = ? AND id != ? LIMIT 1"
-        return bool(self._read(others, account_id, entitlement_id, except_by))
+        return bool(self.read(others, account_id, entitlement_id, except_by))
 
     def schedule_retry(
         self, task_id: str, last_failure: Failure, *, uncertainty: str | None, not_before: datetime
@@ -330,7 +332,7 @@ class Journal(AbstractContextManager["Journal"]):
             uncertainty: Why the change may have taken effect; None where it certainly changed nothing.
             not_before: When the retry is due.
         """
-        with self._writing() as db:
+        with self.writing() as db:
             db.execute(
                 "UPDATE tasks SET last_failure = ?, uncertainty = ?, not_before = ? WHERE id = ?",
                 (last_failure.model_dump_json(exclude_defaults=True), uncertainty, not_before.isoformat(), task_id),
@@ -343,16 +345,17 @@ class Journal(AbstractContextManager["Journal"]):
         """
         change = report.change if isinstance(report, wire.TaskDone) else None
         is_unknown = isinstance(report, wire.TaskFailed) and report.code == "state_unknown"
-        with self._writing() as db:
+        with self.writing() as db:
             db.execute(
                 "UPDATE tasks SET report = ?, uncertainty = iif(?, uncertainty, NULL) WHERE id = ?",
                 (report.model_dump_json(), is_unknown, task_id),
             )
-            self._remember(task_id, change)
+            if change is not None:
+                self.keep_verified(task_id, change)
 
     def mark_lease_lost(self, task: wire.Task) -> None:
         """Record that Ploy no longer accepts the lease."""
-        with self._writing() as db:
+        with self.writing() as db:
             db.execute(
                 "UPDATE tasks SET is_lost = 1 WHERE id = ? AND json_extract(task, '$.lease_id') = ?",
                 (task.id, task.lease_id),
@@ -364,7 +367,7 @@ class Journal(AbstractContextManager["Journal"]):
         Returns:
             Whether it ended; False where the task was leased again meanwhile.
         """
-        with self._writing() as db:
+        with self.writing() as db:
             is_ended = db.execute(
                 "UPDATE tasks SET ended_at = ?, ending = ?"
                 " WHERE id = ? AND json_extract(task, '$.lease_id') = ? AND ended_at IS NULL",
@@ -377,15 +380,12 @@ class Journal(AbstractContextManager["Journal"]):
             )
         return is_ended > 0
 
-    def _remember(self, id_: str, change: AccessChange | None) -> None:
-        verified = VerifiedChange.of(id_, change) if change else None
-        if verified is not None and (verified.added or verified.removed):
-            VerifiedChanges(self._db).add(verified)
-
     def keep_verified(self, id_: str, change: AccessChange) -> None:
-        """Keep the result of a change outside of a task, as ``finish`` does for a task."""
-        with self._writing():
-            self._remember(id_, change)
+        """Keep what a task or a request verified, until a run has read it."""
+        verified = VerifiedChange.of(id_, change)
+        if verified is not None and (verified.added or verified.removed):
+            with self.writing() as db:
+                VerifiedChanges(db).add(verified)
 
     def verified(self, account_id: str | None = None) -> tuple[VerifiedChange, ...]:
         """Return the verified changes that no run has read yet: all, or those that affect one account's paths."""
@@ -395,5 +395,5 @@ class Journal(AbstractContextManager["Journal"]):
 
     def confirm(self, confirmed: Mapping[str, datetime]) -> None:
         """Forget verified changes that a run has read; each is given with the moment of its verification."""
-        with self._writing():
+        with self.writing():
             VerifiedChanges(self._db).confirm(confirmed)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import uuid
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import ClassVar
 
 from ploy_connector_aws.platform import wire
@@ -21,6 +23,7 @@ from ploy_connector_aws.spec.bounds import SHORTEST_INTERVAL_SECONDS
 
 from .coordinator import LONGEST_PAUSE_SECONDS, TaskContext
 from .journal import ACKNOWLEDGED, HeldTask
+from .local_changes import LocalChanges
 
 _log = logging.getLogger(__name__)
 
@@ -215,20 +218,55 @@ class Outbox(QueueClient):
 
     def __init__(self, platform: PlatformClient, context: TaskContext) -> None:
         super().__init__(platform, context)
+        self._changes = LocalChanges(context.journal)
         self._rejected: dict[str, Backoff] = {}
 
     def step(self) -> float:
         """Send the reports that are due; return the seconds until the next is due."""
         for held in self._journal.reports():
-            if self._seconds_left(held) == 0:
+            if self._seconds_left(held.task.id) == 0:
                 self._send(held)
-        waiting = self._journal.reports()
+        for report in self._changes.unreported():
+            if self._seconds_left(report.id) == 0:
+                self._send_change(report)
+        waiting = [held.task.id for held in self._journal.reports()]
+        waiting += [report.id for report in self._changes.unreported()]
         self._context.events.outbox(len(waiting))
-        return min([self._seconds_left(held) for held in waiting], default=LONGEST_PAUSE_SECONDS)
+        return min([self._seconds_left(id_) for id_ in waiting], default=LONGEST_PAUSE_SECONDS)
 
-    def _seconds_left(self, held: HeldTask) -> float:
-        now, rejected = self._now(), self._rejected.get(held.task.id)
+    def _seconds_left(self, id_: str) -> float:
+        now, rejected = self._now(), self._rejected.get(id_)
         return max(self._backoff.seconds(now), rejected.seconds(now) if rejected else 0.0)
+
+    def _call(self, id_: str, call: Callable[[], object]) -> bool:
+        """Make a call about a report; return False where the report waits.
+
+        Raises:
+            TaskGoneError: Ploy will not accept it.
+        """
+        try:
+            call()
+        except TaskGoneError:
+            self._succeeded(id_)
+            raise
+        except PlatformError as error:
+            _log.warning("%s: the report waits: %s", id_, error)
+            backoff = self._backoff
+            if isinstance(error, PlatformRejectedError) and not isinstance(error, UnknownIntegrationError):
+                backoff = self._rejected.setdefault(id_, Backoff(*self.backoff_seconds))
+            backoff.failed(self._now(), error)
+            return False
+        self._succeeded(id_)
+        return True
+
+    def _succeeded(self, id_: str) -> None:
+        self._backoff.succeeded()
+        self._rejected.pop(id_, None)
+
+    def _send_change(self, report: wire.ChangeReport) -> None:
+        if self._call(report.id, partial(self._platform.report_change, self._context.integration_id, report)):
+            self._changes.note_reported(report.id, self._now())
+            _log.info("%s: reported: a change that a command made", report.id)
 
     def _send(self, held: HeldTask) -> None:
         """Send one report under the newest lease."""
@@ -238,20 +276,14 @@ class Outbox(QueueClient):
         gone: TaskGoneError | None = None
         try:
             if isinstance(report, wire.TaskDone):
-                self._platform.complete_task(integration_id, task.id, report)
+                is_sent = self._call(task.id, partial(self._platform.complete_task, integration_id, task.id, report))
             else:
-                self._platform.fail_task(integration_id, task.id, report)
+                is_sent = self._call(task.id, partial(self._platform.fail_task, integration_id, task.id, report))
         except TaskGoneError as error:
             gone = error
-        except PlatformError as error:
-            _log.warning("task %s: the report waits: %s", task.id, error)
-            backoff = self._backoff
-            if isinstance(error, PlatformRejectedError) and not isinstance(error, UnknownIntegrationError):
-                backoff = self._rejected.setdefault(task.id, Backoff(*self.backoff_seconds))
-            backoff.failed(self._now(), error)
-            return
-        self._backoff.succeeded()
-        self._rejected.pop(task.id, None)
+        else:
+            if not is_sent:
+                return
         # A task that was leased again meanwhile does not end: its report is sent once more, under that lease.
         ending = f"The report was dropped: {gone.message}" if gone else ACKNOWLEDGED
         if not self._journal.end(task, ending, self._now()):

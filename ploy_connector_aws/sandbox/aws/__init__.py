@@ -7,8 +7,8 @@ moto's responses differ from AWS's, these modules respond instead.
 - `requests`: parsing and signatures of requests; `rendering`: responses; `access_denied`: error responses
 - `principals`: the caller; `authorization`: the policies that bind it, and trust policies; `policies`, `conditions`,
   `patterns`: policy documents; `validation`: the form of parameters
-- `sts`, `iam`, `identity_store`, `identity_center`, `inventory`: the services; `paging`: their pages; `iam_shapes`:
-  IAM's shapes; `instances`: Identity Center's instances, indexes and jobs
+- `sts`, `iam`, `identity_store`, `identity_center`, `organizations`, `inventory`: the services; `paging`: their pages;
+  `iam_shapes`: IAM's shapes; `instances`: Identity Center's instances, indexes and jobs
 - `organisation`: the description of an organisation; `seeding`: seeds and changes it; `identifiers`: its ids;
   `iam_account`, `iam_seeding`: the same for IAM; `demo_organisation`, `demo_iam`: a realistic example
 - `accounts`: roles, Ploy's caller, service control policies; `calls`: the record of calls; `faults`: fault injection

@@ -13,6 +13,7 @@ from moto.iam.aws_managed_policies import aws_managed_policies_data
 from moto.iam.models import AWSManagedPolicy, Role
 
 from .iam_account import Document, allowing
+from .organizations import Organizations
 from .policies import to_policy, to_trust_policy
 from .principals import iam
 
@@ -53,6 +54,7 @@ class Accounts:
         self._service_control_policies: dict[str, tuple[str, ...]] = {}
         self._disabled_regions: dict[str, frozenset[str]] = {}
         self._sts_switched_off: dict[str, frozenset[str]] = {}
+        self.organizations = Organizations()
 
     def add(self, account_id: str) -> None:
         """Adds an account: the keys of its users become valid."""

@@ -123,7 +123,11 @@ class Application:
                 return HttpResponse(200, XML, body, request_id)
             if request.service.name in inventory.SERVICES:
                 return HttpResponse(200, *self._from_inventory(request, principal, request_id), request_id)
-            answers = {"identitystore": self._from_identity_store, "sso-admin": self._from_identity_center}
+            answers = {
+                "identitystore": self._from_identity_store,
+                "sso-admin": self._from_identity_center,
+                "organizations": self._from_organizations,
+            }
             if request.service.name not in answers:
                 raise unsupported(f"the service {request.service.name}")
             answer = answers[request.service.name](request, principal)
@@ -177,6 +181,13 @@ class Application:
         instance.assigning.advance()
         call = DirectoryCall(instance, request.parameters, self._pager(request), principal.account_id)
         return operation.answer(call)
+
+    def _from_organizations(self, request: ApiRequest, principal: Principal) -> dict[str, Any]:
+        if request.operation != "ListAccounts":
+            raise unsupported(f"the action {request.action}")
+        check_form(request.service.name, request.operation, dict(request.parameters), "InvalidInputException")
+        self._authorize(request, principal, ["*"])
+        return self._accounts.organizations.list_accounts(principal.account_id, self._pager(request))
 
     def _from_inventory(self, request: ApiRequest, principal: Principal, request_id: str) -> tuple[str, bytes]:
         operation = inventory.find_operation(request)

@@ -115,10 +115,19 @@ class SandboxAws:
                 self._instances.remove(instance)
         for account_id in (organisation.owner_account_id, *(account.id for account in organisation.accounts)):
             self.accounts.add(account_id)
+        self._seed_organization(organisation)
         self.seed_iam(organisation.owner_account_id, organisation.iam)
         if organisation.resources != Resources():
             self._resources(*place).replace(organisation.resources)
         return SeededOrganisation(organisation, self._instances, self.accounts.lock, self._seeded[place])
+
+    def _seed_organization(self, organisation: Organisation) -> None:
+        """Seed the names of the accounts. An account instance needs no organization, so its account is in none."""
+        owner = organisation.owner_account_id
+        self.accounts.organizations.remove(owner)
+        if organisation.kind == "organization":
+            names = {owner: "Management", **{each.id: each.name for each in organisation.accounts}}
+            self.accounts.organizations.set(owner, names, organisation.delegated_administrators)
 
     def seed_iam(self, account_id: str, account: IamAccount) -> SeededIam:
         """Seeds users, groups, roles and policies into an account, in place of those seeded before."""

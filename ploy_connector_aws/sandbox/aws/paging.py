@@ -61,6 +61,7 @@ PAGE_FORMS: Mapping[str, PageForm] = {
         default=50,
         invalid="InvalidParameterValueException",
     ),
+    "organizations": PageForm(largest=20, default=20, invalid="InvalidInputException"),
     "rds": PageForm("MaxRecords", "Marker", "Marker", smallest=20, invalid="InvalidParameterValue"),
     "s3": PageForm(
         "MaxBuckets", "ContinuationToken", "ContinuationToken", largest=10_000, default=None, invalid="InvalidArgument"

@@ -50,6 +50,7 @@ SERVICES: Mapping[str, Service] = {
     "rds": Service("rds", "rds", "query"),
     "ec2": Service("ec2", "ec2", "ec2"),
     "ecs": Service("ecs", "ecs", "json"),
+    "organizations": Service("organizations", "organizations", "json"),
 }
 
 # The two that name no operation, but a method and a path.

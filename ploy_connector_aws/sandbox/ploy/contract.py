@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import JsonValue
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.spec import Manifest
+from ploy_connector_aws.spec import Manifest, RecordKey
+from ploy_connector_aws.spec.bounds import LARGEST_COUNT
 
 from .batch_lines import unpack
+from .findings import Event, FindingRow
 from .long_poll import wait_for_tasks
 from .problems import ProblemError
 from .registry import ForbiddenError, IntegrationRow
@@ -146,7 +149,7 @@ def put_batch(
 @router.get("/integrations/{integration_id}/syncs/{sync_id}")
 def sync_status(ploy: PloyHost, target: Target, sync_id: str) -> wire.SyncStatus:
     """Return the state of a sync."""
-    return ploy.syncs(target.integration.id).status(sync_id)
+    return ploy.sync_status(target.integration.id, sync_id)
 
 
 @router.post("/integrations/{integration_id}/syncs/{sync_id}/commit")
@@ -167,6 +170,47 @@ def commit(
 def abort(ploy: PloyHost, target: Target, sync_id: str) -> wire.SyncStatus:
     """Drop a staged sync."""
     return ploy.syncs(target.integration.id).abort(sync_id)
+
+
+@router.get("/integrations/{integration_id}/findings")
+def findings(ploy: PloyHost, target: Target, after: Annotated[int, Query(ge=0, le=LARGEST_COUNT)] = 0) -> wire.Findings:
+    """Return one page of the findings."""
+    integration_id = target.integration.id
+    store = ploy.refresh_findings(integration_id)
+    rows = store.after(integration_id, after, wire.FINDINGS_PER_PAGE)
+    with ploy.view(integration_id) as view:
+        names = view.names([key for row in rows for key in row.finding.subjects])
+        generations = view.generations()
+    return wire.Findings(
+        findings=tuple(_finding_status(row, names, store.acceptance(row)) for row in rows),
+        next_after=rows[-1].number if rows else None,
+        generation=generations[-1].number if generations else 0,
+        unproven_scopes=generations[-1].answer.unproven_scopes if generations else 0,
+    )
+
+
+def _finding_status(row: FindingRow, names: Mapping[RecordKey, str], accepted: Event | None) -> wire.FindingStatus:
+    finding = row.finding
+    return wire.FindingStatus(
+        **finding.model_dump(exclude={"subjects"}),
+        source=row.source,
+        subjects=tuple(
+            wire.FindingSubject.model_validate({**key.model_dump(), "name": _name(names, key)})
+            for key in finding.subjects
+        ),
+        state=row.state,
+        is_judged=row.is_judged,
+        first_seen_at=row.first_seen_at,
+        changed_at=row.changed_at,
+        is_reopened=row.is_reopened,
+        acceptance=accepted
+        and wire.FindingAcceptance(reason=accepted.reason or "", name=accepted.name or "", accepted_at=accepted.at),
+    )
+
+
+def _name(names: Mapping[RecordKey, str], key: RecordKey) -> str | None:
+    """Return the name of a record; None where it is unknown, or has no other name than its id."""
+    return name if (name := names.get(key)) != key.id else None
 
 
 @router.post("/integrations/{integration_id}/tasks/lease")
@@ -201,3 +245,9 @@ def complete_task(ploy: PloyHost, target: Target, task_id: str, body: RecordedBo
 def fail_task(ploy: PloyHost, target: Target, task_id: str, body: RecordedBody) -> wire.TaskStatus:
     """Take the report that a task failed and needs a person."""
     return ploy.queue(target.integration.id).fail(task_id, parse(wire.TaskFailed, body))
+
+
+@router.post("/integrations/{integration_id}/changes")
+def report_change(ploy: PloyHost, target: Target, body: RecordedBody) -> wire.ChangeRecorded:
+    """Take the report of a change that was made without a task."""
+    return ploy.queue(target.integration.id).record_change(parse(wire.ChangeReport, bounded(body)))

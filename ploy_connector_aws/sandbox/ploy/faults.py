@@ -25,10 +25,12 @@ Operation: TypeAlias = Literal[
     "sync_status",
     "commit",
     "abort",
+    "findings",
     "lease_tasks",
     "extend_lease",
     "complete_task",
     "fail_task",
+    "report_change",
 ]
 
 _Act: TypeAlias = Callable[["Passage"], Any]

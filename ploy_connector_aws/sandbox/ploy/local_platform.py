@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from ploy_connector_aws.platform import wire
 
+from .findings import FindingStore
 from .long_poll import Waiters
 from .problems import ProblemError
 from .queue import TaskQueue, lease_seconds
@@ -66,6 +67,7 @@ class LocalPlatform:
         self.waiters = Waiters()
         self.registry = Registry(state_dir / "ploy.sqlite", notify=self.waiters.notify)
         self.reports = Reports(state_dir / "ploy.sqlite", clock)
+        self.findings = FindingStore(state_dir / "ploy.sqlite", clock)
         self.verification = Verification(self.registry, self.reports)
         self.bodies: list[ReceivedBody] | None = None
         """Set to a list to record every request's body in it."""
@@ -84,6 +86,7 @@ class LocalPlatform:
         for syncs, queue in (*self._opened.values(), *self._removed):
             syncs.close()
             queue.close()
+        self.findings.close()
         self.reports.close()
         self.registry.close()
 
@@ -121,14 +124,19 @@ class LocalPlatform:
     def _path(self, integration_id: str) -> Path:
         return self._state_dir / "integrations" / f"{integration_id}.sqlite"
 
-    def remove_draft(self, integration_id: str) -> None:
-        """Delete an integration that was never used, with its files. Open views of it stay readable.
+    def remove(self, integration_id: str, *, only_draft: bool) -> None:
+        """Delete an integration with its files. Open views of it stay readable.
+
+        Args:
+            integration_id: The integration.
+            only_draft: Whether to delete it only if it was never used.
 
         Raises:
-            ForbiddenError: It was used, or the id is unknown.
+            ForbiddenError: It was used, and only a draft was to be deleted; or the id is unknown.
         """
-        self.registry.remove_draft(integration_id)  # from here on its id is unknown
+        self.registry.remove(integration_id, only_draft=only_draft)  # from here on its id is unknown
         self.reports.forget(integration_id)
+        self.findings.forget(integration_id)
         with self._lock:
             opened = self._opened.pop(integration_id, None)
             if opened is not None:
@@ -136,6 +144,12 @@ class LocalPlatform:
             for path in (self._state_dir / "integrations").glob(f"{integration_id}.sqlite*"):
                 path.unlink(missing_ok=True)
         self.waiters.notify(integration_id)
+
+    def refresh_findings(self, integration_id: str) -> FindingStore:
+        """Return the findings, those of this integration by its current records."""
+        self._open(integration_id)
+        self.findings.refresh(integration_id, self._path(integration_id))
+        return self.findings
 
     # What a runtime calls.
 
@@ -150,19 +164,28 @@ class LocalPlatform:
         """Open a sync, and commit it where the request asks for that."""
         self._verified(integration_id)
         opened = self.syncs(integration_id).open(request)
-        if opened.answer is not None:
-            self._clear_full_request(integration_id, opened.id, opened.answer)
-        return opened
+        if opened.answer is None:
+            return opened
+        answer = self._note_commit(integration_id, opened.id, opened.answer)
+        return opened.model_copy(update={"answer": _with_review(integration_id, opened.id, answer)})
 
     def commit(self, integration_id: str, sync_id: str, request: wire.Commit) -> wire.CommitAnswer:
         """Commit a sync."""
         self._verified(integration_id)
         answer = self.syncs(integration_id).commit(sync_id, request)
-        return self._clear_full_request(integration_id, sync_id, answer)
+        return _with_review(integration_id, sync_id, self._note_commit(integration_id, sync_id, answer))
 
-    def approve(self, integration_id: str, sync_id: str) -> wire.CommitAnswer:
-        """Make a held sync visible."""
-        return self._clear_full_request(integration_id, sync_id, self.syncs(integration_id).approve(sync_id))
+    def sync_status(self, integration_id: str, sync_id: str) -> wire.SyncStatus:
+        """Return the state of a sync."""
+        status = self.syncs(integration_id).status(sync_id)
+        if status.answer is None:
+            return status
+        return status.model_copy(update={"answer": _with_review(integration_id, sync_id, status.answer)})
+
+    def approve(self, integration_id: str, sync_id: str, *, name: str, reason: str) -> wire.CommitAnswer:
+        """Make a held sync visible; the person who decides typed a name and a reason."""
+        answer = self.syncs(integration_id).approve(sync_id, name=name, reason=reason)
+        return self._note_commit(integration_id, sync_id, answer)
 
     def lease_tasks(self, integration_id: str, request: wire.LeaseRequest) -> wire.LeaseAnswer:
         """Lease the tasks that may start now, without waiting for any.
@@ -227,8 +250,18 @@ class LocalPlatform:
             self.reports.ordered(integration_id, task.id, revision)
         self.waiters.notify(integration_id)
 
-    def _clear_full_request(self, integration_id: str, sync_id: str, answer: wire.CommitAnswer) -> wire.CommitAnswer:
-        is_requested = self.registry.integration(integration_id).flags.full_requested
-        if is_requested and answer.status == "committed" and self.syncs(integration_id).is_full(sync_id):
-            self.registry.set_flags(integration_id, full_requested=False)
+    def _note_commit(self, integration_id: str, sync_id: str, answer: wire.CommitAnswer) -> wire.CommitAnswer:
+        if answer.status == "committed":
+            is_requested = self.registry.integration(integration_id).flags.full_requested
+            if is_requested and self.syncs(integration_id).is_full(sync_id):
+                self.registry.set_flags(integration_id, full_requested=False)
+            self.refresh_findings(integration_id)
         return answer
+
+
+def _with_review(integration_id: str, sync_id: str, answer: wire.CommitAnswer) -> wire.CommitAnswer:
+    """Add the page where a person decides to the answer of a held commit."""
+    is_held = answer.status == "held_for_review"
+    return answer.model_copy(
+        update={"review_path": f"/app/integrations/{integration_id}/syncs/{sync_id}" if is_held else None}
+    )

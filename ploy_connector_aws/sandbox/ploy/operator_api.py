@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, TypeAdapter
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec.bounds import Moment
@@ -52,6 +52,14 @@ class _NewTask(_Model):
     reason: str | None = None
     preview: bool = False
     deadline: Moment | None = None
+
+
+_Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+
+
+class _Decision(_Model):
+    name: _Text
+    reason: _Text
 
 
 class _Resolution(_Model):
@@ -188,6 +196,9 @@ def syncs(ploy: PloyHost, integration_id: str) -> list[dict[str, Any]]:
             "base_generation": sync.base_generation,
             "reading_started_at": sync.reading_started_at.isoformat(),
             "answer": sync.answer.model_dump() if sync.answer else None,
+            "decision": {**sync.decision._asdict(), "decided_at": sync.decision.decided_at.isoformat()}
+            if sync.decision
+            else None,
         }
         for sync in ploy.view(integration_id).syncs()
     ]
@@ -203,15 +214,15 @@ def held(ploy: PloyHost, integration_id: str) -> list[dict[str, Any]]:
 
 
 @router.post("/integrations/{integration_id}/held/{sync_id}/approve")
-def approve(ploy: PloyHost, integration_id: str, sync_id: str) -> wire.CommitAnswer:
+def approve(ploy: PloyHost, integration_id: str, sync_id: str, body: Body) -> wire.CommitAnswer:
     """Approve a held sync."""
-    return ploy.approve(integration_id, sync_id)
+    return ploy.approve(integration_id, sync_id, **dict(parse(_Decision, body)))
 
 
 @router.post("/integrations/{integration_id}/held/{sync_id}/reject", status_code=204)
-def reject(ploy: PloyHost, integration_id: str, sync_id: str) -> None:
+def reject(ploy: PloyHost, integration_id: str, sync_id: str, body: Body) -> None:
     """Reject a held sync."""
-    ploy.syncs(integration_id).reject(sync_id)
+    ploy.syncs(integration_id).reject(sync_id, **dict(parse(_Decision, body)))
 
 
 @router.post("/integrations/{integration_id}/tasks")

@@ -21,11 +21,8 @@ from .problems import ProblemError, reason_of
 from .registry import ForbiddenError
 from .sync_store import SyncStore
 from .task_ledger import SCHEMA, OrderedTask, Report, TaskEvent, TaskLedger, TaskOptions
-from .task_rules import check_done, unreported
+from .task_rules import REPORTED, check_done, copy_task, new_task, to_ended, unreported
 from .verified import IntegrationFile, VerifiedChange
-
-_TIME_TO_DO = timedelta(hours=1)
-"""The deadline of a task that was created without one."""
 
 PREVIEW_LIFETIME = timedelta(minutes=15)
 """Previews expire after 15 minutes."""
@@ -119,12 +116,7 @@ class TaskQueue(IntegrationFile):
         with self._changing() as now:
             task = self._held(task_id, done.lease_id)
             if not self._is_replay(task, done):
-                check_done(task, done, now=now, generation=SyncStore(self._db).next_generation() - 1)
-                self._tasks.end(task_id, "done", now, report=done)
-                self._tasks.note(task_id, TaskEvent(now, "done", done.change.outcome if done.change else None))
-                change = VerifiedChange.of(task_id, done.change) if done.change else None
-                if change is not None:
-                    self._verified.add(change, self._snapshots.visible)
+                self._end(task._replace(report=done), now)
         self._notify()  # the next task of its pair may be leased
         return wire.TaskStatus(id=task_id, state="done")
 
@@ -137,11 +129,26 @@ class TaskQueue(IntegrationFile):
         with self._changing() as now:
             task = self._held(task_id, failed.lease_id)
             if not self._is_replay(task, failed):
-                failure = Failure.model_validate(failed.model_dump(exclude={"lease_id"}))
-                self._tasks.end(task_id, "manual", now, report=failed, failure=failure)
-                self._tasks.note(task_id, TaskEvent(now, "manual", failure.code))
+                self._end(task._replace(report=failed), now)
         self._notify()
         return wire.TaskStatus(id=task_id, state="manual")
+
+    def record_change(self, report: wire.ChangeReport) -> wire.ChangeRecorded:
+        """Take the report of a change that was made without a task, as that of a task that has ended.
+
+        Raises:
+            ProblemError: The report contradicts itself or the time, or there is another one of this id.
+        """
+        with self._changing() as now:
+            task, known = to_ended(report, now), self._tasks.task(report.id)
+            if known is not None:
+                if any(getattr(known, field) != getattr(task, field) for field in REPORTED):
+                    raise ProblemError("change_conflict")
+                return wire.ChangeRecorded(id=report.id)
+            self._tasks.add(task)
+            self._tasks.note(task.id, TaskEvent(task.created_at, "made", "by the command line"))
+            self._end(task, now)
+        return wire.ChangeRecorded(id=report.id)
 
     # What a person orders, reads and decides.
 
@@ -153,7 +160,7 @@ class TaskQueue(IntegrationFile):
                 kind; the deadline has passed; or the task is a preview of a check.
         """
         with self._changing() as now:
-            return self._create(_new_task(kind, now, **options))
+            return self._create(new_task(kind, now, **options))
 
     def order_previewed(self, preview_id: str, reason: str | None = None) -> OrderedTask:
         """Create the task that a preview was for. Repeated, return the same task.
@@ -175,7 +182,7 @@ class TaskQueue(IntegrationFile):
                 raise ForbiddenError("Only what was previewed can be ordered here.")
             if self.is_expired(preview):
                 raise ForbiddenError("This preview has expired: access may have changed since. Preview it again.")
-            order = self._create(_copy(preview, now, reason=reason or preview.reason))
+            order = self._create(copy_task(preview, now, reason=reason or preview.reason))
             self._tasks.use_preview(preview_id, order.id)
         self._notify()
         return order
@@ -238,7 +245,7 @@ class TaskQueue(IntegrationFile):
         """
         with self._changing() as now:
             old = self._known(task_id)
-            new = _copy(old, now, reason=old.reason, preview=old.preview)
+            new = copy_task(old, now, reason=old.reason, preview=old.preview)
             self._resolve(task_id, f"ordered again as {new.id}", now)
             return self._create(new)
 
@@ -265,6 +272,21 @@ class TaskQueue(IntegrationFile):
     def _changing(self) -> Iterator[datetime]:
         with self._reading() as now, transaction(self._db):
             yield now
+
+    def _end(self, task: OrderedTask, now: datetime) -> None:
+        """End a task with its report, and store the change that was verified."""
+        report = task.report
+        if isinstance(report, wire.TaskFailed):
+            failure = Failure.model_validate(report.model_dump(exclude={"lease_id"}))
+            self._tasks.end(task.id, "manual", now, report=report, failure=failure)
+            self._tasks.note(task.id, TaskEvent(now, "manual", failure.code))
+        elif report is not None:
+            check_done(task, report, now=now, generation=SyncStore(self._db).next_generation() - 1)
+            self._tasks.end(task.id, "done", now, report=report)
+            self._tasks.note(task.id, TaskEvent(now, "done", report.change.outcome if report.change else None))
+            change = VerifiedChange.of(task.id, report.change) if report.change else None
+            if change is not None:
+                self._verified.add(change, self._snapshots.visible)
 
     def _give(self, request: wire.LeaseRequest, task: OrderedTask, now: datetime) -> OrderedTask:
         lease_id = uuid.uuid4().hex
@@ -342,27 +364,3 @@ def lease_seconds(lease: timedelta) -> int:
     begins no write so shortly before the deadline.
     """
     return max(SHORTEST_INTERVAL_SECONDS, int(lease.total_seconds()))
-
-
-def _new_task(kind: wire.TaskKind, now: datetime, **options: Unpack[TaskOptions]) -> OrderedTask:
-    return OrderedTask(
-        id=f"task-{uuid.uuid4().hex}",
-        kind=kind,
-        preview=options.get("preview", False),
-        account_id=options.get("account_id"),
-        entitlement_id=options.get("entitlement_id"),
-        reason=options.get("reason"),
-        created_at=now,
-        deadline=options.get("deadline") or now + _TIME_TO_DO,
-    )
-
-
-def _copy(task: OrderedTask, now: datetime, *, reason: str | None, preview: bool = False) -> OrderedTask:
-    return _new_task(
-        task.kind,
-        now,
-        account_id=task.account_id,
-        entitlement_id=task.entitlement_id,
-        reason=reason,
-        preview=preview,
-    )

@@ -106,7 +106,7 @@ class IntegrationRow(NamedTuple):
     features: tuple[str, ...] | None
     """The chosen features; None before a choice."""
     is_draft: bool
-    """Whether it is being set up and was never used; only then can it be removed."""
+    """Whether it is being set up and was never used."""
     setup_step: str | None
     """The step at which the set-up resumes; None at the beginning."""
     block: Block | None
@@ -268,16 +268,19 @@ class Registry(DatabaseFile):
         """Store the step at which the set-up resumes."""
         self._write("UPDATE integrations SET setup_step = ? WHERE id = ?", step_id, integration_id)
 
-    def remove_draft(self, integration_id: str) -> None:
-        """Delete an integration that was never used.
+    def remove(self, integration_id: str, *, only_draft: bool) -> None:
+        """Delete an integration.
+
+        Args:
+            integration_id: The integration.
+            only_draft: Whether to delete it only if it was never used.
 
         Raises:
-            ForbiddenError: It was used, or the id is unknown.
+            ForbiddenError: It was used, and only a draft was to be deleted; or the id is unknown.
         """
-        if not self._write("DELETE FROM integrations WHERE id = ? AND is_draft", integration_id):
-            raise ForbiddenError(
-                "Only an integration that was never in use can be removed; switch this one off instead."
-            )
+        self.integration(integration_id)
+        if not self._write("DELETE FROM integrations WHERE id = ? AND (is_draft OR NOT ?)", integration_id, only_draft):
+            raise ForbiddenError("This integration has been in use: type its name to remove it.")
 
     def verify(self, integration_id: str, revision: int) -> None:
         """Let an integration be used, if its settings are still those of the revision."""

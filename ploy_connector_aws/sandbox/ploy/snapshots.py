@@ -154,7 +154,7 @@ class Snapshot:
     def __init__(self, db: sqlite3.Connection, number: int) -> None:
         self._db = db
         self.number = number
-        self.tables = Tables(f"ploy_records_{number}", f"ploy_edges_{number}", _BODIES)
+        self.tables = Tables(f"ploy_records_{number}", f"ploy_names_{number}", f"ploy_edges_{number}", _BODIES)
 
     @property
     def sync_id(self) -> str:
@@ -190,7 +190,7 @@ class Snapshot:
             f" kept_by) VALUES (?1, ?2, ?3, (SELECT number FROM {_BODIES} WHERE digest = ?3), ?4, ?5, ?6, ?7, ?8)",
             rows(),
         )
-        self.tables.create_edges(self._db)
+        self.tables.create_graph(self._db)
 
     def to_generation(self) -> Generation:
         """Return the base of a comparison. Iterating over its records reads them from the file."""
@@ -200,8 +200,9 @@ class Snapshot:
     def observations(self) -> Iterator[Observation]:
         """Iterate over the records as observations."""
         rows = self._db.execute(
-            "SELECT r.type, r.id, r.scopes, r.digest, r.is_partial, e.principal_kind, e.principal, e.entitlement"
-            f" FROM {self.tables.records} r LEFT JOIN {self.tables.edges} e ON r.type = 'grant' AND e.id = r.id"
+            "SELECT r.type, r.id, r.scopes, r.digest, r.is_partial, json_extract(b.body, '$.principal_kind'),"
+            " json_extract(b.body, '$.principal_id'), json_extract(b.body, '$.entitlement_id')"
+            f" FROM {self.tables.records} r LEFT JOIN {_BODIES} b ON r.type = 'grant' AND b.number = r.body"
             " ORDER BY r.type, r.id"
         )
         tuples: dict[str, tuple[str, ...]] = {}

@@ -32,6 +32,9 @@ CREATE TABLE IF NOT EXISTS ploy_syncs (
 );
 CREATE UNIQUE INDEX IF NOT EXISTS ploy_one_open ON ploy_syncs (state) WHERE state = 'open';
 CREATE UNIQUE INDEX IF NOT EXISTS ploy_one_held ON ploy_syncs (state) WHERE state = 'held';
+CREATE TABLE IF NOT EXISTS ploy_decisions (
+  sync TEXT PRIMARY KEY, name TEXT NOT NULL, reason TEXT NOT NULL, decided_at TEXT NOT NULL
+);
 CREATE TABLE IF NOT EXISTS ploy_batches (
   sync TEXT NOT NULL, number INTEGER NOT NULL, digest TEXT NOT NULL,
   lines INTEGER NOT NULL, others INTEGER NOT NULL,  -- the number of lines, and of those that are no records
@@ -53,6 +56,15 @@ GENERATIONS_KEPT = 1000
 """How many of the newest generations keep their changes; the syncs of older ones are deleted."""
 
 
+class Decision(NamedTuple):
+    """Who approved or rejected a held sync, and why."""
+
+    name: str
+    """As it was typed: the local Ploy has no users, so it is not authenticated."""
+    reason: str
+    decided_at: datetime
+
+
 class Sync(NamedTuple):
     """One upload of one run."""
 
@@ -66,6 +78,8 @@ class Sync(NamedTuple):
     answer: wire.CommitAnswer | None
     mode: wire.Mode
     base_generation: int | None
+    decision: Decision | None
+    """None where no person has decided about it."""
 
 
 class Generation(NamedTuple):
@@ -104,14 +118,14 @@ class SyncStore:
     def newest(self, *states: SyncState) -> Sync | None:
         """Return the newest sync in one of these states."""
         marks = ", ".join("?" * len(states))
-        return next(self._syncs(f"state IN ({marks}) ORDER BY rowid DESC", *states), None)
+        return next(self._syncs(f"state IN ({marks}) ORDER BY s.rowid DESC", *states), None)
 
     def same_run(self, request: wire.OpenSync) -> Sync | None:
         """Return the sync of this client's run that is open in the same mode, or was committed or held in any."""
         states = "(state IN ('held', 'committed') OR state = 'open' AND mode = ? AND base_generation IS ?)"
         return next(
             self._syncs(
-                f"run_id = ? AND opener = ? AND {states} ORDER BY rowid DESC",
+                f"run_id = ? AND opener = ? AND {states} ORDER BY s.rowid DESC",
                 *(request.run_id, request.opener, request.mode, request.base_generation),
             ),
             None,
@@ -158,6 +172,13 @@ class SyncStore:
             ),
         )
         self._db.execute("UPDATE ploy_batches SET body = NULL WHERE sync = ?", (sync_id,))
+
+    def decide(self, sync_id: str, decision: Decision) -> None:
+        """Store who decided about a held sync, and why."""
+        name, reason, decided_at = decision
+        self._db.execute(
+            "INSERT INTO ploy_decisions VALUES (?, ?, ?, ?)", (sync_id, name, reason, decided_at.isoformat())
+        )
 
     def batch_digest(self, sync_id: str, number: int) -> tuple[wire.Digest, int] | None:
         """Return the digest and number of lines of a staged batch."""
@@ -223,7 +244,8 @@ class SyncStore:
     def _delete_old(self, last: int) -> None:
         oldest_kept = "(SELECT s.rowid FROM ploy_syncs s JOIN ploy_generations g ON g.sync = s.id WHERE g.number = ?)"
         syncs = f"SELECT id FROM ploy_syncs WHERE rowid <= {oldest_kept} AND state NOT IN ('open', 'held')"
-        self._db.execute(f"DELETE FROM ploy_batches WHERE sync IN ({syncs})", (last,))
+        for table in ("ploy_batches", "ploy_decisions"):
+            self._db.execute(f"DELETE FROM {table} WHERE sync IN ({syncs})", (last,))
         self._db.execute(f"DELETE FROM ploy_syncs WHERE id IN ({syncs})", (last,))
         for table, column in (("ploy_generations", "number"), ("ploy_changes", "generation")):
             self._db.execute(f"DELETE FROM {table} WHERE {column} <= ?", (last,))
@@ -265,17 +287,28 @@ class SyncStore:
         for kind, type_, id_, before in rows:
             yield RecordChange(kind, RecordKey(type=type_, id=id_), json.loads(before) if before else None)
 
+    def count_changes(self, since: datetime) -> int:
+        """Count the records that generations changed since a moment; the first generation changed none."""
+        found: int = self._db.execute(
+            "SELECT count(*) FROM ploy_changes c JOIN ploy_generations g ON g.number = c.generation"
+            " WHERE g.number > 1 AND g.committed_at >= ?",
+            (since.isoformat(),),
+        ).fetchone()[0]
+        return found
+
     def syncs(self) -> Iterator[Sync]:
         """Iterate over all stored syncs, newest first."""
-        return self._syncs("1 ORDER BY rowid DESC")
+        return self._syncs("1 ORDER BY s.rowid DESC")
 
     def _syncs(self, where: str, *values: object) -> Iterator[Sync]:
         rows = self._db.execute(
             "SELECT id, run_id, opener, state, reading_started_at, lease_ends_at, request, answer,"
-            f" mode, base_generation FROM ploy_syncs WHERE {where}",
+            " mode, base_generation, name, reason, decided_at"
+            f" FROM ploy_syncs s LEFT JOIN ploy_decisions d ON d.sync = s.id WHERE {where}",
             values,
         )
-        for id_, run_id, opener, state, began, lease_ends_at, request, answer, mode, base_generation in rows:
+        for id_, run_id, opener, state, began, lease_ends_at, request, answer, mode, base_generation, *decision in rows:
+            name, reason, decided_at = decision
             yield Sync(
                 id_,
                 run_id,
@@ -287,4 +320,5 @@ class SyncStore:
                 wire.CommitAnswer.model_validate_json(answer) if answer else None,
                 mode,
                 base_generation,
+                Decision(name, reason, datetime.fromisoformat(decided_at)) if decided_at else None,
             )

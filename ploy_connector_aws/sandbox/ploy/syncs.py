@@ -19,7 +19,7 @@ from .problems import ProblemError
 from .scope_report import ScopeReport
 from .snapshots import ChangeKind, Snapshot
 from .staging import StagedRun
-from .sync_store import SCHEMA, RecordChange, Sync, SyncStore
+from .sync_store import SCHEMA, Decision, RecordChange, Sync, SyncStore
 from .verified import IntegrationFile
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -187,8 +187,13 @@ class Syncs(IntegrationFile):
         self._store.move(sync_id, "held", request=request, answer=answer)
         return answer
 
-    def approve(self, sync_id: str) -> wire.CommitAnswer:
+    def approve(self, sync_id: str, *, name: str, reason: str) -> wire.CommitAnswer:
         """Make a held sync visible.
+
+        Args:
+            sync_id: The sync.
+            name: Who decides, as it was typed.
+            reason: Why.
 
         Raises:
             ProblemError: It is not held.
@@ -196,11 +201,17 @@ class Syncs(IntegrationFile):
         with self._lock, transaction(self._db):
             sync, snapshot = self._held(sync_id)
             assert sync.answer is not None
+            self._store.decide(sync_id, Decision(name, reason, self._clock()))
             request = wire.Commit.model_validate_json(sync.request or "")
             return self._publish(sync, snapshot, sync.answer, request, is_approved=True)
 
-    def reject(self, sync_id: str) -> None:
+    def reject(self, sync_id: str, *, name: str, reason: str) -> None:
         """Drop a held sync; the visible snapshot stays.
+
+        Args:
+            sync_id: The sync.
+            name: Who decides, as it was typed.
+            reason: Why.
 
         Raises:
             ProblemError: It is not held.
@@ -208,6 +219,7 @@ class Syncs(IntegrationFile):
         with self._lock, transaction(self._db):
             _, snapshot = self._held(sync_id)
             self._snapshots.drop(snapshot)
+            self._store.decide(sync_id, Decision(name, reason, self._clock()))
             self._store.move(sync_id, "rejected")
 
     def _known(self, sync_id: str) -> Sync:
@@ -239,6 +251,7 @@ class Syncs(IntegrationFile):
             state=sync.state,
             batches=self._store.batches(sync.id),
             answer=sync.answer,
+            decision=wire.Decision(**sync.decision._asdict()) if sync.decision else None,
         )
 
     def _check_batches(self, sync: Sync, request: wire.Commit) -> None:

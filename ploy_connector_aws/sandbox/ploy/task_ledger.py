@@ -38,6 +38,7 @@ CREATE TABLE IF NOT EXISTS ploy_tasks (
   failure TEXT,
   ended_at TEXT,
   resolved_at TEXT,
+  made_by TEXT,  -- NULL: ordered here
   is_change INTEGER NOT NULL AS (kind IN ('grant', 'revoke') AND NOT preview) STORED,
   turn INTEGER NOT NULL AS (iif(kind = 'revoke' AND NOT preview, 0, 1)) STORED
 );
@@ -89,6 +90,8 @@ class OrderedTask(NamedTuple):
     ended_at: datetime | None = None
     resolved_at: datetime | None = None
     """When a person resolved a manual task."""
+    made_by: Literal["command_line"] | None = None
+    """What made the change without a task; None where it was ordered here."""
 
     @property
     def is_change(self) -> bool:
@@ -111,7 +114,7 @@ class TaskEvent(NamedTuple):
     """One event in the history of a task."""
 
     at: datetime
-    event: Literal["created", "leased", "lease_ended", "resumed", "done", "manual", "resolved"]
+    event: Literal["created", "made", "leased", "lease_ended", "resumed", "done", "manual", "resolved"]
     detail: str | None = None
 
 
@@ -124,11 +127,11 @@ class TaskLedger:
     def add(self, task: OrderedTask) -> None:
         """Add a task."""
         self._db.execute(
-            "INSERT INTO ploy_tasks (id, kind, preview, account_id, entitlement_id, reason, created_at, deadline)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO ploy_tasks (id, kind, preview, account_id, entitlement_id, reason, created_at, deadline,"
+            " made_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *(task.id, task.kind, task.preview, task.account_id, task.entitlement_id, task.reason),
-                *(_text(task.created_at), _text(task.deadline)),
+                *(_text(task.created_at), _text(task.deadline), task.made_by),
             ),
         )
 
@@ -250,7 +253,8 @@ class TaskLedger:
     def _tasks(self, where: str, *values: object) -> Iterator[OrderedTask]:
         rows = self._db.execute(
             "SELECT id, kind, preview, account_id, entitlement_id, reason, created_at, deadline, state, attempts,"
-            f" lease_id, lease_ends_at, holder, report, failure, ended_at, resolved_at FROM ploy_tasks t WHERE {where}",
+            " lease_id, lease_ends_at, holder, report, failure, ended_at, resolved_at, made_by"
+            f" FROM ploy_tasks t WHERE {where}",
             values,
         )
         for row in rows:

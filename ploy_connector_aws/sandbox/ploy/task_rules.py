@@ -1,8 +1,10 @@
-"""Which reports of a task are valid, and why a task without a report failed."""
+"""How tasks are made, which reports of a task are valid, and why a task without a report failed."""
 
 from __future__ import annotations
 
-from datetime import datetime
+import uuid
+from datetime import datetime, timedelta
+from typing import Unpack
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec import AccessChange
@@ -10,7 +12,10 @@ from ploy_connector_aws.spec.pages import Failure
 
 from .problems import ProblemError
 from .syncs import CLOCK_TOLERANCE
-from .task_ledger import OrderedTask
+from .task_ledger import OrderedTask, Report, TaskOptions
+
+_TIME_TO_DO = timedelta(hours=1)
+"""The deadline of a task that was created without one."""
 
 _RESULTS: dict[wire.TaskKind, str] = {"grant": "change", "revoke": "change", "check": "report", "sync": "sync"}
 """The field of a report that each kind of task fills."""
@@ -77,3 +82,56 @@ def _check_change(task: OrderedTask, change: AccessChange, now: datetime) -> Non
         raise ProblemError("body_invalid", "It names a grant as added and as removed.")
     if task.entitlement_id in (removed if task.kind == "grant" else added):
         raise ProblemError("body_invalid", f"It reports the opposite of a {task.kind}.")
+
+
+def new_task(kind: wire.TaskKind, now: datetime, **options: Unpack[TaskOptions]) -> OrderedTask:
+    """Return a new task, with an id of its own."""
+    return OrderedTask(
+        id=f"task-{uuid.uuid4().hex}",
+        kind=kind,
+        preview=options.get("preview", False),
+        account_id=options.get("account_id"),
+        entitlement_id=options.get("entitlement_id"),
+        reason=options.get("reason"),
+        created_at=now,
+        deadline=options.get("deadline") or now + _TIME_TO_DO,
+    )
+
+
+REPORTED = ("kind", "account_id", "entitlement_id", "reason", "created_at", "made_by", "report")
+"""The fields of a task that the report of a change fills."""
+
+
+def to_ended(report: wire.ChangeReport, now: datetime) -> OrderedTask:
+    """Return the task as which the report of a change is stored; it has no lease.
+
+    Raises:
+        ProblemError: The change was requested in the future.
+    """
+    if report.requested_at > now + CLOCK_TOLERANCE:
+        raise ProblemError("clock_ahead")
+    task = new_task(
+        report.kind,
+        report.requested_at,
+        account_id=report.account_id,
+        entitlement_id=report.entitlement_id,
+        reason=report.reason,
+    )
+    ended: Report = (
+        wire.TaskDone(lease_id="", change=report.change)
+        if report.failure is None
+        else wire.TaskFailed(lease_id="", **report.failure.model_dump())
+    )
+    return task._replace(id=report.id, made_by=report.made_by, report=ended)
+
+
+def copy_task(task: OrderedTask, now: datetime, *, reason: str | None, preview: bool = False) -> OrderedTask:
+    """Return a new task that asks for the same."""
+    return new_task(
+        task.kind,
+        now,
+        account_id=task.account_id,
+        entitlement_id=task.entitlement_id,
+        reason=reason,
+        preview=preview,
+    )

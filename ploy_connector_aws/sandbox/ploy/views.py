@@ -9,18 +9,22 @@ import heapq
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from datetime import datetime
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from ploy_connector_aws.graph.paths import Edge, PathFinder
+from ploy_connector_aws.graph.edges import Edge
 from ploy_connector_aws.graph.paths import Path as AccessPath
-from ploy_connector_aws.graph.search import FoundRecord, Listing, Search, list_records
+from ploy_connector_aws.graph.paths import PathFinder
+from ploy_connector_aws.graph.search import FoundRecord, Listing, Search
 from ploy_connector_aws.graph.values import ScopeState, StoredRecord
-from ploy_connector_aws.spec.records import RecordKey, RecordType, to_json
+from ploy_connector_aws.graph.view import GraphView
+from ploy_connector_aws.spec.records import RecordKey, RecordType, grant_id, to_json
 
 from .database import open_database
+from .held_changes import AccessChanges, find_changes
 from .scope_report import ScopeReport
 from .snapshots import ChangeKind, Snapshot, Snapshots
 from .sync_store import Generation, RecordChange, Sync, SyncStore
@@ -31,13 +35,15 @@ MOST_PATHS = 20_000
 
 
 class AccountAccess(NamedTuple):
-    """All access paths of one account, and every record on them."""
+    """All access paths of one account, or of one entitlement, and every record on them."""
 
     account: FoundRecord
+    """Where the paths begin."""
     paths: tuple[AccessPath, ...]
     has_more: bool
     entitlements: dict[str, dict[str, Any]]
     resources: dict[str, dict[str, Any]]
+    type: Literal["account", "entitlement"] = "account"
 
     @property
     def home(self) -> str | None:
@@ -73,28 +79,22 @@ class AccountAccess(NamedTuple):
         return self._replace(paths=tuple(path for path in self.paths if path.entitlement_ids in kept))
 
 
-class Holder(NamedTuple):
-    """One account that holds an entitlement."""
+class ShownName(NamedTuple):
+    """The name of one record in a list."""
 
-    account: FoundRecord
-    is_direct: bool
-    through: tuple[str, ...]
-    """The names of the entitlements through which the account holds it."""
-    is_unproven: bool
-
-
-class HolderListing(NamedTuple):
-    """One page of an entitlement's holders, and how many there are."""
-
-    rows: tuple[Holder, ...]
-    total: int
+    type: RecordType
+    id: str
+    name: str
+    has_page: bool
+    """Whether the newest generation has it."""
 
 
 class NamedRecord(NamedTuple):
     """A record under the name that a person knows."""
 
     id: str
-    name: str
+    names: tuple[ShownName, ...]
+    """Its own; of a grant, those of its principal and its entitlement."""
     kept_by: str | None = None
     """The grant that alone keeps it; None where a scope that was not read completely does, too."""
 
@@ -142,6 +142,11 @@ class IntegrationView:
         with self._state() as current:
             yield from SyncStore(current.db).changes(generation)
 
+    def count_changes(self, since: datetime) -> int:
+        """Count the records that commits changed since a moment, without the first commit."""
+        with self._state() as current:
+            return SyncStore(current.db).count_changes(since)
+
     def syncs(self) -> list[Sync]:
         """Return every sync that is still stored, newest first."""
         with self._state() as current:
@@ -158,49 +163,57 @@ class IntegrationView:
             held = Snapshots(current.db).held
             return ScopeReport.of(held.scopes()) if held is not None else None
 
+    def held_changes(self, place_kind: str | None) -> tuple[AccessChanges, AccessChanges]:
+        """Return what accounts would lose and gain if the sync became visible that waits for approval.
+
+        Args:
+            place_kind: The kind of resource that is the place; None where the connector marks none.
+        """
+        with self._state() as current:
+            held = Snapshots(current.db).held
+            if held is None or current.visible is None:
+                return AccessChanges(), AccessChanges()
+            return find_changes(current.db, held, current.visible, place_kind)
+
     def list_records(self, kind: RecordType, search: Search) -> Listing:
         """Search the records of a type."""
         with self._state() as current:
-            if current.visible is None:
-                return Listing((), 0)
-            return list_records(current.db, current.visible.tables, kind, search)
+            graph = current.graph()
+            return Listing((), 0) if graph is None else graph.list_records(kind, search)
+
+    @contextmanager
+    def graph(self) -> Iterator[GraphView | None]:
+        """Open the queries over this state; None before the first generation."""
+        with self._state() as current:
+            yield current.graph()
 
     def record(self, kind: RecordType, id_: str) -> FoundRecord | None:
         """Return one record."""
         with self._state() as current:
             return current.find(kind, id_)
 
-    def access_of(self, account_id: str) -> AccountAccess | None:
-        """Return all access of an account; None where there is no such account."""
+    def access_of(self, id_: str, type_: Literal["account", "entitlement"] = "account") -> AccountAccess | None:
+        """Return all access of an account or an entitlement; None where there is no such record."""
         with self._state() as current:
-            finder, account = current.path_finder(), current.find("account", account_id)
-            if finder is None or account is None:
+            finder, start = current.path_finder(), current.find(type_, id_)
+            if finder is None or start is None:
                 return None
-            found = finder.paths_of(account_id)
+            found = finder.paths_of(id_, type_)
             paths, has_more = found.listed[:MOST_PATHS], bool(found.more_to) or len(found.listed) > MOST_PATHS
             ids = dict.fromkeys(id_ for path in paths for id_ in path.entitlement_ids)
             entitlements = current.contents("entitlement", ids)
-            opening = (account.content, *entitlements.values())
+            opening = (start.content, *entitlements.values())
             resources = current.contents("resource", (each.get("resource_id") or "" for each in opening))
-            return AccountAccess(account, paths, has_more, entitlements, resources)
+            return AccountAccess(start, paths, has_more, entitlements, resources, type_)
 
-    def holders_of(self, entitlement_id: str, *, offset: int = 0, limit: int = 50) -> HolderListing:
-        """Return who holds an entitlement, directly or through others, by name."""
+    def holds_directly(self, account_id: str, entitlement_id: str) -> bool:
+        """Whether an account holds an entitlement itself."""
+        key = RecordKey(type="grant", id=grant_id("account", account_id, entitlement_id))
         with self._state() as current:
-            finder = current.path_finder()
-            if finder is None:
-                return HolderListing((), 0)
-            total, holders = finder.holders_of(entitlement_id, offset=offset, limit=limit)
-            rows = (
-                Holder(
-                    current.find("account", each.account_id) or FoundRecord(each.account_id, {}, False),
-                    each.is_direct,
-                    tuple(current.name("entitlement", id_) for id_ in each.through),
-                    each.is_unproven,
-                )
-                for each in holders
-            )
-            return HolderListing(tuple(rows), total)
+            if key.id in current.changed.added:
+                return True
+            visible = current.visible
+            return visible is not None and key.id not in current.changed.removed and visible.record(key) is not None
 
     def names(self, keys: list[RecordKey]) -> dict[RecordKey, str]:
         """Return the names of records; unknown ones are left out."""
@@ -244,7 +257,7 @@ class IntegrationView:
                 snapshots = [current.visible, held] if kind == "removed" else [held, current.visible]
                 found = ((key, None) for key, _ in held.changes(current.visible, kind, only))
             shown = islice(found, offset, offset + limit)
-            return tuple(NamedRecord(key.id, _name(snapshots, key, before)) for key, before in shown)
+            return tuple(NamedRecord(key.id, _names(snapshots, key, before, current.visible)) for key, before in shown)
 
     def list_unproven(self, only: RecordType, *, offset: int = 0, limit: int) -> tuple[NamedRecord, ...]:
         """Name the unproven records of a type.
@@ -261,7 +274,7 @@ class IntegrationView:
             return tuple(
                 NamedRecord(
                     each.id,
-                    _name([visible], RecordKey(type=only, id=each.id), None),
+                    _names([visible], RecordKey(type=only, id=each.id), None, visible),
                     _name([visible], RecordKey(type="grant", id=each.kept_by), None) if each.kept_by else None,
                 )
                 for each in islice(visible.unproven(only), offset, offset + limit)
@@ -289,7 +302,7 @@ class Current:
         if self.visible is None:
             return
         added = {record.id: record for record in self._added()} if type_ in (None, "grant") else {}
-        gone = self._changed.removed | added.keys()
+        gone = self.changed.removed | added.keys()
         unchanged = (each for each in self.visible.records(type_) if each.type != "grant" or each.id not in gone)
         yield from heapq.merge(unchanged, added.values(), key=lambda record: (record.type, record.id))
 
@@ -297,8 +310,15 @@ class Current:
         """Return the finder of access paths; None before the first generation."""
         if self.visible is None:
             return None
-        edges = (Edge.of(self._changed.added[record.id][0]) for record in self._added())
-        return PathFinder(self.db, self.visible.tables, added=edges, removed=self._changed.removed)
+        edges = (Edge.of(self.changed.added[record.id][0]) for record in self._added())
+        return PathFinder(self.db, self.visible.tables, added=edges, removed=self.changed.removed)
+
+    def graph(self) -> GraphView | None:
+        """Return the queries over this state; None before the first generation. One at a time."""
+        if self.visible is None:
+            return None
+        edges = (Edge.of(self.changed.added[record.id][0]) for record in self._added())
+        return GraphView(self.db, self.visible.tables, added=edges, removed=self.changed.removed)
 
     def find(self, kind: RecordType, id_: str) -> FoundRecord | None:
         """Return one record."""
@@ -315,13 +335,14 @@ class Current:
         return name_of(found.content if (found := self.find(kind, id_)) else {}, id_)
 
     @cached_property
-    def _changed(self) -> ChangedGrants:
+    def changed(self) -> ChangedGrants:
+        """The verified changes on top of the generation."""
         return VerifiedChanges(self.db).grants()
 
     def _added(self) -> Iterator[StoredRecord]:
         """Iterate over the verified new grants, by id, without those whose principal or entitlement is unknown."""
         assert self.visible is not None
-        for id_, (grant, scope) in sorted(self._changed.added.items()):
+        for id_, (grant, scope) in sorted(self.changed.added.items()):
             ends = (
                 RecordKey(type=grant.principal_kind, id=grant.principal_id),
                 RecordKey(type="entitlement", id=grant.entitlement_id),
@@ -343,15 +364,24 @@ def name_of(content: dict[str, Any], otherwise: str) -> str:
     return str(content.get("display_name") or content.get("username") or content.get("name") or otherwise)
 
 
-def _name(snapshots: Sequence[Snapshot | None], key: RecordKey, before: dict[str, Any] | None) -> str:
+def _names(
+    snapshots: Sequence[Snapshot | None], key: RecordKey, before: dict[str, Any] | None, visible: Snapshot | None
+) -> tuple[ShownName, ...]:
     content = _content(snapshots, key) or before or {}
     if key.type != "grant" or "entitlement_id" not in content:
-        return name_of(content, key.id)
+        return (ShownName(key.type, key.id, name_of(content, key.id), bool(_content([visible], key))),)
     ends = (
         RecordKey(type=content["principal_kind"], id=content["principal_id"]),
         RecordKey(type="entitlement", id=content["entitlement_id"]),
     )
-    return " → ".join(name_of(_content(snapshots, end), end.id) for end in ends)
+    return tuple(
+        ShownName(end.type, end.id, name_of(_content(snapshots, end), end.id), bool(_content([visible], end)))
+        for end in ends
+    )
+
+
+def _name(snapshots: Sequence[Snapshot | None], key: RecordKey, before: dict[str, Any] | None) -> str:
+    return " → ".join(each.name for each in _names(snapshots, key, before, None))
 
 
 def _content(snapshots: Sequence[Snapshot | None], key: RecordKey) -> dict[str, Any]:

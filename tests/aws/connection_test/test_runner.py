@@ -78,6 +78,24 @@ def test_the_role_of_the_guide_passes_every_check_within_ten_seconds(full_role: 
     assert (report.is_usable, report.is_blocked) == (True, False)
 
 
+def test_missing_permission_for_names_is_a_warning_and_the_role_stays_usable(broken_role: BrokenRole) -> None:
+    name = "permission:organizations:ListAccounts"
+    assert name not in {check.name for check in broken_role.run_test().checks}
+    broken_role.more["read_account_names"] = True
+    report = broken_role.run_test()
+    assert (issues(report), report.is_usable) == ({name: "warning"}, True)
+    found = next(check for check in report.checks if check.name == name)
+    assert found.missing_permissions == ("organizations:ListAccounts",)
+    assert "AWS accounts are shown by the names in the settings, or by their numbers." in found.message
+    broken_role.apply(found)
+    assert issues(broken_role.run_test()) == {}
+    # A member account that administers nothing is denied whatever its policies allow.
+    owner = broken_role.account_id
+    broken_role.aws.accounts.organizations.remove(owner)
+    broken_role.aws.accounts.organizations.set(MANAGEMENT, {owner: "Member"}, ())
+    assert issues(broken_role.run_test()) == {name: "warning"}
+
+
 OF_DIRECTORY = [f"permission:{action.iam}" for action in ACTIONS if action.client in ("identitystore", "sso-admin")]
 LATE = {
     "ListQueues": {"region", "permission:sqs:ListQueues"},

@@ -261,7 +261,7 @@ def test_where_everything_was_read_the_role_is_not_even_assumed(owner: Owner) ->
 def test_scopes_that_are_switched_off_end_excluded_and_are_not_asked_for(owner: Owner) -> None:
     pages = list(owner.read_pages(scopes=["ec2/instances"]))
 
-    assert {page.scope for page in pages if page.excluded} == set(RESOURCE_SCOPES) - {"ec2/instances"}
+    assert {page.scope for page in pages if page.excluded} == {*RESOURCE_SCOPES, "aws-accounts"} - {"ec2/instances"}
     assert owner.calls() == ["DescribeInstances"]
 
 

@@ -62,6 +62,8 @@ class Queue(Calls):
     requests: dict[str, list[str]] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     """Tasks whose reports are rejected as invalid."""
+    changes: list[wire.ChangeReport] = field(default_factory=list)
+    """Every report of a change without a task, repetitions included."""
     polls: list[wire.LeaseRequest] = field(default_factory=list)
     """Every question for tasks."""
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -115,6 +117,15 @@ class Queue(Calls):
     def lease_tasks(self, _: str, request: wire.LeaseRequest) -> wire.LeaseAnswer:
         self.polls.append(request)
         return self._guarded("lease_tasks", lambda: self._lease(request))
+
+    def report_change(self, _: str, report: wire.ChangeReport) -> wire.ChangeRecorded:
+        return self._guarded("report_change", lambda: self._record(report))
+
+    def _record(self, report: wire.ChangeReport) -> wire.ChangeRecorded:
+        if report.id in self.refused:
+            raise ProblemError("body_invalid")
+        self.changes.append(report)
+        return wire.ChangeRecorded(id=report.id)
 
     def extend_lease(self, _: str, task_id: str, request: wire.LeaseExtension) -> wire.LeaseExtended:
         return self._guarded("extend_lease", lambda: self._extend(task_id, request))

@@ -81,7 +81,7 @@ def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
 
 def test_a_limited_number_of_ended_tasks_is_kept(tmp_path: Path) -> None:
     with Journal(tmp_path / "one.tasks.sqlite") as journal:
-        with journal._writing():  # one transaction, so that the test is quick
+        with journal.writing():  # one transaction, so that the test is quick
             for number in range(ENDED_KEPT + 3):
                 journal.lease(task(number), START)
                 journal.finish(f"t{number}", done(number, membership(f"p{number}", "g")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -29,3 +30,9 @@ class Visitor(httpx.Client):
 
 def at(customer: Customer, path: str = "") -> str:
     return f"/app/integrations/{customer.id}{path}"
+
+
+def text(page: str) -> str:
+    """Return the text of a page: tags within a line vanish, all others become a space."""
+    inline = re.sub(r"</?(?:a|bdi|code|span|strong|time)\b[^>]*>", "", page)
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", inline)).split())

@@ -24,6 +24,7 @@ from tests.deadlines import PATIENCE_SECONDS
 from .browser import Visitor
 
 DENIED = Failure(code="permission_missing", message="No.", missing_permissions=("x:Read",))
+DECIDER = {"name": "Ada Byron", "reason": "The department was closed."}
 USERS = wire.ScopeLine(name="users", ending="complete")
 USERS_FAILED = wire.ScopeLine(name="users", ending="failed", failure=DENIED)
 

@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.graph.chains import MOST_CHAINS
+from ploy_connector_aws.graph.effects import find_effects
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy.queue import PREVIEW_LIFETIME
-from ploy_connector_aws.spec import Check, ConnectionReport
+from ploy_connector_aws.spec import AccessPath, Check, ConnectionReport
 from ploy_connector_aws.spec.records import Grant, RecordType
 
-from .browser import Visitor, at
-from .conftest import USERS, Customer, account, accounts
+from .browser import Visitor, at, text
+from .conftest import DECIDER, USERS, Customer, account, accounts
 from .worker import Worker, failed_of, grant_of
 
 FIXED = "Only people are given something here."
@@ -34,8 +35,12 @@ def held(account_id: str, entitlement_id: str) -> wire.RecordLine:
     return wire.RecordLine(type="grant", id=grant.id, scopes=("users",), record=grant.model_dump(mode="json"))
 
 
+def opened_by(group_id: str, role_id: str) -> Grant:
+    return Grant(principal_kind="entitlement", principal_id=group_id, entitlement_id=role_id)
+
+
 def opens(group_id: str, role_id: str) -> wire.RecordLine:
-    grant = Grant(principal_kind="entitlement", principal_id=group_id, entitlement_id=role_id)
+    grant = opened_by(group_id, role_id)
     return wire.RecordLine(type="grant", id=grant.id, scopes=("users",), record=grant.model_dump(mode="json"))
 
 
@@ -50,12 +55,6 @@ RECORDS = (
     held("u1", "role"),
     opens("g1", "role"),
 )
-
-
-def text(page: str) -> str:
-    """Return the text of a page: tags within a line vanish, all others become a space."""
-    inline = re.sub(r"</?(?:a|bdi|code|span|strong|time)\b[^>]*>", "", page)
-    return " ".join(unescape(re.sub(r"<[^>]*>", " ", inline)).split())
 
 
 def preview(visitor: Visitor, acme: Customer, **changes: Any) -> str:
@@ -110,21 +109,56 @@ def test_revoke_preview_names_invisible_paths_and_the_age_of_the_data(visitor: V
     unseen: dict[str, Any] = {"invisible_paths": ("Doors of other houses.",)}
     known: dict[str, Any] = {"remaining_paths_complete": True, "as_of": as_of, "effects_complete": True}
     page = text(visitor.get(preview(visitor, acme, **unseen, **known)).text)
-    assert f"No other path to the same access is known as of {as_of.day} {as_of:%b %Y, %H:%M:%S} UTC." in page
-    assert "Paths of these kinds cannot be seen: Doors of other houses." in page
-    assert "there may be more ways" not in page
+    assert (
+        f"No other path to the same access is known as of {as_of.day} {as_of:%b %Y, %H:%M:%S} UTC (3 minutes ago)."
+        in page
+    )
+    assert "1 kind of path cannot be seen, if there are any: what cannot be seen" in page
+    assert "Other paths may exist" not in page
 
-    page = text(visitor.get(preview(visitor, acme, **unseen)).text)
-    assert "No other path to the same access is known. The data is incomplete: there may be more paths" in page
-    assert "Doors of other houses." in page
+    where = preview(visitor, acme, **unseen)
+    page = text(visitor.get(where).text)
+    assert "Other paths may exist: not everything could be read." in page
+    assert "No other path" not in page
+    assert "Doors of other houses." in text(visitor.get(where.replace("/access/", "/tasks/")).text)
+
+
+def test_preview_page_shows_the_lines_of_the_command_line(visitor: Visitor, acme: Customer) -> None:
+    place = record("resource", "prod", kind="site", name="Production")
+    roles = [
+        record(
+            "entitlement",
+            name,
+            kind="account_role",
+            name=name,
+            resource_id="prod",
+            privileged=name == "Admin",
+            not_grantable_reason="Grant a group instead.",
+        )
+        for name in ("Admin", "Writer")
+    ]
+    acme.sync(USERS, *RECORDS, place, *roles, opens("g1", "Writer"), opens("g2", "Admin"), held("u1", "g2"))
+    closed = AccessPath(grants=(grant_of("u1", "g1"), opened_by("g1", "Writer")))
+    where = preview(visitor, acme, closed_paths=(closed,), effects_complete=True, remaining_paths_complete=True)
+    task = acme.ploy.queue(acme.id).task(where.rpartition("/")[2])
+    assert isinstance(task.report, wire.TaskDone)
+    assert task.report.change is not None
+    with acme.ploy.view(acme.id) as view, view.graph() as graph:
+        effects = find_effects(graph, "revoke", "u1", "g1", task.report.change)
+        lines = ["".join(part.text for part in line.parts) for line in effects.lines()]
+
+    page = text(visitor.get(where).text)
+
+    assert "Would still enter Production as Admin (Auditors) privileged" in lines
+    assert [line for line in lines if line not in page] == []
 
 
 def test_preview_without_a_change_offers_no_order_and_mentions_no_session(visitor: Visitor, acme: Customer) -> None:
     shown = visitor.get(preview(visitor, acme, removed=(), sessions_end_by=acme.clock.now)).text
     page = text(shown)
     assert "Revoke <bdi>g1</bdi></button>" not in shown
-    assert "Nothing would change: the account does not hold it." in page
-    assert ("Sessions" in page, "Access that it would close" in page) == (False, False)
+    assert "u1 does not hold g1; nothing would change." in page
+    assert ("Sessions issued" in page, "Paths that it would close" in page) == (False, False)
 
 
 @pytest.mark.parametrize(
@@ -180,9 +214,9 @@ def test_path_list_is_paged_and_each_page_shows_where_its_paths_begin(visitor: V
 def test_entitlement_page_lists_holders_page_by_page(visitor: Visitor, acme: Customer) -> None:
     acme.sync(USERS, *RECORDS, *accounts(60), *(held(f"u{number:03}", "g2") for number in range(60)))
     page = text(visitor.get(at(acme, "/entitlement?id=role")).text)
-    assert "3 accounts Account Kind Status How" in page
-    assert "Una unknown active directly, and through Engineers" in page
-    assert "Otto unknown disabled through Engineers" in page
+    assert "3 people and machines Download CSV · JSON Name Kind Privileged How machine in here" in page
+    assert "Una identity of unknown kind not evaluated directly through Engineers" in page
+    assert "Otto disabled identity of unknown kind not evaluated through Engineers" in page
     pages = [text(visitor.get(at(acme, f"/entitlement?id=g2&offset={offset}")).text) for offset in (0, 50)]
     assert ["u049" in pages[0], "u050" in pages[0], "u059" in pages[1]] == [True, False, True]
     assert "51 to 60 of 60" in pages[1]
@@ -222,7 +256,7 @@ def test_button_pressed_twice_at_once_is_no_error(visitor: Visitor, acme: Custom
     assert held_sync is not None
     path = at(acme, f"/syncs/{held_sync.id}/approve")
     with ThreadPoolExecutor(8) as crowd:
-        answers = list(crowd.map(lambda _: visitor.post(path, data={"form_token": token}), range(8)))
+        answers = list(crowd.map(lambda _: visitor.post(path, data={"form_token": token, **DECIDER}), range(8)))
     assert [answer.status_code for answer in answers] == [303] * 8
     assert (len(acme.ploy.view(acme.id).generations()), acme.record_ids) == (2, ["u000"])
 
@@ -234,11 +268,11 @@ def test_repeated_decision_is_reported_without_an_error(visitor: Visitor, acme: 
     assert held_sync is not None
     messages = ("Approved: visible as generation 2.", "This sync was already approved, and is visible.")
     for button, expected in (("approve", messages[0]), ("approve", messages[1]), ("reject", messages[1])):
-        answer = visitor.fill(at(acme, f"/syncs/{held_sync.id}/{button}"))
+        answer = visitor.fill(at(acme, f"/syncs/{held_sync.id}/{button}"), **DECIDER)
         assert answer.status_code == 303
         assert expected in visitor.get(answer.headers["location"]).text
     assert acme.record_ids == ["u000"]
-    assert visitor.fill(at(acme, "/syncs/none/approve")).status_code == 404
+    assert visitor.fill(at(acme, "/syncs/none/approve"), **DECIDER).status_code == 404
 
     worker = Worker(acme)
     worker.order("grant")

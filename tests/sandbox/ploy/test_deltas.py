@@ -21,7 +21,7 @@ from ploy_connector_aws.sandbox.ploy.scope_report import ScopeReport
 from ploy_connector_aws.sandbox.ploy.sync_store import GENERATIONS_KEPT, SCHEMA, RecordChange, SyncStore
 from ploy_connector_aws.spec.records import RecordKey
 
-from .conftest import DENIED, USERS, USERS_FAILED, Customer, Line, account, split
+from .conftest import DECIDER, DENIED, USERS, USERS_FAILED, Customer, Line, account, split
 
 TEAMS = wire.ScopeLine(name="teams", ending="complete")
 NOTHING = wire.Outcome()
@@ -124,7 +124,7 @@ def test_base_replaced_by_an_approval_is_stale_at_commit(known: Customer) -> Non
     assert held is not None
     known.clock.pass_by(minutes=1)
     sync_id = known.open(mode="delta", base_generation=1)
-    known.ploy.approve(known.id, held.id)
+    known.ploy.approve(known.id, held.id, **DECIDER)
     with pytest.raises(StaleBaseError):
         known.client.commit(known.id, sync_id, known.commit_of([], [], scopes=2, expected=NOTHING))
 

@@ -21,6 +21,7 @@ from ploy_connector_aws.sandbox.ploy.pages.diagram import (
     to_lines,
 )
 from ploy_connector_aws.sandbox.ploy.views import AccountAccess
+from ploy_connector_aws.spec import Labels
 
 
 def access_of(
@@ -40,7 +41,7 @@ def access_of(
 
 
 def drawn(access: AccountAccess) -> Diagram:
-    diagram = draw(access)
+    diagram = draw(access, Labels())
     assert diagram is not None
     return diagram
 
@@ -71,7 +72,7 @@ def test_lines_pass_behind_no_box_that_they_do_not_lead_to() -> None:
 
 
 def test_mutually_nested_groups_are_drawn_and_an_empty_diagram_is_not() -> None:
-    assert draw(access_of(resources={})) is None
+    assert draw(access_of(resources={}), Labels()) is None
     assert not drawn(access_of(("a",), ("a", "b"), ("a", "b", "c"), ("b",), ("b", "a"), resources={})).is_folded
 
 
@@ -100,8 +101,8 @@ def test_large_diagram_is_folded_to_every_resource_with_its_number_of_paths() ->
     assert shown["g0"] == ("group, 46 paths, 1 privileged", True, {"through": "g0"})
     assert shown["place000"] == ("room, 1 path", False, {"to": "place000"})
     assert shown["place001"] == ("room, 1 path, 1 privileged", True, {"to": "place001"})
-    assert shown["U"] == ("account", False, None)
-    assert diagram.description == "U holds 92 entitlements, which open 90 resources."
+    assert shown["U"] == ("identity of unknown kind", False, None)
+    assert diagram.description == "U holds 92 groups and roles, which open 90 resources."
 
 
 def test_full_column_ends_with_one_box_for_the_rest_without_privileged_ones() -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from ploy_connector_aws.platform import wire
 
-from .browser import Visitor, at
-from .conftest import USERS, Customer, Line, account, accounts
+from .browser import Visitor, at, text
+from .conftest import DECIDER, USERS, Customer, Line, account, accounts
 from .worker import Worker, grant_of
 
 
@@ -31,7 +31,12 @@ MANY: tuple[Line, ...] = (
     grant("u000", "g1"),
     grant("u001", "g1"),
 )
-HEADINGS = ["removed: 129 accounts", "removed: 1 entitlement", "removed: 2 grants", "added: 1 entitlement"]
+HEADINGS = [
+    "removed: 129 people and machines",
+    "removed: 1 group or role",
+    "removed: 2 grants",
+    "added: 1 group or role",
+]
 
 
 def headings(page: str) -> list[str]:
@@ -39,7 +44,7 @@ def headings(page: str) -> list[str]:
 
 
 def names(page: str) -> list[str]:
-    return re.findall(r'<th scope="row">(.*?)</th>', page)
+    return [text(each) for each in re.findall(r'<th scope="row">(.*?)</th>', page)]
 
 
 @pytest.fixture
@@ -54,8 +59,10 @@ def held(acme: Customer) -> str:
 
 def test_held_sync_counts_its_changes_by_type_and_names_them_on_pages(visitor: Visitor, held: str) -> None:
     shown = visitor.get(held).text
-    assert headings(shown)[:5] == [f"Would be {each}" for each in [*HEADINGS, "changed: 1 account"]]
-    assert ("Anna → Readers" in shown, "u001 → Readers" in shown, "Writers" in shown) == (True, True, True)
+    records = headings(shown.partition("<summary>All records that would change")[2])
+    assert records[:5] == [f"Would be {each}" for each in [*HEADINGS, "changed: 1 person or machine"]]
+    assert all(each in text(shown) for each in ("Anna → Readers", "u001 → Readers", "Writers"))
+    assert re.search(r'/entitlement\?id=g1"><bdi>Readers</bdi></a>', shown)  # it is still visible
     assert "u020" in shown
     assert "u021" not in shown
     assert "and 109 more" in shown
@@ -69,17 +76,18 @@ def test_held_sync_counts_its_changes_by_type_and_names_them_on_pages(visitor: V
 def test_approved_changes_are_named_and_rejected_ones_are_not_stored(
     visitor: Visitor, acme: Customer, held: str
 ) -> None:
-    visitor.fill(f"{held}/approve")
+    visitor.fill(f"{held}/approve", **DECIDER)
     shown = visitor.get(held).text
-    assert headings(shown)[:5] == [each.capitalize() for each in [*HEADINGS, "changed: 1 account"]]
-    assert "u001 → g1" in shown  # both are gone
+    assert headings(shown)[:5] == [each.capitalize() for each in [*HEADINGS, "changed: 1 person or machine"]]
+    assert "u001 → g1" in text(shown)  # both are gone
+    assert "/entitlement?id=g1" not in shown
     assert names(visitor.get(f"{held}/changes?kind=removed&only=entitlement").text) == ["Readers"]
     assert names(visitor.get(f"{held}/changes?kind=changed&only=account").text) == ["Ann"]
 
     acme.sync(USERS, hold="asked")
     sync = acme.ploy.view(acme.id).held()
     assert sync is not None
-    visitor.fill(at(acme, f"/syncs/{sync.id}/reject"))
+    visitor.fill(at(acme, f"/syncs/{sync.id}/reject"), **DECIDER)
     acme.sync(USERS, hold="asked again")  # the changes of another sync are not those of this one
     rejected = visitor.get(at(acme, f"/syncs/{sync.id}/changes?kind=removed&only=account")).text
     assert (names(rejected), "are not stored" in rejected) == ([], True)

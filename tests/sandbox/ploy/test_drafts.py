@@ -15,8 +15,8 @@ from ploy_connector_aws.platform.errors import UnknownIntegrationError
 from ploy_connector_aws.sandbox.ploy import ForbiddenError
 from ploy_connector_aws.spec import Step, Wizard, WizardField
 
-from .browser import Visitor, at
-from .conftest import Customer, Enroll
+from .browser import Visitor, at, text
+from .conftest import USERS, Customer, Enroll, accounts
 from .manifests import CLUB
 from .worker import REPORT, Worker
 
@@ -146,7 +146,7 @@ def lease_first_test(visitor: Visitor, acme: Customer) -> wire.Task:
     return task
 
 
-def test_used_integration_cannot_be_removed(visitor: Visitor, acme: Customer) -> None:
+def test_used_integration_is_removed_only_with_its_typed_name(visitor: Visitor, acme: Customer) -> None:
     made = acme.id
     task = lease_first_test(visitor, acme)
     acme.client.complete_task(acme.id, task.id, wire.TaskDone(lease_id=task.lease_id, report=REPORT))
@@ -155,9 +155,32 @@ def test_used_integration_cannot_be_removed(visitor: Visitor, acme: Customer) ->
 
     for own in (acme.id, made):
         assert "Remove this set-up" not in visitor.get(f"/app/integrations/{own}").text
-        answer = visitor.fill(f"/app/integrations/{own}/remove")
-        assert (answer.status_code, "never in use" in answer.text) == (409, True)
+        for typed, status in (("", 409), ("Aws Club", 422), ("The Clu", 422)):
+            answer = visitor.fill(f"/app/integrations/{own}/remove", name=typed)
+            assert (answer.status_code, "name" in answer.text) == (status, True)
         assert acme.ploy.registry.integration(own)
+
+
+def test_removal_of_a_used_integration_forgets_it_and_stops_its_runtime(visitor: Visitor, acme: Customer) -> None:
+    acme.client.put_manifest(CLUB.model_copy(update={"name": "aws"}))
+    acme.sync(USERS, *accounts(12))
+    acme.sync(USERS)
+    worker = Worker(acme)
+    worker.order("grant")
+    (task,) = worker.lease()
+    page = text(visitor.get(at(acme, "/remove")).text)
+    for stated in ("2 syncs", "1 task,", "The Club is not changed", "waits for approval", "1 task is not finished"):
+        assert stated in page
+
+    assert visitor.fill(at(acme, "/remove"), name="the club").headers["location"] == "/app/"
+
+    assert "Removed The Club, with everything" in visitor.get("/app/").text
+    assert visitor.get(at(acme)).status_code == 404
+    assert list((acme.ploy._state_dir / "integrations").glob(f"{acme.id}*")) == []
+    assert acme.id not in [each.id for each in acme.client.integrations().integrations]
+    for call in (worker.lease, lambda: worker.complete(task), lambda: acme.sync(USERS)):
+        with pytest.raises(UnknownIntegrationError):
+            call()
 
 
 def test_a_passed_test_shows_no_verdict_until_it_is_stored(visitor: Visitor, acme: Customer) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from ploy_connector_aws.sandbox.ploy import LocalPloy
 
-from .conftest import DENIED, USERS, USERS_FAILED, Customer, account, accounts
+from .conftest import DECIDER, DENIED, USERS, USERS_FAILED, Customer, account, accounts
 from .worker import Worker, failed_of
 
 
@@ -75,7 +75,7 @@ def test_settings_flags_and_limits_are_changed_over_http(operator: httpx.Client,
         ("DELETE", "tokens/none", None, 409),
         ("GET", "integrations/none/records", None, 409),
         ("GET", "integrations/..%2F..%2Fploy/records", None, 404),
-        ("POST", "integrations/none/held/x/approve", None, 409),
+        ("POST", "integrations/none/held/x/approve", DECIDER, 409),
         ("POST", "integrations/none/tasks", {"kind": "check"}, 409),
         ("GET", "integrations/none/tasks", None, 409),
         ("POST", "organisations", {"name": 5}, 422),
@@ -125,14 +125,14 @@ def test_held_sync_is_decided_on_over_http(operator: httpx.Client, acme: Custome
     acme.sync(USERS)
     (held,) = operator.get(base).json()
     assert held["answer"]["removed"] == {"account": 12}
-    assert operator.post(f"{base}/{held['id']}/reject").status_code == 204
+    assert operator.post(f"{base}/{held['id']}/reject", json=DECIDER).status_code == 204
     assert len(acme.record_ids) == 12
 
     acme.sync(USERS)
     (held,) = operator.get(base).json()
-    assert operator.post(f"{base}/{held['id']}/approve").json()["generation"] == 2
+    assert operator.post(f"{base}/{held['id']}/approve", json=DECIDER).json()["generation"] == 2
     assert acme.record_ids == []
-    assert operator.post(f"{base}/{held['id']}/approve").status_code == 410
+    assert operator.post(f"{base}/{held['id']}/approve", json=DECIDER).status_code == 410
 
 
 def test_task_is_created_followed_and_resolved_over_http(operator: httpx.Client, acme: Customer) -> None:
@@ -160,6 +160,7 @@ def test_task_is_created_followed_and_resolved_over_http(operator: httpx.Client,
         "holder": "runtime-1",
         "ended_at": now,
         "resolved_at": None,
+        "made_by": None,
         "lease_ends_at": (acme.clock.now + timedelta(minutes=5)).isoformat().replace("+00:00", "Z"),
         "report": failure,
         "failure": failure,
@@ -218,7 +219,7 @@ def test_records_are_read_from_one_state(acme: Customer) -> None:
     acme.sync(USERS, account("u000"), hold="Please look.")
     held = acme.ploy.view(acme.id).held()
     assert held is not None
-    acme.ploy.approve(acme.id, held.id)
+    acme.ploy.approve(acme.id, held.id, **DECIDER)
 
     assert [record.id for record in (first, *reading)] == [f"u{number:03}" for number in range(5)]
     assert acme.record_ids == ["u000"]

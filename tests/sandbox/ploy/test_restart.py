@@ -9,7 +9,7 @@ import pytest
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy import LocalPloy
 
-from .conftest import USERS, Clock, Customer, Line, account, accounts, connect, split
+from .conftest import DECIDER, USERS, Clock, Customer, Line, account, accounts, connect, split
 from .worker import Worker, done_of, verified
 
 
@@ -49,7 +49,7 @@ def test_restart_during_an_upload_loses_nothing(tmp_path: Path, clock: Clock) ->
         assert client.commit(acme.id, sync_id, commit) == answer
         assert len(acme.record_ids) == 12
         assert held is not None
-        assert ploy.approve(acme.id, held.id).generation == 3
+        assert ploy.approve(acme.id, held.id, **DECIDER).generation == 3
         assert acme.record_ids == []
 
 

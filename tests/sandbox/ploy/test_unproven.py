@@ -37,7 +37,11 @@ def test_unproven_records_are_named_by_type_on_pages(visitor: Visitor, acme: Cus
 
     first, second = (visitor.get(at(acme, f"/unproven?offset={offset}")).text for offset in (0, 100))
     assert names(first) + names(second) == ["Ann", *(f"u{number:03}" for number in range(1, 130))]
-    assert [each in first for each in ("130 accounts", "1 grant", "101 to 130 of 130")] == [True, True, False]
+    assert [each in first for each in ("130 people and machines", "1 grant", "101 to 130 of 130")] == [
+        True,
+        True,
+        False,
+    ]
     assert "101 to 130 of 130" in second
     assert names(visitor.get(at(acme, "/unproven?only=grant")).text) == ["Ann → Readers"]
     assert names(visitor.get(at(acme, "/unproven?only=entitlement")).text) == names(first)  # none of these is unproven

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import secrets
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
@@ -16,10 +17,22 @@ import pytest
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy import LocalPloy
-from ploy_connector_aws.spec import Check, ConnectionReport
+from ploy_connector_aws.spec import (
+    Account,
+    Check,
+    ConnectionReport,
+    Entitlement,
+    Finding,
+    Grant,
+    Record,
+    Resource,
+)
+from ploy_connector_aws.spec.records import Severity
 from tests.deadlines import PATIENCE_SECONDS
 from tests.platform import wire_fixtures
 from tests.platform.wire_bodies import INTEGRATION, NOW, ORGANISATION, TASK, TOKEN
+from tests.platform.wire_requests import REPORTED
+from tests.sandbox.ploy.conftest import DECIDER
 
 OTHER_OPENER = wire.OpenSync(run_id="run-0", opener="runtime-2", reading_started_at=NOW)
 EMPTY = wire.Commit(batches=0, digest=wire.digest_of_batches([]), records={}, scopes=0)
@@ -59,11 +72,48 @@ def commit_run(ploy: LocalPloy, run: int, *lines: wire.AnyLine) -> None:
     sync_id, body = open_run(ploy, run), wire.pack(map(wire.to_ndjson, lines))
     digest = wire.digest_of(body)
     ploy.syncs(INTEGRATION).put_batch(sync_id, 1, body, wire.to_content_digest(digest), wire.Limits())
-    records = {"account": sum(isinstance(line, wire.RecordLine) for line in lines)}
-    request = wire.Commit.model_validate(
-        {"batches": 1, "digest": wire.digest_of_batches([digest]), "records": records, "scopes": 1}
-    )
+    records = Counter(line.type for line in lines if isinstance(line, wire.RecordLine))
+    scopes = sum(isinstance(line, wire.ScopeLine) for line in lines)
+    request = wire.Commit(batches=1, digest=wire.digest_of_batches([digest]), records=records, scopes=scopes)
     ploy.commit(INTEGRATION, sync_id, request)
+
+
+def line_of(record: Record, scope: str) -> wire.RecordLine:
+    body = record.model_dump(mode="json", exclude_defaults=True)
+    return wire.RecordLine(type=record.record_type, id=record.id, scopes=(scope,), record=body)
+
+
+def finding(id_: str, severity: Severity, *subjects: Record, advice: str | None = None) -> Finding:
+    keys = tuple(each.key for each in subjects)
+    title, evidence = "It is open.", f"The door {id_} is open."
+    return Finding(id=id_, kind="open", subjects=keys, severity=severity, title=title, evidence=evidence, advice=advice)
+
+
+ANN = Account(id="u1", username="ann", kind="human")
+ROLE = Entitlement(
+    id="r1", kind="role", name="Keys", grantable=True, privileged=True, privileged_reasons=("It opens.",)
+)
+KEY = Grant(principal_kind="account", principal_id="u1", entitlement_id="r1")
+PLACE = Resource(id="a1", kind="house", name="House")
+GONE = Account(id="gone")
+OPEN_DOOR = finding("front", "critical", ROLE, ANN, KEY, PLACE, advice="Close it.")
+ACCEPTED = finding("back", "low", GONE)
+RESOLVED, WITHDRAWN = finding("side", "high", PLACE), finding("roof", "medium", PLACE)
+
+
+def find_findings(ploy: LocalPloy) -> None:
+    """Commit four runs, so that the findings get all states, and accept one of them."""
+    records = tuple(line_of(each, "users") for each in (ANN, ROLE, KEY, PLACE))
+    doors, roof = (wire.ScopeLine(name=name, ending="complete") for name in ("doors", "roof"))
+    first = [line_of(each, "doors") for each in (OPEN_DOOR, ACCEPTED, RESOLVED)]
+    commit_run(ploy, 1, USERS, *records, doors, *first, roof, line_of(WITHDRAWN, "roof"))
+    store = ploy.refresh_findings(INTEGRATION)
+    (row,) = (row for row in store.after(INTEGRATION, 0, 9) if row.finding == ACCEPTED)
+    store.decide(INTEGRATION, row.number, "accepted", name="Ada Byron", reason="It has a guard.")
+    excluded, failed = roof.model_copy(update={"ending": "excluded"}), doors.model_copy(update={"ending": "failed"})
+    commit_run(ploy, 2, USERS, *records, doors, line_of(ACCEPTED, "doors"), excluded)
+    commit_run(ploy, 3, USERS, *records, doors, line_of(ACCEPTED, "doors"), line_of(OPEN_DOOR, "doors"), excluded)
+    commit_run(ploy, 4, USERS, *records, failed, line_of(ACCEPTED, "doors"), excluded)
 
 
 def commit_later_reading(ploy: LocalPloy) -> None:
@@ -74,6 +124,10 @@ def report_other_check(ploy: LocalPloy) -> None:
     report = ConnectionReport(checks=(Check(name="assume-role", outcome="passed", message="It works."),))
     progress = wire.CheckProgress(check_id=f"{TASK}.1", number=1, is_final=True, report=report, task_id=TASK)
     ploy.verification.report(INTEGRATION, progress)
+
+
+def report_other_change(ploy: LocalPloy) -> None:
+    ploy.queue(INTEGRATION).record_change(REPORTED.model_copy(update={"reason": "Another one."}))
 
 
 def unavailable(status: int, retry_after: str | None = None) -> Step:
@@ -150,7 +204,7 @@ BEFORE: dict[str, tuple[Step, ...]] = {
     "sync_status.rejected": (
         *STAGED,
         "commit_held",
-        lambda ploy: ploy.syncs(INTEGRATION).reject(ploy.view(INTEGRATION).syncs()[0].id),
+        lambda ploy: ploy.syncs(INTEGRATION).reject(ploy.view(INTEGRATION).syncs()[0].id, **DECIDER),
     ),
     "sync_status.replaced": (*OPEN, lambda ploy: open_run(ploy, 2)),
     "sync_status.sync_unknown": (integrate,),
@@ -159,6 +213,8 @@ BEFORE: dict[str, tuple[Step, ...]] = {
     "commit.commit_conflict": (*STAGED, "commit_held"),
     "commit_held": STAGED,
     "abort": STAGED,
+    "findings": (integrate, find_findings),
+    "findings_after": (integrate, find_findings),
     "lease_tasks": (integrate, order_all),
     "extend_lease": LEASED,
     "extend_lease.lease_lost": (*LEASED, "fail_task"),
@@ -174,6 +230,9 @@ BEFORE: dict[str, tuple[Step, ...]] = {
     "complete_task_sync_previewed": (integrate, partial(order, kind="sync", preview=True), "lease_tasks"),
     "complete_task_sync_waiting": LEASED_SYNC,
     "fail_task": LEASED,
+    "report_change": (integrate,),
+    "report_change.change_conflict": (integrate, report_other_change),
+    "report_change_unknown": (integrate,),
 }
 """What happens at a new local Ploy before the request of each response."""
 

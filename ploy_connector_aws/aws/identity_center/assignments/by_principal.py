@@ -16,7 +16,7 @@ from ploy_connector_aws.aws.gone import contradiction_error
 from ploy_connector_aws.aws.identity_center.permission_sets import describe_permission_set, to_partial_entitlement
 from ploy_connector_aws.aws.identity_center.read_context import ReadContext, is_about
 from ploy_connector_aws.aws.policy.privileges import Verdict
-from ploy_connector_aws.aws.records import RecordBuffer, take, to_aws_account
+from ploy_connector_aws.aws.records import RecordBuffer, take
 from ploy_connector_aws.aws.spool import Kind, SpoolEntry
 from ploy_connector_aws.spec import (
     AuthenticationError,
@@ -215,7 +215,7 @@ def add_assignment(
         context.verdicts.get(arn),
         is_grantable=context.session.config.direct_assignments,
     )
-    page.add(to_aws_account(account_id))
+    page.add_aws_account(account_id, context.session.config)
     page.add(account_role, is_partial=permission_set.state != "read" or context.has_partial_verdict(arn))
     page.add(to_assignment(kind, principal_id, account_role.id))
 

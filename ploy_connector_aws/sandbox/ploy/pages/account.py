@@ -10,15 +10,17 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ploy_connector_aws.graph.chains import MOST_CHAINS
+from ploy_connector_aws.graph.effects import why_not_grantable
 from ploy_connector_aws.graph.paths import Path as AccessPath
-from ploy_connector_aws.graph.search import Search
+from ploy_connector_aws.graph.search import FoundRecord, Search
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy.verification import require_unblocked
 from ploy_connector_aws.sandbox.ploy.views import AccountAccess, name_of
 
 from .diagram import draw
 from .rendering import render_page, url_of
-from .session import IntegrationVisitor, Offset, SentForm, go_to, value
+from .session import IntegrationVisit, IntegrationVisitor, Offset, SentForm, go_to, value
+from .targets import describe_opened
 from .tasks import task_values
 
 router = APIRouter()
@@ -58,13 +60,17 @@ def show_account(
     if every is None:
         raise HTTPException(404, "There is no such account in the newest sync.")
     access = every.narrowed(through=through, to=to) if through or to else every
+    with visit.view.graph() as graph:
+        assert graph is not None
+        found, opened = graph.record("account", id), graph.opens("account", id, limit=0)
     return render_page(
         visit,
         "account.html",
         tab="accounts",
         account=every.account,
         name=name_of(every.account.content, every.account.id),
-        home=name_of(every.resources.get(every.home, {}), every.home) if every.home else None,
+        found=found,
+        opened_summary=describe_opened(opened, visit.labels),
         fixed=every.account.content.get("not_grantable_reason"),
         not_grantable=why_not_grantable(every.account.content),
         through=name_of(every.entitlements.get(through, {}), through),
@@ -76,16 +82,8 @@ def show_account(
         total=len(access.paths),
         has_more=every.has_more,
         most=MOST_CHAINS,
-        diagram=draw(access),
+        diagram=draw(access, visit.labels),
     )
-
-
-def why_not_grantable(account: dict[str, Any]) -> str | None:
-    """Return why nothing can be granted to an account; None where something can."""
-    reason: str | None = account.get("not_grantable_reason")
-    if reason is None and account.get("status") == "disabled":
-        return "The account is disabled: its access can be revoked, and nothing can be granted."
-    return reason
 
 
 def to_tree(access: AccountAccess, shown: Iterable[AccessPath]) -> list[HeldEntitlement]:
@@ -150,13 +148,46 @@ def choose_entitlement(visit: IntegrationVisitor, account: str, q: str = "", off
     )
 
 
+@router.get("/integrations/{integration_id}/grant-to")
+def choose_account(visit: IntegrationVisitor, entitlement: str, q: str = "", offset: Offset = 0) -> Response:
+    """Show the accounts that an entitlement can be granted to."""
+    q = q.strip()[:200]
+    with visit.view.graph() as graph:
+        found = graph.record("entitlement", entitlement) if graph else None
+        if graph is None or found is None:
+            raise HTTPException(404, "There is no such entitlement in the newest sync.")
+        listing = graph.list_records("account", Search(q, offset=offset, limit=_ENTITLEMENTS_SHOWN))
+    return render_page(
+        visit,
+        "grant_to.html",
+        tab="entitlements",
+        found=found,
+        rows=[(row, _why_not(visit, row, entitlement)) for row in listing.rows],
+        total=listing.total,
+        offset=offset,
+        size=_ENTITLEMENTS_SHOWN,
+        q=q,
+    )
+
+
+def _why_not(visit: IntegrationVisit, row: FoundRecord, entitlement_id: str) -> str | None:
+    """Return in short why an account cannot be given an entitlement; None where it can."""
+    if visit.view.holds_directly(row.id, entitlement_id):
+        return "has it already"
+    if row.content.get("status") == "disabled":
+        return "disabled"
+    return "cannot be given anything" if row.content.get("not_grantable_reason") else None
+
+
 @router.post("/integrations/{integration_id}/preview")
 def order_preview(visit: IntegrationVisitor, form: SentForm) -> Response:
     """Order the preview of a grant or a revoke."""
     kind = _kind(value(form, "kind"))
     require_unblocked(visit.row, kind, preview=True)
     if not value(form, "entitlement"):
-        raise HTTPException(422, "Choose an entitlement to grant.")
+        raise HTTPException(422, "Choose what to grant.")
+    if not value(form, "account"):
+        raise HTTPException(422, "Choose who to grant it to.")
     account = visit.view.record("account", value(form, "account"))
     content = account.content if account else {}
     reason = why_not_grantable(content) if kind == "grant" else content.get("not_grantable_reason")

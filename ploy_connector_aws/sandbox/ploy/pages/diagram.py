@@ -7,16 +7,25 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ploy_connector_aws.graph.paths import Path as AccessPath
+from ploy_connector_aws.graph.privilege import Named
+from ploy_connector_aws.graph.reach import ReachListing
+from ploy_connector_aws.graph.search import FoundRecord
+from ploy_connector_aws.graph.targets import Target
 from ploy_connector_aws.sandbox.ploy.views import AccountAccess, name_of
+from ploy_connector_aws.spec import Labels
+from ploy_connector_aws.spec.records import RecordType
 
 MOST_DRAWN = 80
 """A diagram with more boxes is folded."""
+
+MOST_REACHING = 20
+"""How many of those who reach a target are drawn by name."""
 
 MOST_IN_A_COLUMN = 100
 """How many direct entitlements, and how many resources, a folded diagram shows by name."""
@@ -26,7 +35,7 @@ _LETTERS = 25
 _MOST_LANES = 12
 _MOST_ROUNDS = 100
 
-Node = tuple[str, str]
+Node: TypeAlias = tuple[Literal["account", "entitlement", "resource", "bend"], str]
 """Its kind ('account', 'entitlement', 'resource') and its id; an empty id stands for the rest of a column."""
 
 
@@ -38,6 +47,8 @@ class Label(NamedTuple):
     is_privileged: bool = False
     narrows: Mapping[str, str] | None = None
     """Query of the page that shows only the paths through this box; empty where the list shows them."""
+    record: Named | None = None
+    """The record whose page a box leads to."""
 
 
 @dataclass(frozen=True)
@@ -81,15 +92,43 @@ class Diagram(NamedTuple):
     """Text alternative."""
     is_folded: bool
 
+    @property
+    def has_links(self) -> bool:
+        """Whether a box leads to another page, or to the list."""
+        return any(box.label.record or box.label.narrows is not None for box in self.boxes)
 
-def draw(access: AccountAccess) -> Diagram | None:
-    """Return the diagram of an account's access; None where it has none."""
-    graph = to_graph(access)
-    steps = graph.steps
-    if not steps:
+
+def draw(access: AccountAccess, labels: Labels) -> Diagram | None:
+    """Return the diagram of the access of an account or an entitlement; None where it has none."""
+    graph = to_graph(access, labels)
+    if not graph.steps:
         return None
     start = next(iter(graph.labels))
-    lanes = _lanes(start, steps)
+    return _lay_out(graph, _lanes(start, graph.steps, last="resource"), _describe(access, graph, labels))
+
+
+def draw_reach(target: Target, found: FoundRecord, listing: ReachListing, labels: Labels) -> Diagram | None:
+    """Return the diagram of who reaches a target; None where that is none.
+
+    Args:
+        target: The target, which is at the right.
+        found: Its record.
+        listing: Those who reach it: the first rows are drawn, and the others are one box.
+        labels: What people call the records.
+    """
+    graph = _reach_graph(target, found, listing, labels)
+    if not graph.steps:
+        return None
+    end = next(iter(graph.labels))
+    lanes = _lanes(end, [(other, one) for one, other in graph.steps], last="account")
+    width = max(lanes.values())
+    name = graph.labels[end].name
+    others = f" The others are one box: {listing.total:,} reach it." if graph.is_folded else ""
+    return _lay_out(graph, {node: width - lane for node, lane in lanes.items()}, f"Who reaches {name}.{others}")
+
+
+def _lay_out(graph: Graph, lanes: Mapping[Node, int], description: str) -> Diagram:
+    steps = graph.steps
     chains = _chains(lanes, steps)
     # A 'bend' is where a line crosses a column.
     bends = {node: lanes[chain[0]] + n for chain in chains for n, node in enumerate(chain) if node[0] == "bend"}
@@ -107,18 +146,46 @@ def draw(access: AccountAccess) -> Diagram | None:
             Line(_curve([places[node] for node in chain]), is_unproven)
             for chain, is_unproven in zip(chains, steps.values(), strict=True)
         ),
-        description=_describe(access, graph),
+        description=description,
         is_folded=graph.is_folded,
     )
 
 
-def to_graph(access: AccountAccess) -> Graph:
+def to_graph(access: AccountAccess, labels: Labels) -> Graph:
     """Return every path of an account, or its direct entitlements and the resources where that would be too much."""
-    whole = _whole(access)
-    return whole if len(whole.labels) <= MOST_DRAWN else _fold(access)
+    whole = _whole(access, labels)
+    return whole if len(whole.labels) <= MOST_DRAWN else _fold(access, labels)
 
 
-def _whole(access: AccountAccess) -> Graph:
+def _reach_graph(target: Target, found: FoundRecord, listing: ReachListing, labels: Labels) -> Graph:
+    end: Node = target.type, target.id
+    boxes = {end: _to_label(target.type, found.content, target.id, labels)}
+    steps: dict[tuple[Node, Node], bool] = {}
+    for reacher in listing.rows[:MOST_REACHING]:
+        start: Node = "account", reacher.account.id
+        content, is_privileged = reacher.account.content, bool(reacher.is_privileged)
+        boxes[start] = _to_label("account", content, reacher.account.id, labels)._replace(
+            is_privileged=is_privileged, record=reacher.account.named
+        )
+        if not reacher.paths:
+            steps[start, end] = reacher.is_unproven
+        for path in reacher.paths:
+            nodes = [start, *(("entitlement", each.id) for each in path.steps)]
+            for each in path.steps:
+                what = labels.of_kind("entitlement", each.kind)[0]
+                boxes.setdefault(("entitlement", each.id), Label(each.name, what, record=each))
+            for step in pairwise([*nodes, *([end] if nodes[-1] != end else [])]):
+                steps[step] = steps.get(step, True) and path.is_unproven
+    drawn = listing.rows[:MOST_REACHING]
+    if rest := listing.total - len(drawn):
+        privileged = listing.privileged - sum(bool(each.is_privileged) for each in drawn)
+        what = f"{privileged:,} privileged" if privileged else labels.count("account", None, rest)
+        boxes["account", ""] = Label(f"and {rest:,} more", what, privileged > 0, {})
+        steps[("account", ""), end] = False
+    return Graph(boxes, steps, is_folded=rest > 0)
+
+
+def _whole(access: AccountAccess, labels: Labels) -> Graph:
     start = _start(access)
     steps: dict[tuple[Node, Node], bool] = {}
     continued = {path.entitlement_ids[:-1] for path in access.paths}
@@ -133,7 +200,7 @@ def _whole(access: AccountAccess) -> Graph:
         if opened:
             steps.setdefault((nodes[-1], ("resource", opened)), False)
     nodes_of = dict.fromkeys([start, *(node for step in steps for node in step)])
-    return Graph({node: _label(node, access) for node in nodes_of}, steps)
+    return Graph({node: _label(node, access, labels) for node in nodes_of}, steps)
 
 
 class _Tally:
@@ -152,13 +219,13 @@ class _Tally:
         return f"{text}, {self.privileged:,} privileged" if self.privileged else text
 
 
-def _fold(access: AccountAccess) -> Graph:
+def _fold(access: AccountAccess, labels: Labels) -> Graph:
     """Leave out everything between the direct entitlements and the resources; count the paths instead."""
     tallies: dict[Node, _Tally] = {}
     for path in access.paths:
         for node in _ends(path, access):
             tallies.setdefault(node, _Tally()).add(is_privileged=_is_privileged(path, access))
-    shown = {node for kind in ("entitlement", "resource") for node in _foremost(kind, tallies, access)}
+    shown = {node for kind in ("entitlement", "resource") for node in _foremost(kind, tallies, access, labels)}
     start = _start(access)
     steps: dict[tuple[Node, Node], bool] = {}
     rests: dict[Node, tuple[set[Node], _Tally]] = {}
@@ -175,31 +242,32 @@ def _fold(access: AccountAccess) -> Graph:
             nodes.append(rest)
         for step in pairwise(nodes):
             steps[step] = steps.get(step, True) and path.is_unproven
-    labels = {start: _label(start, access)}
+    boxes = {start: _label(start, access, labels)}
     for node in dict.fromkeys(node for step in steps for node in step if node != start):
         if node in rests:
             left_out, tally = rests[node]
-            labels[node] = Label(f"and {len(left_out):,} more", str(tally), tally.privileged > 0, {})
+            boxes[node] = Label(f"and {len(left_out):,} more", str(tally), tally.privileged > 0, {})
         else:
-            known = _label(node, access)
+            known = _label(node, access, labels)
             narrows = {"through" if node[0] == "entitlement" else "to": node[1]}
             what = f"{known.what}, {tallies[node]}"
-            labels[node] = Label(known.name, what, tallies[node].privileged > 0, narrows)
-    return Graph(labels, steps, is_folded=True)
+            boxes[node] = Label(known.name, what, tallies[node].privileged > 0, narrows)
+    return Graph(boxes, steps, is_folded=True)
 
 
 def _ends(path: AccessPath, access: AccountAccess) -> list[Node]:
     """Return the direct entitlement of a path, and its resource."""
     resource = access.resource_of(path)
-    return [("entitlement", path.entitlement_ids[0]), *([("resource", resource)] if resource else [])]
+    direct: Node = "entitlement", path.entitlement_ids[0]
+    return [direct, ("resource", resource)] if resource else [direct]
 
 
-def _foremost(kind: str, tallies: dict[Node, _Tally], access: AccountAccess) -> Iterable[Node]:
+def _foremost(kind: str, tallies: dict[Node, _Tally], access: AccountAccess, labels: Labels) -> Iterable[Node]:
     """Return the nodes that are shown by name: those with privileged paths first."""
     own = [node for node in tallies if node[0] == kind]
     if len(own) <= MOST_IN_A_COLUMN:
         return own
-    own.sort(key=lambda node: (not tallies[node].privileged, _label(node, access).name.casefold(), node))
+    own.sort(key=lambda node: (not tallies[node].privileged, _label(node, access, labels).name.casefold(), node))
     return own[: MOST_IN_A_COLUMN - 1]
 
 
@@ -208,20 +276,26 @@ def _is_privileged(path: AccessPath, access: AccountAccess) -> bool:
 
 
 def _start(access: AccountAccess) -> Node:
-    return "account", access.account.id
+    return access.type, access.account.id
 
 
-def _label(node: Node, access: AccountAccess) -> Label:
-    kind, id_ = node
-    known: Mapping[str, Mapping[str, dict[str, Any]]] = {
-        "account": {id_: access.account.content},
-        "entitlement": access.entitlements,
-        "resource": access.resources,
-    }
-    content = known[kind].get(id_, {})
+def _label(node: Node, access: AccountAccess, labels: Labels) -> Label:
+    type_, id_ = node
+    assert type_ != "bend", "it is no record"
+    known = access.resources if type_ == "resource" else access.entitlements
+    content = access.account.content if node == _start(access) else known.get(id_, {})
+    return _to_label(type_, content, id_, labels)
+
+
+def _to_label(type_: RecordType, content: dict[str, Any], id_: str, labels: Labels) -> Label:
     is_privileged = bool(content.get("privileged"))
-    what = str(content.get("kind", kind)).replace("_", " ")
-    return Label(name_of(content, id_), f"{what}, privileged" if is_privileged else what, is_privileged)
+    what = labels.of(type_, {**content, "id": id_})[0] if content else type_
+    notes = [
+        *(["disabled"] if content.get("status") == "disabled" else []),
+        *(["privileged"] if is_privileged else []),
+        what,
+    ]
+    return Label(name_of(content, id_), ", ".join(notes), is_privileged)
 
 
 def to_lines(name: str) -> tuple[str, ...]:
@@ -232,20 +306,20 @@ def to_lines(name: str) -> tuple[str, ...]:
     return lines[0], f"…{name[1 - _LETTERS :]}"
 
 
-def _describe(access: AccountAccess, graph: Graph) -> str:
+def _describe(access: AccountAccess, graph: Graph, labels: Labels) -> str:
     entitlements = {id_ for path in access.paths for id_ in path.entitlement_ids}
     resources = {node for node in graph.labels if node[0] == "resource"}
     if graph.is_folded:
         resources = {("resource", found) for path in access.paths if (found := access.resource_of(path))}
     start = next(iter(graph.labels.values()))
     return (
-        f"{start.name} holds {len(entitlements):,} {'entitlement' if len(entitlements) == 1 else 'entitlements'},"
-        f" which open {len(resources):,} {'resource' if len(resources) == 1 else 'resources'}."
+        f"{start.name} holds {labels.count('entitlement', None, len(entitlements))}, which open"
+        f" {labels.count('resource', None, len(resources))}."
     )
 
 
-def _lanes(start: Node, steps: Iterable[tuple[Node, Node]]) -> dict[Node, int]:
-    """Return the column of each node: right of all that lead to it, and the resources in the last one."""
+def _lanes(start: Node, steps: Collection[tuple[Node, Node]], *, last: str) -> dict[Node, int]:
+    """Return the column of each node: behind all that lead to it, and the nodes of the last kind in the last one."""
     lanes = {start: 0}
     for _ in range(_MOST_ROUNDS):  # bounded, as groups may contain one another
         before = dict(lanes)
@@ -254,11 +328,11 @@ def _lanes(start: Node, steps: Iterable[tuple[Node, Node]]) -> dict[Node, int]:
                 lanes[other] = min(max(lanes.get(other, 0), lanes[one] + 1), _MOST_LANES)
         if lanes == before:
             break
-    last = max((lane for (kind, _), lane in lanes.items() if kind != "resource"), default=0) + 1
-    return {node: last if node[0] == "resource" else lane for node, lane in lanes.items()}
+    end = max((lane for (kind, _), lane in lanes.items() if kind != last), default=0) + 1
+    return {node: end if node[0] == last else lane for node, lane in lanes.items()}
 
 
-def _chains(lanes: dict[Node, int], steps: Iterable[tuple[Node, Node]]) -> list[list[Node]]:
+def _chains(lanes: Mapping[Node, int], steps: Iterable[tuple[Node, Node]]) -> list[list[Node]]:
     """Return each step with a bend in every column between, so that no line seems to start at another box."""
     return [
         [one, *(("bend", f"{one} {other} {lane}") for lane in range(lanes[one] + 1, lanes[other])), other]
@@ -266,7 +340,7 @@ def _chains(lanes: dict[Node, int], steps: Iterable[tuple[Node, Node]]) -> list[
     ]
 
 
-def _places(lanes: dict[Node, int], steps: Iterable[tuple[Node, Node]]) -> dict[Node, tuple[int, int]]:
+def _places(lanes: Mapping[Node, int], steps: Iterable[tuple[Node, Node]]) -> dict[Node, tuple[int, int]]:
     """Return the coordinates of each node: near to those that lead to it, as far as the column has room; rests last."""
     before: dict[Node, list[Node]] = {}
     for one, other in steps:

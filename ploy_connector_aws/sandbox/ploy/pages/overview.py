@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from ploy_connector_aws.graph.search import Search
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy.registry import IntegrationRow
 from ploy_connector_aws.sandbox.ploy.reports import CheckRow
@@ -19,12 +20,13 @@ from ploy_connector_aws.sandbox.ploy.verification import find_blocker, require_u
 from ploy_connector_aws.sandbox.ploy.views import IntegrationView
 from ploy_connector_aws.spec import Manifest
 
-from .rendering import render_page
+from .rendering import connector_title, render_page
 from .session import IntegrationVisit, IntegrationVisitor, SentForm, Visit, Visitor, go_to, value
 
 router = APIRouter()
 
 _SETTINGS_SHOWN = 3
+_CHANGES_SHOWN = timedelta(days=7)
 
 _SWITCHES = {
     "paused": ("Paused: no tests, syncs, grants or revokes.", "Resumed."),
@@ -60,6 +62,16 @@ class Summary(NamedTuple):
         return self.generation.committed_at if self.generation else None
 
 
+class Number(NamedTuple):
+    """One number of the overview, and where its records are listed."""
+
+    amount: int
+    label: str
+    path: str
+    query: dict[str, str]
+    tone: str
+
+
 def summary_of(visit: Visit, row: IntegrationRow, view: IntegrationView) -> Summary:
     """Summarise an integration."""
     id_, manifest = row.integration.id, visit.manifest(row.integration.connector)
@@ -77,6 +89,42 @@ def summary_of(visit: Visit, row: IntegrationRow, view: IntegrationView) -> Summ
         len(queue.manual()),
         _about(row, manifest),
     )
+
+
+def numbers_of(visit: IntegrationVisit) -> list[Number]:
+    """Return the numbers of an integration; nothing before its first sync."""
+    generations = visit.view.generations()
+    if not generations:
+        return []
+    labels, view = visit.labels, visit.view
+    people = view.list_records("account", Search(kinds=("human",), limit=0))
+    privileged = people.facets.verdicts.get("direct", 0) + people.facets.verdicts.get("through", 0)
+    groups = view.list_records("entitlement", Search(kinds=("group",), limit=0)).total
+    unproven = sum(generations[-1].answer.retained_unproven.values())
+    place = labels.place_kind
+    places = view.list_records("resource", Search(kinds=(place,), limit=0)).total if place else 0
+    open_findings = visit.ploy.refresh_findings(visit.id).count_open(visit.id)
+    findings, is_urgent = sum(open_findings.values()), bool(open_findings["critical"] or open_findings["high"])
+    changes = view.count_changes(visit.ploy.now - _CHANGES_SHOWN)
+    found: tuple[tuple[int, tuple[str, str], str, dict[str, str], str], ...] = (
+        (people.total, labels.of_kind("account", "human"), "/accounts", {"kind": "human"}, ""),
+        (
+            privileged,
+            ("privileged person", "privileged people"),
+            "/accounts",
+            {"kind": "human", "privileged": "yes"},
+            "bad",
+        ),
+        (groups, labels.of_kind("entitlement", "group"), "/entitlements", {"kind": "group"}, ""),
+        *([(places, labels.of_kind("resource", place), "/resources", {"kind": place}, "")] if place else []),
+        (findings, ("open finding", "open findings"), "/findings", {}, "bad" if is_urgent else "warn"),
+        (unproven, ("unproven record", "unproven records"), "/unproven", {}, "warn"),
+        (changes, ("change in the last 7 days", "changes in the last 7 days"), "/history", {}, ""),
+    )
+    return [
+        Number(amount, singular if amount == 1 else plural, path, query, tone if amount else "")
+        for amount, (singular, plural), path, query, tone in found
+    ]
 
 
 def _about(row: IntegrationRow, manifest: Manifest | None) -> str:
@@ -118,7 +166,8 @@ def begin_setup(visit: Visitor, connector: str) -> Response:
 @router.get("/integrations/{integration_id}")
 def show_integration(visit: IntegrationVisitor) -> Response:
     """Show one integration."""
-    return render_page(visit, "integration.html", summary=summary_of(visit, visit.row, visit.view), tab="overview")
+    summary = summary_of(visit, visit.row, visit.view)
+    return render_page(visit, "integration.html", summary=summary, numbers=numbers_of(visit), tab="overview")
 
 
 @router.post("/integrations/{integration_id}/switch")
@@ -142,11 +191,33 @@ def switch(visit: IntegrationVisitor, form: SentForm) -> Response:
     return go_to(visit.path)
 
 
+@router.get("/integrations/{integration_id}/remove")
+def confirm_removal(visit: IntegrationVisitor) -> Response:
+    """Show what the removal of an integration means, and ask for its name."""
+    return render_page(
+        visit,
+        "remove.html",
+        tab="overview",
+        syncs=len(visit.view.syncs()),
+        tasks=len(visit.queue.tasks()),
+        unfinished=sum(task.state in ("queued", "leased") for task in visit.queue.tasks()),
+        manual=len(visit.queue.manual()),
+        held=visit.view.held(),
+    )
+
+
 @router.post("/integrations/{integration_id}/remove")
-def remove(visit: IntegrationVisitor) -> Response:
-    """Remove an integration that was never in use."""
-    visit.ploy.remove_draft(visit.id)
-    visit.flash("Removed the set-up and the values that were generated for it.")
+def remove(visit: IntegrationVisitor, form: SentForm) -> Response:
+    """Remove an integration. One that was in use needs its name, typed."""
+    name, typed = connector_title(visit), value(form, "name")
+    if typed and typed.casefold() != name.casefold():
+        raise HTTPException(422, f"This is not its name: nothing was removed. Its name is {name}.")
+    visit.ploy.remove(visit.id, only_draft=not typed)
+    visit.flash(
+        f"Removed {name}, with everything that was stored for it."
+        if typed
+        else "Removed the set-up and the values that were generated for it."
+    )
     return go_to("/")
 
 

@@ -1,83 +1,86 @@
-"""Lists of accounts, entitlements and resources, searched and sorted page by page; and one entitlement's holders."""
+"""Lists of accounts, entitlements and resources: filtered, sorted, counted by facets, paged, and as files."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
 
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from ploy_connector_aws.graph.search import SORTED, Search
-from ploy_connector_aws.sandbox.ploy.views import name_of
+from ploy_connector_aws.graph.privilege import Named
 from ploy_connector_aws.spec.records import RecordType
 
+from .downloads import FORMATS, Format, to_download, to_row
+from .filters import Filters, FiltersInAddress, to_facets
 from .rendering import render_page
-from .session import IntegrationVisitor, Offset
+from .session import IntegrationVisit, IntegrationVisitor
 
 router = APIRouter()
 
 PAGE = 50
 
-_TYPES: dict[str, RecordType] = {"accounts": "account", "entitlements": "entitlement", "resources": "resource"}
+TYPES: dict[str, RecordType] = {"accounts": "account", "entitlements": "entitlement", "resources": "resource"}
+"""The type of the records of each list, by its name in addresses."""
 
-_COLUMNS = {
+_COLUMNS: dict[str, tuple[tuple[str | None, str], ...]] = {
     "accounts": (
         *(("name", "Name"), ("kind", "Kind"), ("status", "Status"), ("privileged", "Privileged"), (None, "E-mail")),
     ),
     "entitlements": (
         *(("name", "Name"), ("kind", "Kind"), ("privileged", "Privileged"), ("grantable", "Can be granted")),
     ),
+    "places": (("name", "Name"), ("owner", "Owner")),
     "resources": (("name", "Name"), ("kind", "Kind"), ("region", "Region"), ("owner", "Owner")),
 }
 """The columns of each list: the sort key and the heading."""
 
 
-@router.get("/integrations/{integration_id}/entitlement")
-def show_entitlement(
-    visit: IntegrationVisitor,
-    id: str,  # noqa: A002 - as the address has it
-    offset: Offset = 0,
-) -> Response:
-    """Show an entitlement, with a page of its holders."""
-    found = visit.view.record("entitlement", id)
-    if found is None:
-        raise HTTPException(404, "There is no such entitlement in the newest sync.")
-    resource_id = found.content.get("resource_id")
-    resource = visit.view.record("resource", resource_id) if resource_id else None
-    holders = visit.view.holders_of(id, offset=offset, limit=PAGE)
-    return render_page(
-        visit,
-        "entitlement.html",
-        tab="entitlements",
-        entitlement=found,
-        name=name_of(found.content, found.id),
-        resource=name_of(resource.content if resource else {}, resource_id) if resource_id else None,
-        holders=holders.rows,
-        total=holders.total,
-        offset=offset,
-        size=PAGE,
-    )
+@router.get("/integrations/{integration_id}/{what}/download/{chosen}")
+def download_records(visit: IntegrationVisitor, what: str, chosen: str, filters: FiltersInAddress) -> Response:
+    """Return a whole list as a file, with the same filters as on its page."""
+    if what not in TYPES or chosen not in FORMATS:
+        raise HTTPException(404, "There is no such file.")
+    format_: Format = "csv" if chosen == "csv" else "json"
+    return to_download(_rows(visit, TYPES[what], filters), what, format_)
 
 
 @router.get("/integrations/{integration_id}/{what}")
-def show_records(
-    visit: IntegrationVisitor, what: str, q: str = "", sort: str = "name", down: bool = False, offset: Offset = 0
-) -> Response:
+def show_records(visit: IntegrationVisitor, what: str, filters: FiltersInAddress) -> Response:
     """Show a list."""
-    if what not in _TYPES:
+    if what not in TYPES:
         raise HTTPException(404, "There is no such page.")
-    sort, q = sort if sort in SORTED else "name", q.strip()[:200]
-    listing = visit.view.list_records(_TYPES[what], Search(q, sort, down, offset, PAGE))
+    of, labels = TYPES[what], visit.labels
+    listing = visit.view.list_records(of, filters.search(PAGE))
+    is_places = of == "resource" and filters.kind == labels.place_kind
     return render_page(
         visit,
         "records.html",
-        tab=what,
+        tab="places" if is_places else what,
         what=what,
-        columns=_COLUMNS[what],
+        of=of,
+        columns=_COLUMNS["places" if is_places else what],
         rows=listing.rows,
         total=listing.total,
-        offset=offset,
+        facets=[] if is_places else to_facets(of, listing.facets, filters, labels),
+        within=_name(visit, "resource", filters.place),
+        holding=_name(visit, "entitlement", filters.holds),
         size=PAGE,
-        q=q,
-        sort=sort,
-        down=down,
+        filters=filters,
     )
+
+
+def _name(visit: IntegrationVisit, of: RecordType, id_: str) -> Named | None:
+    """Name the record that a filter is about; None where there is no filter."""
+    with visit.view.graph() as graph:
+        found = graph.named(of, [id_]) if id_ and graph else {}
+    return found.get(id_) or (Named(of, id_, id_, "unknown") if id_ else None)
+
+
+def _rows(visit: IntegrationVisit, of: RecordType, filters: Filters) -> Iterator[dict[str, Any]]:
+    # With a view of its own, as the one of the visit ends before the response is sent.
+    with visit.ploy.view(visit.id) as view, view.graph() as graph:
+        if graph is not None:
+            for record in graph.stream_records(of, filters.search(-1)):
+                yield to_row(of, record, visit.labels)

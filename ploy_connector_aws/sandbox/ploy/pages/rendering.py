@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
+from ploy_connector_aws.graph.search import FoundRecord
 from ploy_connector_aws.platform import wire
+from ploy_connector_aws.sandbox.ploy.held_changes import Share
 from ploy_connector_aws.sandbox.ploy.registry import IntegrationRow
 from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
 from ploy_connector_aws.sandbox.ploy.verification import find_blocker
 from ploy_connector_aws.sandbox.ploy.views import name_of
-from ploy_connector_aws.spec import ConnectionReport
+from ploy_connector_aws.spec import ConnectionReport, Labels
+from ploy_connector_aws.spec.labels import OF_TYPES
+from ploy_connector_aws.spec.records import RecordType
 
 from .session import BASE, IntegrationVisit, Visit
 
 OUTCOMES = {"passed": "Passed", "failed": "Failed", "warning": "Warning", "skipped": "Skipped"}
 TONES = {"passed": "good", "failed": "bad", "warning": "warn", "skipped": "dim"}
 KINDS = {"grant": "Grant", "revoke": "Revoke", "check": "Connection test", "sync": "Sync"}
-RECORD_TYPES = {"account": "accounts", "entitlement": "entitlements", "grant": "grants", "resource": "resources"}
+PAGE_OF = {"account": "/account", "entitlement": "/entitlement", "resource": "/resource"}
+"""The page of one record, by its type."""
+TITLES = {
+    "accounts": OF_TYPES["account"][1],
+    "entitlements": OF_TYPES["entitlement"][1],
+    "resources": OF_TYPES["resource"][1],
+}
+"""The titles of lists."""
 TASK_STATES = {
     "queued": ("Waiting for the service", "dim"),
     "leased": ("In progress", "warn"),
@@ -65,19 +77,47 @@ def render_page(visit: Visit | None, template: str, *, status: int = 200, **valu
             "flash": visit.take_flash(),
         }
     if isinstance(visit, IntegrationVisit):
-        generations, connector = visit.view.generations(), visit.row.integration.connector
+        generations = visit.view.generations()
         values["newest"] = generations[-1] if generations else None
-        values["connector_title"] = manifest.title if (manifest := visit.manifest(connector)) else connector
+        values |= {"connector_title": connector_title(visit), "tabs": _tabs(visit.labels)}
     return render_part(visit, template, status=status, **values)
 
 
 def render_part(visit: Visit | None, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
     """Render a part of a page, without the messages at its top."""
     if visit is not None:
-        values["form_token"] = visit.form_token
+        values |= {"form_token": visit.form_token, "now": visit.ploy.now}
     if isinstance(visit, IntegrationVisit):
-        values |= {"integration": visit.row, "id": visit.id, "at": visit.path}
+        values |= {"integration": visit.row, "id": visit.id, "at": visit.path, "labels": visit.labels}
     return HTMLResponse(_ENVIRONMENT.get_template(template).render(values), status_code=status)
+
+
+def _tabs(labels: Labels) -> list[tuple[str, str, str]]:
+    """Return the tabs of an integration: name, path and title."""
+    place = labels.place_kind
+    return [
+        ("overview", "", "overview"),
+        ("accounts", "/accounts", TITLES["accounts"]),
+        ("entitlements", "/entitlements", TITLES["entitlements"]),
+        *([("places", f"/resources?kind={quote(place)}", labels.of_kind("resource", place)[1])] if place else []),
+        ("resources", "/resources", TITLES["resources"]),
+        ("findings", "/findings", "findings"),
+        ("history", "/history", "history"),
+        ("syncs", "/syncs", "syncs"),
+        ("tasks", "/tasks", "tasks"),
+    ]
+
+
+def link_of(labels: Labels, of: RecordType, record: FoundRecord) -> str | None:
+    """Return the address of a record at its source; None where there is none, or it is no web address."""
+    address = labels.link_of(of, {**record.content, "id": record.id})
+    return address if address and is_web_address(address) else None
+
+
+def connector_title(visit: IntegrationVisit) -> str:
+    """Return the title of an integration's connector, which is the name of the integration on the pages."""
+    connector = visit.row.integration.connector
+    return manifest.title if (manifest := visit.manifest(connector)) else connector
 
 
 def url_of(path: str, **query: object) -> str:
@@ -132,14 +172,24 @@ def fix_parts(fix: str) -> tuple[str, str]:
     return (fix, "") if document is None else (fix[:start].rstrip(), json.dumps(document, indent=2, ensure_ascii=False))
 
 
-def amounts_label(amounts: dict[str, int]) -> str:
+def amounts_label(amounts: Mapping[RecordType, int]) -> str:
     """Return the label of amounts by record type."""
     parts = [
-        f"{amount:,} {RECORD_TYPES.get(kind, kind) if amount != 1 else kind}"
-        for kind, amount in amounts.items()
+        f"{amount:,} {OF_TYPES[of][0 if amount == 1 else 1] if of in OF_TYPES else of}"
+        for of, amount in amounts.items()
         if amount
     ]
     return ", ".join(parts) or "none"
+
+
+def counted(amount: int, noun: str) -> str:
+    """Return an amount with its noun, of which the plural ends in s."""
+    return f"{amount:,} {noun}{'' if amount == 1 else 's'}"
+
+
+def share_label(share: Share, labels: Labels) -> str:
+    """Return how many holders of one kind are affected, e.g. '3 of 17 people'."""
+    return f"{share.amount:,} of {labels.count(share.type, share.kind, share.total)}"
 
 
 def is_web_address(url: str) -> bool:
@@ -159,6 +209,23 @@ def _moment(moment: datetime | str | None) -> str:
         return str(moment)
 
 
+_UNITS = (("year", 365 * 86400), ("month", 30 * 86400), ("day", 86400), ("hour", 3600), ("minute", 60))
+
+
+def relative(moment: datetime | str, now: datetime) -> str:
+    """Return how far a moment is from now, e.g. '3 hours ago' or 'in 2 days'."""
+    found = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    seconds = ((found if found.tzinfo else found.replace(tzinfo=UTC)) - now).total_seconds()
+    for unit, length in _UNITS:
+        if (amount := int(abs(seconds) // length)) > 0:
+            return f"in {counted(amount, unit)}" if seconds > 0 else f"{counted(amount, unit)} ago"
+    return "now"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def _spaced(text: str) -> str:
     return text.replace("_", " ").replace("-", " ")
 
@@ -170,8 +237,17 @@ _ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_ENVIRONMENT.filters.update(moment=_moment, spaced=_spaced, amounts_label=amounts_label, fix_parts=fix_parts)
+_ENVIRONMENT.filters.update(
+    moment=_moment,
+    spaced=_spaced,
+    amounts_label=amounts_label,
+    fix_parts=fix_parts,
+    counted=counted,
+    relative=relative,
+    capital=_capital,
+)
 _ENVIRONMENT.globals.update(
+    share_label=share_label,
     url=url_of,
     state_of=state_of,
     blocker_of=find_blocker,
@@ -183,4 +259,8 @@ _ENVIRONMENT.globals.update(
     tones=TONES,
     kinds=KINDS,
     sync_states=SYNC_STATES,
+    page_of=PAGE_OF,
+    titles=TITLES,
+    list_of={"account": "accounts", "entitlement": "entitlements", "resource": "resources"},
+    link_of=link_of,
 )

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -21,7 +22,7 @@ from ploy_connector_aws.sandbox.ploy.local_platform import LocalPlatform
 from ploy_connector_aws.sandbox.ploy.queue import TaskQueue
 from ploy_connector_aws.sandbox.ploy.registry import IntegrationRow
 from ploy_connector_aws.sandbox.ploy.views import IntegrationView
-from ploy_connector_aws.spec import Manifest
+from ploy_connector_aws.spec import Labels, Manifest
 
 BASE = "/app"
 """Path prefix of the pages."""
@@ -32,6 +33,7 @@ LOGIN_SECONDS = 600
 """Lifetime of a login link, which stays behind in terminals and in the history of browsers."""
 
 _LONGEST_LIST = 1_000_000_000
+_LONGEST_TEXT = 1000
 _LARGEST_FORM = 256 * 1024
 _MOST_FIELDS = 1000
 _MOST_SESSIONS = 100
@@ -157,6 +159,12 @@ class IntegrationVisit(Visit):
         """The id of the integration."""
         return self.row.integration.id
 
+    @cached_property
+    def labels(self) -> Labels:
+        """What people call the integration's records; generic words where its connector's manifest is unknown."""
+        manifest = self.manifest(self.row.integration.connector)
+        return Labels(manifest.labels if manifest else ())
+
     @property
     def path(self) -> str:
         """The path of the integration's pages."""
@@ -229,6 +237,18 @@ def value(form: FormData, name: str) -> str:
     """Return the value of a field without surrounding white space; empty where there is none."""
     found = form.get(name)
     return found.strip() if isinstance(found, str) else ""
+
+
+def decision_of(form: FormData) -> dict[str, str]:
+    """Read who decides and why.
+
+    Raises:
+        HTTPException: One of them is missing: others read them later.
+    """
+    decision = {name: value(form, name)[:_LONGEST_TEXT] for name in ("name", "reason")}
+    if not all(decision.values()):
+        raise HTTPException(422, "Enter your name and a reason, so that others can read later who decided and why.")
+    return decision
 
 
 def go_to(path: str) -> RedirectResponse:

@@ -34,6 +34,7 @@ from .tasks import task_values
 router = APIRouter()
 
 _LONGEST_INPUT = 2048
+_LONGEST_MAP = 128 * 1024
 
 
 class Question(NamedTuple):
@@ -97,8 +98,9 @@ class StepForm:
                 self.discarded.add(name)
             elif name in self.session.values:
                 continue  # a saved secret stays, as the page does not show it
-            if len(text) > _LONGEST_INPUT:
-                self.errors[name] = f"This is longer than {_LONGEST_INPUT} characters."
+            longest = _LONGEST_MAP if schema.get("type") == "object" else _LONGEST_INPUT
+            if len(text) > longest:
+                self.errors[name] = f"This is longer than {longest} characters."
             elif text:
                 try:
                     settings[name] = parse_setting(schema, text)

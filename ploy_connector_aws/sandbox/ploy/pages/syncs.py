@@ -17,14 +17,13 @@ from ploy_connector_aws.sandbox.ploy.views import NamedRecord
 from ploy_connector_aws.spec.records import RecordType
 
 from .rendering import render_page
-from .session import IntegrationVisit, IntegrationVisitor, Offset, go_to
+from .session import IntegrationVisit, IntegrationVisitor, Offset, SentForm, decision_of, go_to
 
 router = APIRouter()
 
 _SHOWN = 50
 _CHANGES_SHOWN = 100
 _NAMED_AT_ONCE = 20
-
 _KINDS: tuple[ChangeKind, ...] = ("removed", "added", "changed")
 """In the order of their weight for a decision."""
 
@@ -37,6 +36,15 @@ class Group(NamedTuple):
     amount: int
     first: tuple[NamedRecord, ...]
 
+
+_CAUSES = {
+    "complete": "read completely, without them",
+    "gone": "deleted or closed at the source",
+    "excluded": "switched off in the settings",
+    "failed": "not read completely",
+    "unlisted": "no longer listed",
+}
+"""What the ending of a scope means for the grants that it listed before."""
 
 _DECIDED: dict[str, str] = {
     "committed": "This sync was already approved, and is visible.",
@@ -66,6 +74,7 @@ def show_sync(visit: IntegrationVisitor, sync_id: str) -> Response:
     """Show one sync: its scope report, and what it changed or would change if approved."""
     sync, generation = _find(visit, sync_id)
     held = visit.view.held_report() if sync.state == "held" else None
+    lost, gained = visit.view.held_changes(visit.labels.place_kind) if held else (None, None)
     return render_page(
         visit,
         "sync.html",
@@ -73,14 +82,22 @@ def show_sync(visit: IntegrationVisitor, sync_id: str) -> Response:
         sync=sync,
         generation=generation,
         held=held,
+        lost=lost,
+        gained=gained,
+        causes=_CAUSES,
         report=generation.report if generation else held,
-        groups=[
-            Group(kind, only, amount, visit.view.list_changes(sync, generation, kind, only, limit=_NAMED_AT_ONCE))
-            for kind in _KINDS
-            for only, amount in getattr(sync.answer, kind, {}).items()
-            if amount and (generation or sync.state == "held")
-        ],
+        groups=groups_of(visit, sync, generation),
     )
+
+
+def groups_of(visit: IntegrationVisit, sync: Sync, generation: Generation | None) -> list[Group]:
+    """Return what a sync changed, or would change; nothing of one whose records are not stored."""
+    return [
+        Group(kind, only, amount, visit.view.list_changes(sync, generation, kind, only, limit=_NAMED_AT_ONCE))
+        for kind in _KINDS
+        for only, amount in getattr(sync.answer, kind, {}).items()
+        if amount and (generation or sync.state == "held")
+    ]
 
 
 @router.get("/integrations/{integration_id}/syncs/{sync_id}/changes")
@@ -108,19 +125,21 @@ def show_changes(
 
 
 @router.post("/integrations/{integration_id}/syncs/{sync_id}/approve")
-def approve(visit: IntegrationVisitor, sync_id: str) -> Response:
+def approve(visit: IntegrationVisitor, sync_id: str, form: SentForm) -> Response:
     """Approve a held sync."""
+    decision = decision_of(form)
     with _once(visit, sync_id):
-        answer = visit.ploy.approve(visit.id, sync_id)
+        answer = visit.ploy.approve(visit.id, sync_id, **decision)
         visit.flash(f"Approved: visible as generation {answer.generation}.")
     return go_to(f"{visit.path}/syncs/{sync_id}")
 
 
 @router.post("/integrations/{integration_id}/syncs/{sync_id}/reject")
-def reject(visit: IntegrationVisitor, sync_id: str) -> Response:
+def reject(visit: IntegrationVisitor, sync_id: str, form: SentForm) -> Response:
     """Reject a held sync."""
+    decision = decision_of(form)
     with _once(visit, sync_id):
-        visit.ploy.syncs(visit.id).reject(sync_id)
+        visit.ploy.syncs(visit.id).reject(sync_id, **decision)
         visit.flash("Rejected: the visible records have not changed.")
     return go_to(f"{visit.path}/syncs/{sync_id}")
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import groupby
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from ploy_connector_aws.graph.effects import Effects, find_effects
+from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy.registry import ForbiddenError
 from ploy_connector_aws.sandbox.ploy.reports import CheckRow
 from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
@@ -42,7 +45,7 @@ def show_tasks(visit: IntegrationVisitor, offset: Offset = 0) -> Response:
         offset=offset,
         total=len(every),
         size=_SHOWN,
-        names=_names(visit, [*manual, *shown]),
+        names=names_of(visit, [*manual, *shown]),
     )
 
 
@@ -92,6 +95,7 @@ def task_values(visit: IntegrationVisit, task_id: str, *, is_whole: bool = False
     queue = visit.queue
     task = queue.task(task_id)
     check = visit.ploy.reports.of_task(visit.id, task_id) if task.kind == "check" else None
+    effects = _find_effects(visit, task)
     return {
         "task": task,
         "check": check,
@@ -101,10 +105,30 @@ def task_values(visit: IntegrationVisit, task_id: str, *, is_whole: bool = False
         "history": queue.history(task_id) if is_whole else (),
         "order_id": queue.order_of(task_id) if task.preview else None,
         "is_expired": task.preview and queue.is_expired(task),
-        "names": _names(visit, [task]),
+        "names": names_of(visit, [task]),
+        "effects": effects,
+        "effect_lines": [(kind, list(lines)) for kind, lines in groupby(effects.lines(), key=lambda line: line.kind)]
+        if effects
+        else (),
         "sync_id": _sync_id(visit, task),
         "is_late": (task.state, task.attempts) == ("queued", 0) and visit.ploy.now - task.created_at > _LATE,
     }
+
+
+def _find_effects(visit: IntegrationVisit, task: OrderedTask) -> Effects | None:
+    """Return what the change of a task does, or would do; None before its report, and of other tasks."""
+    change = task.report.change if isinstance(task.report, wire.TaskDone) else None
+    if change is None or task.kind not in ("grant", "revoke"):
+        return None
+    with visit.view.graph() as graph:
+        return find_effects(
+            graph,
+            task.kind,
+            task.account_id or "",
+            task.entitlement_id or "",
+            change,
+            place_kind=visit.labels.place_kind,
+        )
 
 
 def _awaits_verdict(visit: IntegrationVisit, task: OrderedTask, check: CheckRow | None) -> bool:
@@ -114,7 +138,7 @@ def _awaits_verdict(visit: IntegrationVisit, task: OrderedTask, check: CheckRow 
     return check.report.is_usable and not visit.row.is_verified and visit.row.block is None
 
 
-def _names(visit: IntegrationVisit, tasks: list[OrderedTask]) -> dict[str, str]:
+def names_of(visit: IntegrationVisit, tasks: list[OrderedTask]) -> dict[str, str]:
     """Return the names of all records in tasks and their reports, by id."""
     keys: list[RecordKey] = []
     for task in tasks:

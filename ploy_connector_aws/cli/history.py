@@ -1,0 +1,160 @@
+"""``ploy-connector history``: the last syncs, the decisions on those that were held, and what commands changed here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from ploy_connector_aws.platform.errors import PlatformError
+from ploy_connector_aws.runtime.integration import open_platform, read_operator_settings
+from ploy_connector_aws.runtime.settings import OperatorSettings
+from ploy_connector_aws.runtime.snapshot.history import Decision, History, HistoryEntry, to_decision
+from ploy_connector_aws.runtime.snapshot.state_file import is_there, translate_errors
+from ploy_connector_aws.runtime.snapshot.store import Store
+from ploy_connector_aws.runtime.tasks.journal import Journal
+from ploy_connector_aws.runtime.tasks.local_changes import LocalChange, LocalChanges
+from ploy_connector_aws.spec import ConfigurationError, RecordKey
+from ploy_connector_aws.spec.records import RecordType
+
+from .exit_codes import Exit
+from .grant_revoke import BRIEF_RETRY
+from .output import console, kept_json, print_json, print_kept, print_unproven, table, text
+from .snapshot_view import display_name
+from .sync import unproven_json
+
+_ENDINGS = {
+    "committed": "[green]committed[/]",
+    "held_for_review": "[yellow]held for review[/]",
+    "rejected": "[red]rejected[/]",
+    "failed": "[red]failed[/]",
+}
+_STATES = {
+    "reading": "was interrupted while reading; the next sync resumes it, or starts again",
+    "compared": "waits for its upload to Ploy",
+    "pushing": "was interrupted during its upload; the next sync finds out whether Ploy has it",
+    "held": "waits in Ploy until a person approves it",
+}
+_RESULTS = {
+    "applied": "[green]done, verified[/]",
+    "already_in_effect": "no change, verified",
+    "unknown": "[yellow]unknown[/]",
+    "running": "running",
+}
+_MOST_ASKED = 10
+"""Of how many held runs Ploy is asked for the decision."""
+
+
+def history(config: Path | None, connector: str | None, *, limit: int, as_json: bool, debug: bool) -> Exit:
+    """Print the newest runs."""
+    settings = read_operator_settings(config, connector, debug=debug)
+    path, changes = settings.snapshot_path, list[LocalChange]()
+    if is_there(settings.tasks_path):
+        with Journal(settings.tasks_path) as journal:
+            changes = LocalChanges(journal).newest(limit)
+    if not is_there(path) and not changes:
+        raise ConfigurationError("No sync of this integration has run on this machine.", fix="ploy-connector sync")
+    with translate_errors(path), Store(path) as store, store.reading():
+        entries, outage = _with_decisions(History(store.connection).entries(limit), settings)
+        if as_json:
+            print_json({**history_json(entries, store), "changes": [_change_json(each) for each in changes]})
+        else:
+            out = console()
+            _print_history(out, entries, store)
+            if outage is not None:
+                out.print(f"[yellow]![/] Unknown whether a person has decided: {text(outage.message)}", soft_wrap=True)
+            _print_changes(out, changes, store)
+    return Exit.OK
+
+
+def _with_decisions(
+    entries: list[HistoryEntry], settings: OperatorSettings
+) -> tuple[list[HistoryEntry], PlatformError | None]:
+    """Add what people decided in Ploy on held runs after the last sync; also return why Ploy did not answer."""
+    held = [each for each in entries if each.ending == "held_for_review" and each.sync_id][:_MOST_ASKED]
+    if not held or not settings.has_token:
+        return entries, None
+    decisions: dict[str, Decision | None] = {}
+    with open_platform(settings, retry=BRIEF_RETRY) as platform:
+        try:
+            for entry in held:
+                status = platform.sync_status(settings.integration.id, str(entry.sync_id))
+                decisions[entry.run_id] = to_decision(status) if status else None
+        except PlatformError as error:
+            return entries, error
+    return [each.model_copy(update={"decision": decisions.get(each.run_id, each.decision)}) for each in entries], None
+
+
+def _change_json(change: LocalChange) -> dict[str, Any]:
+    return {
+        **change.report.model_dump(mode="json"),
+        "is_running": not change.is_ended,
+        "reported_at": change.reported_at.isoformat() if change.reported_at else None,
+    }
+
+
+def history_json(entries: list[HistoryEntry], store: Store) -> dict[str, Any]:
+    """The history as JSON values."""
+    return {
+        "runs": [entry.model_dump(mode="json") for entry in entries],
+        "unfinished": [
+            {"run_id": run.run_id, "state": run.state, "reading_started_at": run.reading_started_at.isoformat()}
+            for run in store.unfinished_runs()
+        ],
+        "unproven": unproven_json(store.baseline),
+        "kept_by_grants": kept_json(store.baseline),
+    }
+
+
+def _print_history(out: Console, entries: list[HistoryEntry], store: Store) -> None:
+    runs = table("Read from", "Ended", "Sent", "Generation", "+", "~", "-", "?", "Unproven scopes", "Why")
+    for entry in entries:
+        counts = (entry.added, entry.changed, entry.removed, entry.retained_unproven)
+        runs.add_row(
+            f"{entry.reading_started_at:%Y-%m-%d %H:%M}",
+            _ENDINGS.get(entry.ending, entry.ending),
+            f"{entry.mode or '-'}{f', attempt {entry.attempts}' if entry.attempts > 1 else ''}",
+            text(entry.generation),
+            *(str(sum(each.values()) or "·") for each in counts),
+            str(entry.scopes.unproven_count or "·") if entry.scopes else "-",
+            text(" ".join(entry.reasons)),
+        )
+    out.print(runs)
+    out.print("[dim]Times are UTC. + added, ~ changed, - removed, ? kept unproven.[/]")
+    for entry in entries:
+        if decision := entry.decision:
+            read_from = f"{entry.reading_started_at:%Y-%m-%d %H:%M}"
+            who = f"{text(decision.name)} (name as typed) on {decision.decided_at:%Y-%m-%d %H:%M}"
+            out.print(
+                f"The run of {read_from} was [bold]{decision.outcome}[/] by {who}: {text(decision.reason)}",
+                soft_wrap=True,
+            )
+    for run in store.unfinished_runs():
+        out.print(f"[yellow]![/] The run of {run.reading_started_at:%Y-%m-%d %H:%M} {_STATES[run.state]}.")
+    if base := store.baseline:
+        print_unproven(out, base.scopes())
+        print_kept(out, base)
+
+
+def _print_changes(out: Console, changes: list[LocalChange], store: Store) -> None:
+    """Print the changes that commands made here, newest first."""
+    if not changes:
+        return
+    base = store.baseline
+
+    def name(type_: RecordType, id_: str) -> str:
+        return display_name(base.record(RecordKey(type=type_, id=id_)) if base else None, id_)
+
+    rows = table("Changed here", "Command", "Result", "At Ploy", "Reason")
+    for change in changes:
+        report = change.report
+        result = report.change.outcome if report.change else "unknown" if change.is_ended else "running"
+        rows.add_row(
+            f"{report.requested_at:%Y-%m-%d %H:%M}",
+            text(f"{report.kind} {name('account', report.account_id)}: {name('entitlement', report.entitlement_id)}"),
+            _RESULTS[result],
+            "reported" if change.reported_at else "[yellow]not yet[/]",
+            text(report.reason),
+        )
+    out.print(rows)

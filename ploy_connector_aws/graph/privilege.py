@@ -1,0 +1,178 @@
+"""Who and what is privileged: by its own record, or through the entitlements that it leads to.
+
+A record that leads to a privileged entitlement, over any number of grants, is privileged through it. One that leads to
+an entitlement that was not judged, or was not judged itself, and leads to no privileged one, is not judged.
+
+A policy decides nothing for a holder with a verdict of its own: that verdict is about all its policies together, with
+what bounds them.
+"""
+
+from __future__ import annotations
+
+import heapq
+import sqlite3
+from collections.abc import Iterable, Mapping
+from typing import Literal, NamedTuple, TypeAlias
+
+from ploy_connector_aws.spec.records import RecordType
+
+Verdict: TypeAlias = Literal["no", "not_judged", "through", "direct"]
+
+VERDICTS: tuple[Verdict, ...] = ("no", "not_judged", "through", "direct")
+"""The verdicts, by their number in the tables."""
+
+NO, NOT_JUDGED, THROUGH, DIRECT = range(4)
+
+_NUMBERS = 1 << 40
+_DISTANCES = 1 << 20
+"""Limits of the parts of a packed path: see ``packed_sql``."""
+
+
+class Named(NamedTuple):
+    """A record under the name that a person knows."""
+
+    type: RecordType
+    id: str
+    name: str
+    """Its display name; its id where it has none."""
+    kind: str
+    place: Place | None = None
+    """The resource that it is in."""
+
+
+class Place(NamedTuple):
+    """A resource that others are in, such as an account of a cloud."""
+
+    id: str
+    name: str
+    """Its id where there is no such resource."""
+    kind: str
+    """Empty where there is no such resource."""
+
+
+class Privilege(NamedTuple):
+    """Whether a record is privileged, and by which path."""
+
+    verdict: Verdict
+    """'direct': its own record; 'through': it leads to a privileged entitlement; 'no'; 'not_judged'."""
+    path: tuple[Named, ...] = ()
+    """The entitlements from the first that it holds to the one that decides; empty where its own record decides."""
+    is_unproven: bool = False
+    """Whether no proven path leads there."""
+
+    @property
+    def is_privileged(self) -> bool | None:
+        """Whether it is privileged; None where that was not judged."""
+        return None if self.verdict == "not_judged" else self.verdict != "no"
+
+    @property
+    def through(self) -> Named | None:
+        """The privileged entitlement at the end of the path; None unless it is privileged through one."""
+        return self.path[-1] if self.verdict == "through" else None
+
+    def describe(self) -> str:
+        """Describe it as after a name: 'privileged', 'through NAME in PLACE', 'no', 'not judged'."""
+        if self.through is None:
+            return "privileged" if self.verdict == "direct" else self.verdict.replace("_", " ")
+        name, place = self.through.name, self.through.place
+        return f"through {name}" if place is None or place.name in name else f"through {name} in {place.name}"
+
+
+class Judged(NamedTuple):
+    """The verdict of one row of names, with the first step of the path that decides."""
+
+    verdict: int
+    toward: int | None = None
+    distance: int = 0
+    is_unproven: bool = False
+
+
+def own_verdict(own: int | None) -> Judged:
+    """Return the verdict of a record alone."""
+    return Judged(NOT_JUDGED if own is None else DIRECT if own else NO)
+
+
+def judge(
+    own: Mapping[int, int | None],
+    edges: Iterable[tuple[int, int, bool]],
+    outside: Mapping[int, Judged] | None = None,
+) -> dict[int, Judged]:
+    """Judge nodes by their own records and by what they lead to.
+
+    Of several paths a proven one decides, then the shortest, then the one whose first step has the lowest number.
+
+    Args:
+        own: By node, whether its own record is privileged.
+        edges: The edges that begin at these nodes: principal, entitlement, whether it is unproven.
+        outside: The verdicts of other nodes that edges end at; no path leads from them to one of these.
+    """
+    known = outside or {}
+    before: dict[int, list[tuple[int, bool]]] = {}
+    for principal, entitlement, is_unproven in edges:
+        before.setdefault(entitlement, []).append((principal, is_unproven))
+    queue: list[tuple[bool, bool, int, int, int]] = []
+    found: dict[int, Judged] = {}
+    for node, judged in (*known.items(), *((node, own_verdict(each)) for node, each in own.items())):
+        if judged.verdict != NO:
+            queue.append((judged.verdict == NOT_JUDGED, judged.is_unproven, judged.distance, -1, node))
+    heapq.heapify(queue)
+    while queue:
+        not_judged, is_unproven, distance, toward, node = heapq.heappop(queue)
+        if node in found:
+            continue
+        if toward == -1:
+            found[node] = known[node] if node in known else own_verdict(own[node])
+        else:
+            found[node] = Judged(NOT_JUDGED if not_judged else THROUGH, toward, distance, is_unproven)
+        for principal, is_edge_unproven in before.get(node, ()):
+            if principal not in found and principal in own:
+                heapq.heappush(queue, (not_judged, is_unproven or is_edge_unproven, distance + 1, node, principal))
+    return {node: found.get(node, Judged(NO)) for node in own}
+
+
+def store_privileges(db: sqlite3.Connection, names: str, edges: str) -> None:
+    """Store the verdicts of all entitlements and accounts in a new table of names."""
+    own = dict(db.execute(f"SELECT number, own FROM {names} WHERE type = 'entitlement'"))
+    between = db.execute(
+        f"SELECT e.principal, e.entitlement, e.is_unproven FROM {names} n CROSS JOIN {edges} e"
+        f" ON e.principal = n.number CROSS JOIN {names} h ON h.number = e.entitlement"
+        f" WHERE n.type = 'entitlement' AND {decides_sql('n', 'h')}"
+    )
+    changed = (
+        (*judged, number) for number, judged in judge(own, between).items() if judged != own_verdict(own[number])
+    )
+    update = f"UPDATE {names} SET (verdict, toward, distance, path_unproven) ="
+    db.executemany(f"{update} (?, ?, ?, ?) WHERE number = ?", changed)
+    for held, holder in ((f"n.verdict >= {THROUGH}", "a.own IS NOT 1"), (f"n.verdict = {NOT_JUDGED}", "a.verdict = 0")):
+        db.execute(
+            f"{update} ({', '.join(unpacked_sql('best.path'))}) FROM"
+            f" (SELECT a.number, min({packed_sql('n', 'e')}) AS path FROM {names} n CROSS JOIN {edges} e"
+            f" ON e.entitlement = n.number CROSS JOIN {names} a ON a.number = e.principal WHERE"
+            f" n.type = 'entitlement' AND {held} AND a.type = 'account' AND {holder} AND {decides_sql('a', 'n')}"
+            " GROUP BY 1) best"
+            f" WHERE best.number = {names}.number"
+        )
+
+
+def decides_sql(holder: str, held: str) -> str:
+    """Return the condition, as SQL, that what a row of names holds can decide its verdict."""
+    return f"NOT ({held}.kind = 'policy' AND {holder}.own IS NOT NULL)"
+
+
+def packed_sql(name: str, edge: str) -> str:
+    """Return an SQL number for the path over an edge to the row of names at its end; the lowest of several decides."""
+    return (
+        f"((({name}.verdict = {NOT_JUDGED}) * 2 + ({name}.path_unproven OR {edge}.is_unproven)) * {_DISTANCES}"
+        f" + {name}.distance + 1) * {_NUMBERS} + {name}.number"
+    )
+
+
+def unpacked_sql(packed: str) -> tuple[str, str, str, str]:
+    """Return the columns verdict, toward, distance and path_unproven for such a number."""
+    rest = f"({packed} / {_NUMBERS})"
+    return (
+        f"iif({rest} / {_DISTANCES * 2}, {NOT_JUDGED}, {THROUGH})",
+        f"{packed} % {_NUMBERS}",
+        f"{rest} % {_DISTANCES}",
+        f"{rest} / {_DISTANCES} % 2",
+    )

@@ -1,0 +1,157 @@
+"""The entitlements at a resource or at an entitlement, and the accounts that reach them, in temporary tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal, NamedTuple
+
+from .edges import Edges
+from .privilege import NO, NOT_JUDGED, THROUGH
+from .tables import FIRST_ENTITLEMENT
+
+UNKNOWN, PRIVILEGED = 1, 2
+"""Ranks of access."""
+
+_FEW = 1_000
+"""So many edges are always collected by entitlement."""
+
+
+class Target(NamedTuple):
+    """What is reached."""
+
+    type: Literal["resource", "entitlement"]
+    """Of a resource: every entitlement in it, or in a resource below it."""
+    id: str
+
+
+class Leading(NamedTuple):
+    """What leads to a target."""
+
+    targets: frozenset[int]
+    """The entitlements at the target."""
+    steps: Mapping[int, list[tuple[int, bool]]]
+    """The entitlements that lead to them, with their steps; no path goes on behind a target."""
+    privileged: frozenset[int]
+    """The targets that are privileged."""
+
+
+def below(edges: Edges, resource_id: str) -> str:
+    """Put a resource and the resources below it into a temporary table; return a statement that selects their ids."""
+    db, names = edges.db, edges.tables.names
+    db.execute("DROP TABLE IF EXISTS temp.below")
+    db.execute("CREATE TEMP TABLE below (id TEXT PRIMARY KEY)")
+    db.execute(
+        "INSERT INTO temp.below WITH RECURSIVE found (id) AS (SELECT ? UNION SELECT n.id FROM found f CROSS JOIN"
+        f" {names} n INDEXED BY {names}_by_resource ON n.resource = f.id WHERE n.type = 'resource')"
+        " SELECT id FROM found",
+        (resource_id,),
+    )
+    return "SELECT id FROM temp.below"
+
+
+def inside(edges: Edges, resource_id: str, type_: Literal["account", "entitlement"]) -> str:
+    """Return a statement that selects the numbers of the accounts or entitlements in a resource or below it."""
+    names = edges.tables.names
+    return (
+        f"SELECT n.number FROM ({below(edges, resource_id)}) d CROSS JOIN {names} n INDEXED BY {names}_by_resource"
+        f" ON n.resource = d.id AND n.type = '{type_}'"
+    )
+
+
+def find_targets(edges: Edges, target: Target) -> list[int]:
+    """Find the entitlements at a target."""
+    if target.type == "entitlement":
+        number = edges.number("entitlement", target.id)
+        return [] if number is None else [number]
+    return [row[0] for row in edges.db.execute(inside(edges, target.id, "entitlement"))]
+
+
+def find_reaching(edges: Edges, target: Target) -> Leading:
+    """Put the accounts that reach a target into the temporary table ``reached``.
+
+    Its columns are number, class, rank (of the access there: ``PRIVILEGED``, ``UNKNOWN`` where some was not judged,
+    otherwise 0), is_unproven (whether no proven path leads there), and home (whether the account is in the resource).
+    """
+    targets = find_targets(edges, target)
+    steps = edges.leading(targets) | {each: [] for each in targets}
+    privileged = _put_leading(edges, targets, steps)
+    edges.db.execute("DROP TABLE IF EXISTS temp.reached")
+    edges.db.execute("CREATE TEMP TABLE reached (number INTEGER PRIMARY KEY, class, rank, is_unproven, home)")
+    for table, condition in edges.parts():
+        # Most of the edges are faster read in the order of their principals than collected by entitlement.
+        leading, reached = f"temp.leading l CROSS JOIN {table} e", f"{table} e CROSS JOIN temp.leading l"
+        matching, all_ = (
+            edges.db.execute(f"SELECT count(*) FROM {sql}").fetchone()[0]
+            for sql in (f"{leading} ON e.entitlement = l.number", table)
+        )
+        source = leading if matching < max(all_ / 4, _FEW) else reached
+        _add_reached(
+            edges,
+            "SELECT e.principal, e.class, max(l.rank), min(max(l.is_unproven, e.is_unproven)), 0"
+            f" FROM {source} ON l.number = e.entitlement"
+            f" WHERE e.class < {FIRST_ENTITLEMENT} AND {condition} GROUP BY e.principal",
+        )
+    if target.type == "resource":
+        verdict = edges.judged("verdict")
+        _add_reached(
+            edges,
+            f"SELECT n.number, n.class, CASE {verdict} WHEN {NOT_JUDGED} THEN {UNKNOWN} WHEN {NO} THEN 0"
+            f" ELSE {PRIVILEGED} END, n.is_unproven, 1"
+            f" FROM {edges.tables.names} n WHERE n.number IN ({inside(edges, target.id, 'account')})",
+        )
+    return Leading(frozenset(targets), steps, privileged)
+
+
+def verdicts_of(edges: Edges, numbers: Iterable[int]) -> dict[int, int]:
+    """Return the verdicts of principals, by number."""
+    verdict = edges.judged("verdict")
+    rows = edges.db.execute(
+        f"SELECT n.number, {verdict} FROM ({edges.put('judging', numbers)}) d CROSS JOIN {edges.tables.names} n"
+        " ON n.number = d.number"
+    )
+    return dict(rows)
+
+
+def _put_leading(edges: Edges, targets: Iterable[int], steps: Mapping[int, list[tuple[int, bool]]]) -> frozenset[int]:
+    """Put what leads to targets into the temporary table ``leading``; return the privileged targets."""
+    before: dict[int, list[tuple[int, bool]]] = {}
+    for node, behind in steps.items():
+        for to, is_unproven in behind:
+            before.setdefault(to, []).append((node, is_unproven))
+    verdicts = verdicts_of(edges, targets)
+    privileged_targets = frozenset(each for each, verdict in verdicts.items() if verdict >= THROUGH)
+    privileged = _leading_to(before, privileged_targets)
+    not_judged = _leading_to(before, (each for each, verdict in verdicts.items() if verdict == NOT_JUDGED))
+    proven = _leading_to(before, targets, only_proven=True)
+    edges.db.execute("DROP TABLE IF EXISTS temp.leading")
+    edges.db.execute("CREATE TEMP TABLE leading (number INTEGER PRIMARY KEY, rank, is_unproven)")
+    edges.db.executemany(
+        "INSERT INTO temp.leading VALUES (?, ?, ?)",
+        (
+            (each, PRIVILEGED if each in privileged else UNKNOWN if each in not_judged else 0, each not in proven)
+            for each in steps
+        ),
+    )
+    return privileged_targets
+
+
+def _leading_to(
+    before: Mapping[int, list[tuple[int, bool]]], targets: Iterable[int], *, only_proven: bool = False
+) -> set[int]:
+    """Return the nodes that lead to targets, the targets included."""
+    found = set(targets)
+    todo = list(found)
+    while todo:
+        new = {node for node, is_unproven in before.get(todo.pop(), ()) if not (only_proven and is_unproven)} - found
+        found |= new
+        todo += new
+    return found
+
+
+def _add_reached(edges: Edges, sql: str) -> None:
+    columns = ("rank", "home")
+    edges.db.execute(
+        f"INSERT INTO temp.reached {sql} ON CONFLICT (number) DO UPDATE SET"
+        f" {', '.join(f'{each} = max({each}, excluded.{each})' for each in columns)},"
+        " is_unproven = min(is_unproven, excluded.is_unproven)"
+    )

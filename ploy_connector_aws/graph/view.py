@@ -1,0 +1,81 @@
+"""``GraphView``: everything that a command or a page asks about the access of one generation."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Collection, Iterable, Iterator
+from datetime import datetime
+
+from ploy_connector_aws.spec.records import Finding, RecordType
+
+from .edges import Edge, Edges
+from .findings import find_findings
+from .names import NAMED, Resolution, resolve
+from .paths import PathFinder, Paths
+from .privilege import Named, Privilege
+from .reach import Opened, Reach, ReachListing, find_opened, find_reach
+from .search import FoundRecord, Listing, Search, list_records, records_of, stream_records
+from .tables import Tables
+from .targets import Target
+
+_ALL = Reach()
+
+
+class GraphView:
+    """A generation with the verified changes on top. One thread uses one of them at a time, one on a connection.
+
+    Args:
+        db: The connection to the file that the tables are in. Temporary tables are made in it.
+        tables: The generation.
+        added: The grants that later changes added; the generation has both ends of each.
+        removed: The ids of the grants that later changes removed.
+    """
+
+    def __init__(
+        self, db: sqlite3.Connection, tables: Tables, *, added: Iterable[Edge] = (), removed: Collection[str] = ()
+    ) -> None:
+        self._edges = Edges(db, tables, added, removed)
+
+    def list_records(self, type_: RecordType, search: Search) -> Listing:
+        """Return one page of a list, its total and its facets."""
+        return list_records(self._edges, type_, search)
+
+    def stream_records(self, type_: RecordType, search: Search) -> Iterator[FoundRecord]:
+        """Yield all records of a list, for an export; memory stays flat. No other query runs meanwhile."""
+        return stream_records(self._edges, type_, search)
+
+    def record(self, type_: RecordType, id_: str) -> FoundRecord | None:
+        """Return an account, entitlement or resource, with its name, place and privilege; None where it is unknown."""
+        number = self._edges.number(type_, id_)
+        return None if number is None else next(records_of(self._edges, [number]), None)
+
+    def named(self, type_: RecordType, ids: Iterable[str]) -> dict[str, Named]:
+        """Name accounts, entitlements or resources by id; unknown ones are left out."""
+        found = (self._edges.number(type_, id_) for id_ in dict.fromkeys(ids))
+        return {each.id: each for each in self._edges.named(number for number in found if number is not None).values()}
+
+    def privileges(self, type_: RecordType, ids: Iterable[str]) -> dict[str, Privilege]:
+        """Return the privilege of accounts or entitlements by id, each with its path; unknown ones are left out."""
+        ids = dict.fromkeys(ids)
+        numbers = {number: id_ for id_ in ids if (number := self._edges.number(type_, id_)) is not None}
+        return {numbers[number]: each for number, each in self._edges.privileges(numbers).items()}
+
+    def who(self, target: Target, search: Reach = _ALL) -> ReachListing:
+        """Find the accounts that reach a resource or an entitlement, and by which paths."""
+        return find_reach(self._edges, target, search)
+
+    def opens(self, type_: RecordType, id_: str, *, offset: int = 0, limit: int = 50) -> Opened:
+        """Find what an account or an entitlement opens, with the counts of all of it."""
+        return find_opened(self._edges, type_, id_, offset=offset, limit=limit)
+
+    def paths_of(self, account_id: str) -> Paths:
+        """Find paths to every entitlement that an account holds; not every path to each."""
+        return PathFinder.over(self._edges).paths_of(account_id)
+
+    def resolve(self, text: str, types: Collection[RecordType] = NAMED) -> Resolution:
+        """Find the records that a text names, as it is printed: see ``names.resolve``."""
+        return resolve(self._edges, text, types)
+
+    def findings(self, unproven_since: Callable[[str], datetime | None], now: datetime) -> Iterator[Finding]:
+        """Apply the rules of the host: see ``findings.find_findings``."""
+        return find_findings(self._edges, unproven_since, now)

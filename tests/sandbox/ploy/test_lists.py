@@ -1,0 +1,168 @@
+"""Lists on pages and as files: facets, filters in the address, and what is downloaded."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from html import unescape
+
+import pytest
+
+from .browser import Visitor, at, text
+from .conftest import DECIDER, USERS, Customer, account, accounts
+from .test_account_pages import held, opens, record
+from .test_held_changes import HOUSE, role
+from .worker import Worker
+
+PEOPLE = (
+    account("ann", kind="human", display_name="Ann", status="active", emails=[{"address": "ann@x.example"}]),
+    account("bob", kind="human", display_name="Bob", status="disabled"),
+    account("cy", kind="human", display_name="Cy", status="active"),
+    account("robot", kind="service", username="=cmd|robot", status="active"),
+)
+RECORDS = (
+    *PEOPLE,
+    record("resource", "north", kind="house", name="North"),
+    record("resource", "cellar", kind="room", name="Cellar", parent_id="north"),
+    record("entitlement", "ops", kind="group", name="Operations", grantable=True, privileged=False),
+    role("owner", "north", privileged=True),
+    role("reader", "cellar"),
+    opens("ops", "owner"),
+    *(held(id_, "ops") for id_ in ("ann", "bob")),
+    held("robot", "reader"),
+    held("cy", "reader"),
+)
+
+
+@pytest.fixture
+def customer(acme: Customer) -> Customer:
+    acme.client.put_manifest(HOUSE)
+    acme.sync(USERS, *RECORDS)
+    return acme
+
+
+def shown(page: str) -> list[str]:
+    """Return the names in a list."""
+    return [text(each).split(" unproven")[0] for each in re.findall(r'<th scope="row">(.*?)</th>', page, re.DOTALL)]
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("", ["Ann", "Bob", "Cy", "=cmd|robot"]),  # people come before machines
+        ("kind=human&status=disabled", ["Bob"]),
+        ("privileged=yes", ["Ann", "Bob"]),
+        ("privileged=through&q=ANN@", ["Ann"]),
+        ("privileged=direct", []),
+        ("in=cellar", ["Cy", "=cmd|robot"]),
+        ("holds=owner&kind=human", ["Ann", "Bob"]),
+        ("kind=human&sort=name&down=true", ["Cy", "Bob", "Ann"]),
+        ("unproven=yes", []),
+        ("kind=nonsense", []),
+        ("privileged=nonsense&sort=nonsense", ["Ann", "Bob", "Cy", "=cmd|robot"]),
+    ],
+)
+def test_page_and_files_have_the_records_that_the_address_asks_for(
+    visitor: Visitor, customer: Customer, query: str, names: list[str]
+) -> None:
+    page = visitor.get(at(customer, f"/accounts?{query}")).text
+    files = [unescape(each) for each in re.findall(r'href="([^"]*/download/[^"]*)"', page)]
+
+    assert shown(page) == names
+    assert len(files) == (2 if names else 0)
+    in_csv = visitor.get(at(customer, f"/accounts/download/csv?{query}"))
+    in_json = visitor.get(at(customer, f"/accounts/download/json?{query}"))
+    assert [row["name"].removeprefix("'") for row in csv.DictReader(io.StringIO(in_csv.text))] == names
+    assert [row["name"] for row in in_json.json()] == names
+    assert all(visitor.get(each).status_code == 200 for each in files)
+
+
+def test_facets_have_counts_and_lead_to_the_same_list_with_one_filter_more(
+    visitor: Visitor, customer: Customer
+) -> None:
+    page = visitor.get(at(customer, "/accounts?kind=human")).text
+    facets = page.partition('aria-label="Filters"')[2].partition("</nav>")[0]
+    assert text(facets).startswith(
+        "> Kind people 3 chosen; show all machines 1 Status active 2 disabled 1 Privilege privileged 2"
+    )
+    links = dict(re.findall(r'href="([^"]*)"[^>]*>(\w+)', facets))
+    disabled = next(unescape(link) for link, label in links.items() if label == "disabled")
+    assert shown(visitor.get(disabled).text) == ["Bob"]
+
+
+def test_privilege_through_a_path_names_where_it_leads(visitor: Visitor, customer: Customer) -> None:
+    for path in ("/accounts?q=ann", "/entitlements?kind=group", "/account?id=ann", "/entitlement?id=ops"):
+        assert "privileged through Owner in North" in text(visitor.get(at(customer, path)).text), path
+    assert "privileged through Owner in North" in text(visitor.get(at(customer, "/grant?account=cy")).text)
+
+
+def test_csv_has_no_formula_and_other_formats_are_not_altered(visitor: Visitor, customer: Customer) -> None:
+    evil = ["=1+1", "+1", "-1", "@a", "\tx", "\rx", "a=b"]
+    customer.sync(
+        USERS, *(account(f"u{n}", display_name=name, kind="human", status="active") for n, name in enumerate(evil))
+    )
+    in_csv = visitor.get(at(customer, "/accounts/download/csv"))
+    rows = list(csv.DictReader(io.StringIO(in_csv.text, newline="")))
+    assert sorted(row["name"] for row in rows) == sorted([*(f"'{name}" for name in evil[:-1]), "a=b"])
+    assert sorted(row["name"] for row in visitor.get(at(customer, "/accounts/download/json")).json()) == sorted(evil)
+    assert in_csv.headers["content-disposition"] == 'attachment; filename="accounts.csv"'
+    assert in_csv.headers["content-type"] == "text/csv; charset=utf-8"
+    assert "default-src 'none'" in in_csv.headers["content-security-policy"]
+
+
+def test_download_has_all_rows_of_all_pages(visitor: Visitor, acme: Customer) -> None:
+    assert visitor.get(at(acme, "/accounts/download/json")).json() == []
+    assert visitor.get(at(acme, "/accounts/download/csv")).text == ""
+    acme.sync(USERS, *accounts(1203))
+    assert len(visitor.get(at(acme, "/accounts/download/json?offset=50")).json()) == 1203
+    assert visitor.get(at(acme, "/accounts/download/csv")).text.count("\n") == 1204
+    assert visitor.get(at(acme, "/accounts/download/xlsx")).status_code == 404
+    assert visitor.get(at(acme, "/tasks/download/csv")).status_code == 404
+
+
+def test_list_of_places_is_a_tab_of_its_own_named_by_the_connector(visitor: Visitor, customer: Customer) -> None:
+    page = visitor.get(at(customer, "/resources?kind=house")).text
+    assert shown(page) == ["North"]
+    assert re.search(r'kind=house" aria-current="page">Houses</a>', page)
+    assert "<h1>Houses</h1>" in page
+
+
+def test_history_names_changes_of_the_period_and_who_decided(visitor: Visitor, customer: Customer) -> None:
+    worker = Worker(customer)
+    worker.order("grant", "cy", "ops", reason="on call")
+    customer.clock.pass_by(minutes=1)
+    (task,) = worker.lease()
+    worker.complete(task)
+    customer.sync(USERS, *RECORDS[:-2], hold="look")
+    held_sync = customer.ploy.view(customer.id).held()
+    assert held_sync is not None
+    customer.ploy.approve(customer.id, held_sync.id, **DECIDER)
+
+    page = text(visitor.get(at(customer, "/history")).text)
+    found = [
+        page.find(each) for each in ("A sync found changes", "Approved by Ada Byron (as typed)", "Cy · Operations")
+    ]
+    assert found == sorted(found)
+    assert found[0] > 0
+    (removed,) = re.findall("Removed: 2 grants (.*? → .*? → Reader)", page)
+    assert sorted(removed.split(", ")) == ["=cmd|robot → Reader", "Cy → Reader"]
+    assert "Ordered here. Reason: on call" in page
+
+    customer.clock.pass_by(days=8)
+    assert "Nothing changed." in visitor.get(at(customer, "/history")).text
+    for days in ("30", "all"):
+        assert "Ordered here. Reason: on call" in text(visitor.get(at(customer, f"/history?days={days}")).text)
+
+
+def test_overview_counts_people_groups_and_privileged(visitor: Visitor, customer: Customer) -> None:
+    customer.clock.pass_by(days=8)
+    customer.sync(USERS, *RECORDS)
+    customer.clock.pass_by(minutes=1)
+    customer.sync(USERS, *RECORDS[:-2], hold=None)
+    numbers = visitor.get(at(customer)).text.partition('<ul class="numbers">')[2].partition("</ul>")[0]
+    assert text(numbers) == (
+        "3 people 2 privileged people 1 group 1 house 0 unproven records 2 changes in the last 7 days"
+    )
+    for link in re.findall(r'href="([^"]*)"', numbers):
+        assert visitor.get(unescape(link)).status_code == 200
