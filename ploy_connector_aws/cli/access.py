@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.tree import Tree
 
 from ploy_connector_aws.graph.chains import MOST_CHAINS
-from ploy_connector_aws.graph.paths import Path as AccessPath
 from ploy_connector_aws.graph.paths import Paths
 from ploy_connector_aws.graph.privilege import Named, Privilege, Verdict
 from ploy_connector_aws.graph.reach import Reach, Reacher, ReachListing, ReachPath
+from ploy_connector_aws.graph.search import FoundRecord
 from ploy_connector_aws.graph.targets import Target
 from ploy_connector_aws.graph.values import StoredRecord
 from ploy_connector_aws.graph.view import GraphView
@@ -26,12 +26,14 @@ from ploy_connector_aws.spec.labels import Labels
 from .commands import Format
 from .exit_codes import Exit
 from .formats import Column, Rows
-from .listing import PRIVILEGE_STYLES, STATUS_STYLES, count_by_kind, named_json, privilege_json
+from .listing import PRIVILEGE_STYLES, STATUS_STYLES, count_by_kind, describe_privilege, named_json, privilege_json
 from .output import console, notes_console, print_json, print_json_list, print_unproven, text
 from .snapshot_view import MOST_NAMES, SnapshotView, display_name, find_named, open_snapshot_view
 
 _DEEPEST = 12
 """The number of levels that fit on a terminal."""
+_UNLIMITED = 10_000
+"""The width of lines that are not wrapped."""
 _PAGE = 5_000
 """How many accounts that reach a target are read at a time."""
 
@@ -40,9 +42,8 @@ class _Held(NamedTuple):
     """One path of an account, for a row of its own."""
 
     account: StoredRecord
-    path: AccessPath
-    contents: dict[str, dict[str, Any]]
-    privilege: Privilege
+    steps: tuple[FoundRecord, ...]
+    is_unproven: bool
 
 
 def access(
@@ -74,6 +75,7 @@ def access(
             return view.exit_code
         out = console()
         if chosen is Format.TABLE:
+            out.width = out.width if out.is_terminal else _UNLIMITED
             for each, paths in found:
                 out.print(to_tree(view.current, each, paths, view.labels))
         else:
@@ -87,15 +89,13 @@ def access(
 
 def access_to_json(view: Overlay, account: StoredRecord, paths: Paths) -> dict[str, Any]:
     """An account and its paths as JSON values; `more_paths_to` has the entitlements with more paths than shown."""
-    contents, privileges = _contents(view, paths)
-    graph = view.graph()
     steps = {
-        id_: {**(content or {"id": id_}), "privilege": privilege_json(privileges[id_])}
-        for id_, content in contents.items()
+        id_: {**(step.content or {"id": id_}), "privilege": privilege_json(step.privilege), "place": _place_json(step)}
+        for id_, step in _read_steps(view, paths).items()
     }
     return {
         **account.content,
-        "privilege": privilege_json(graph.privileges("account", [account.id])[account.id]),
+        "privilege": privilege_json(view.graph().privileges("account", [account.id])[account.id]),
         "paths": [
             {"unproven": path.is_unproven, "entitlements": [steps[step] for step in path.entitlement_ids]}
             for path in paths
@@ -115,7 +115,7 @@ def to_tree(view: Overlay, account: StoredRecord, paths: Paths, labels: Labels) 
     colour = STATUS_STYLES.get(status, "yellow")
     shown = [f"[bold]{text(name)}[/]{user}", text(emails) if emails else "", f"[dim]{text(kind)}[/]"]
     tree = Tree("  ".join(filter(None, [*shown, f"[{colour}]{status}[/]"])), guide_style="dim")
-    contents, privileges = _contents(view, paths)
+    steps = _read_steps(view, paths)
     unproven = {path.entitlement_ids: path.is_unproven for path in paths}
     counts = Counter(path.entitlement_ids[-1] for path in paths)
     branches: dict[tuple[str, ...], Tree] = {(): tree}
@@ -126,20 +126,21 @@ def to_tree(view: Overlay, account: StoredRecord, paths: Paths, labels: Labels) 
             missing.append(ids)
             ids = ids[:-1]
         for ids in reversed(missing):
-            step = ids[-1]
-            held = contents[step]
-            label = text(held.get("name", step))
+            step = steps[ids[-1]]
+            label = text(_name_of(step))
             if len(ids) > _DEEPEST:
-                label += f"  [dim]through[/] {text(contents[ids[-2]].get('name', ids[-2]))}"
-            label += _TREE_MARKS[privileges[step].verdict]
+                label += f"  [dim]through[/] {text(_name_of(steps[ids[-2]]))}"
+            label += _TREE_MARKS[step.privilege.verdict]
             if unproven.get(ids, path.is_unproven):
                 label += "  [yellow](unproven)[/]"
-            label += f"  [dim]{text(labels.of('entitlement', held)[0])}[/]"
+            kind, place = labels.of("entitlement", step.content)[0], step.named and step.named.place
+            at = f", {place.name}" if place and place.name not in _name_of(step) else ""
+            label += f"  [dim]{text(kind + at)}[/]"
             branches[ids] = (branches[ids[:-1]] if len(ids) <= _DEEPEST else branches[ids[: _DEEPEST - 1]]).add(label)
     if len(branches) == 1:
         tree.add("[dim]holds nothing[/]")
     for id_ in paths.more_to:
-        name = text(contents[id_].get("name", id_))
+        name = text(_name_of(steps[id_]))
         tree.add(f"[yellow]{'more paths exist' if counts[id_] == MOST_CHAINS else 'more paths may exist'} to[/] {name}")
     return tree
 
@@ -153,54 +154,59 @@ _TREE_MARKS: dict[Verdict, str] = {
 """By verdict; the path is below in the tree."""
 
 
-def _contents(view: Overlay, paths: Paths) -> tuple[dict[str, dict[str, Any]], dict[str, Privilege]]:
-    """Read each entitlement once, however many paths lead to it, with its privilege; {} for one without a record."""
+def _read_steps(view: Overlay, paths: Paths) -> dict[str, FoundRecord]:
+    """Read each entitlement once, however many paths lead to it; one without a record has no content."""
     ids = dict.fromkeys(path.entitlement_ids[-1] for path in paths)  # each step of a path ends another path
-    found = {id_: view.record(RecordKey(type="entitlement", id=id_)) for id_ in ids}
-    privileges = view.graph().privileges("entitlement", ids)
-    return (
-        {id_: record.content if record else {} for id_, record in found.items()},
-        {id_: privileges.get(id_, Privilege("not_judged")) for id_ in ids},
-    )
+    graph = view.graph()
+    named, privileges = graph.named("entitlement", ids), graph.privileges("entitlement", ids)
+    records = {id_: view.record(RecordKey(type="entitlement", id=id_)) for id_ in ids}
+    return {
+        id_: FoundRecord(
+            id_,
+            record.content if record else {},
+            is_unproven=bool(record and record.is_unproven),
+            named=named.get(id_),
+            privilege=privileges.get(id_, Privilege("not_judged")),
+        )
+        for id_, record in records.items()
+    }
+
+
+def _name_of(record: FoundRecord) -> str:
+    return record.named.name if record.named else record.id
+
+
+def _place_json(record: FoundRecord) -> dict[str, Any] | None:
+    return named_json(record.named)["place"] if record.named else None
 
 
 def _to_rows(view: Overlay, account: StoredRecord, paths: Paths) -> Iterator[_Held]:
-    contents, privileges = _contents(view, paths)
+    steps = _read_steps(view, paths)
     for path in paths:
-        yield _Held(account, path, contents, privileges[path.entitlement_ids[-1]])
+        yield _Held(account, tuple(steps[id_] for id_ in path.entitlement_ids), path.is_unproven)
 
 
 def _held_columns(labels: Labels, *, with_ids: bool) -> Iterator[Column[_Held]]:
-    def last(row: _Held) -> dict[str, Any]:
-        return row.contents[row.path.entitlement_ids[-1]]
-
     yield Column("Name", lambda row: display_name(row.account, row.account.id))
     yield Column("User", lambda row: row.account.content.get("username"))
     yield Column("Status", lambda row: row.account.content.get("status", "unknown"))
-    yield Column("Path", lambda row: " → ".join(_names(row)))
-    yield Column("Holds", lambda row: _names(row)[-1])
-    yield Column("Which is", lambda row: labels.of("entitlement", last(row))[0])
-    yield Column("Privileged", lambda row: _describe_verdict(row.privilege))
-    yield Column("Proof", lambda row: "unproven" if row.path.is_unproven else "proven")
+    yield Column("Path", lambda row: " → ".join(map(_name_of, row.steps)))
+    yield Column("Holds", lambda row: _name_of(row.steps[-1]))
+    yield Column("Which is", lambda row: labels.of("entitlement", row.steps[-1].content)[0])
+    yield Column("Place", lambda row: (_place_json(row.steps[-1]) or {}).get("name"))
+    yield Column("Privileged", lambda row: describe_privilege(row.steps[-1]))
+    yield Column("Proof", lambda row: "unproven" if row.is_unproven else "proven")
     if with_ids:
         yield Column("Id", lambda row: row.account.id)
-        yield Column("Held id", lambda row: row.path.entitlement_ids[-1])
-
-
-def _names(row: _Held) -> list[str]:
-    return [row.contents[id_].get("name", id_) for id_ in row.path.entitlement_ids]
-
-
-def _describe_verdict(privilege: Privilege) -> str:
-    return "yes" if privilege.verdict == "direct" else privilege.describe()
+        yield Column("Held id", lambda row: row.steps[-1].id)
 
 
 def _held_json(row: _Held) -> dict[str, Any]:
     return {
         "account": {"id": row.account.id, "name": display_name(row.account, row.account.id)},
-        "entitlements": [{"id": id_, **row.contents[id_]} for id_ in row.path.entitlement_ids],
-        "privilege": privilege_json(row.privilege),
-        "unproven": row.path.is_unproven,
+        "entitlements": [{"id": step.id, **step.content, "place": _place_json(step)} for step in row.steps],
+        "privilege": privilege_json(row.steps[-1].privilege),
+        "unproven": row.is_unproven,
     }
 
 
@@ -310,7 +316,7 @@ def _describe(labels: Labels, named: Named) -> str:
 
 def _print_reacher(out: Console, labels: Labels, row: Reacher, *, with_ids: bool) -> None:
     account = row.account
-    name, status = _name_of(row), account.content.get("status", "unknown")
+    name, status = _name_of(account), account.content.get("status", "unknown")
     user = account.content.get("username")
     shown = [
         f"[bold]{text(name)}[/]",
@@ -343,7 +349,7 @@ def _describe_path(path: ReachPath) -> str:
 
 
 def _reacher_columns(labels: Labels, *, with_ids: bool) -> Iterator[Column[Reacher]]:
-    yield Column("Name", _name_of)
+    yield Column("Name", lambda row: _name_of(row.account))
     yield Column("User", lambda row: row.account.content.get("username"))
     yield Column("E-mail", lambda row: ", ".join(each["address"] for each in row.account.content.get("emails", ())))
     yield Column("Kind", lambda row: labels.of("account", row.account.content)[0])
@@ -356,10 +362,6 @@ def _reacher_columns(labels: Labels, *, with_ids: bool) -> Iterator[Column[Reach
 
 
 _PRIVILEGED = {True: "yes", False: "no", None: "not judged"}
-
-
-def _name_of(row: Reacher) -> str:
-    return row.account.named.name if row.account.named else row.account.id
 
 
 def _reacher_json(row: Reacher) -> dict[str, Any]:
