@@ -128,7 +128,10 @@ def test_preview_page_shows_the_lines_of_the_command_line(visitor: Visitor, acme
     roles = [
         record(
             *("entitlement", name),
-            **{"kind": "account_role", "name": name, "resource_id": "prod", "privileged": name == "Admin"},
+            kind="account_role",
+            name=name,
+            resource_id="prod",
+            privileged=name == "Admin",
             not_grantable_reason="Grant a group instead.",
         )
         for name in ("Admin", "Writer")
