@@ -127,7 +127,8 @@ def test_preview_page_shows_the_lines_of_the_command_line(visitor: Visitor, acme
     place = record("resource", "prod", kind="site", name="Production")
     roles = [
         record(
-            *("entitlement", name),
+            "entitlement",
+            name,
             kind="account_role",
             name=name,
             resource_id="prod",
