@@ -226,6 +226,11 @@ class FindingStore(DatabaseFile):
         )
         return Counter({(state, SEVERITIES[severity]): count for state, severity, count in rows})
 
+    def count_open(self, integration_id: str) -> Counter[Severity]:
+        """Count the open findings by severity."""
+        found = self.counts(integration_id)
+        return Counter({severity: found["open", severity] for severity in SEVERITIES})
+
     def after(self, integration_id: str, number: int, limit: int) -> tuple[FindingRow, ...]:
         """Return findings in the order in which they were first seen, after the one of a number."""
         rows = self._read(

@@ -6,7 +6,7 @@ Map: ``session`` (sessions, forms and the dependencies of routes), ``login``, ``
 ``overview`` (integrations and their switches), ``setup`` (the wizard), ``history`` (what changed, and who decided),
 ``syncs`` (held syncs, unproven records), ``records`` (lists), ``filters`` (of a list, in its address), ``downloads``
 (lists as files), ``targets`` (one entitlement or resource: who reaches it, and what it opens), ``account`` (one
-account: its access, grants and revokes), ``diagram`` (access paths as a drawing), ``tasks``.
+account: its access, grants and revokes), ``diagram`` (access paths as a drawing), ``tasks``, ``findings``.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy.problems import ProblemError
 from ploy_connector_aws.sandbox.ploy.registry import ForbiddenError
 
-from . import account, history, login, overview, records, setup, syncs, targets, tasks
+from . import account, findings, history, login, overview, records, setup, syncs, targets, tasks
 from .rendering import render_page
 from .session import BASE, NotLoggedInError, Sessions, form_of, go_to, visit_of
 
-PARTS = (login, overview, setup, history, syncs, account, targets, tasks, records)
+PARTS = (login, overview, setup, history, syncs, account, targets, tasks, findings, records)
 """The modules with routes; those of the last match what is left."""
 
 HEADERS = {

@@ -103,6 +103,8 @@ def numbers_of(visit: IntegrationVisit) -> list[Number]:
     unproven = sum(generations[-1].answer.retained_unproven.values())
     place = labels.place_kind
     places = view.list_records("resource", Search(kinds=(place,), limit=0)).total if place else 0
+    open_findings = visit.ploy.refresh_findings(visit.id).count_open(visit.id)
+    findings, is_urgent = sum(open_findings.values()), bool(open_findings["critical"] or open_findings["high"])
     changes = view.count_changes(visit.ploy.now - _CHANGES_SHOWN)
     found: tuple[tuple[int, tuple[str, str], str, dict[str, str], str], ...] = (
         (people.total, labels.of_kind("account", "human"), "/accounts", {"kind": "human"}, ""),
@@ -115,6 +117,7 @@ def numbers_of(visit: IntegrationVisit) -> list[Number]:
         ),
         (groups, labels.of_kind("entitlement", "group"), "/entitlements", {"kind": "group"}, ""),
         *([(places, labels.of_kind("resource", place), "/resources", {"kind": place}, "")] if place else []),
+        (findings, ("open finding", "open findings"), "/findings", {}, "bad" if is_urgent else "warn"),
         (unproven, ("unproven record", "unproven records"), "/unproven", {}, "warn"),
         (changes, ("change in the last 7 days", "changes in the last 7 days"), "/history", {}, ""),
     )

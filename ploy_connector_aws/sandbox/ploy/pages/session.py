@@ -33,6 +33,7 @@ LOGIN_SECONDS = 600
 """Lifetime of a login link, which stays behind in terminals and in the history of browsers."""
 
 _LONGEST_LIST = 1_000_000_000
+_LONGEST_TEXT = 1000
 _LARGEST_FORM = 256 * 1024
 _MOST_FIELDS = 1000
 _MOST_SESSIONS = 100
@@ -236,6 +237,18 @@ def value(form: FormData, name: str) -> str:
     """Return the value of a field without surrounding white space; empty where there is none."""
     found = form.get(name)
     return found.strip() if isinstance(found, str) else ""
+
+
+def decision_of(form: FormData) -> dict[str, str]:
+    """Read who decides and why.
+
+    Raises:
+        HTTPException: One of them is missing: others read them later.
+    """
+    decision = {name: value(form, name)[:_LONGEST_TEXT] for name in ("name", "reason")}
+    if not all(decision.values()):
+        raise HTTPException(422, "Enter your name and a reason, so that others can read later who decided and why.")
+    return decision
 
 
 def go_to(path: str) -> RedirectResponse:

@@ -17,15 +17,13 @@ from ploy_connector_aws.sandbox.ploy.views import NamedRecord
 from ploy_connector_aws.spec.records import RecordType
 
 from .rendering import render_page
-from .session import IntegrationVisit, IntegrationVisitor, Offset, SentForm, go_to, value
+from .session import IntegrationVisit, IntegrationVisitor, Offset, SentForm, decision_of, go_to
 
 router = APIRouter()
 
 _SHOWN = 50
 _CHANGES_SHOWN = 100
 _NAMED_AT_ONCE = 20
-_LONGEST_TEXT = 1000
-
 _KINDS: tuple[ChangeKind, ...] = ("removed", "added", "changed")
 """In the order of their weight for a decision."""
 
@@ -129,7 +127,7 @@ def show_changes(
 @router.post("/integrations/{integration_id}/syncs/{sync_id}/approve")
 def approve(visit: IntegrationVisitor, sync_id: str, form: SentForm) -> Response:
     """Approve a held sync."""
-    decision = _decision(form)
+    decision = decision_of(form)
     with _once(visit, sync_id):
         answer = visit.ploy.approve(visit.id, sync_id, **decision)
         visit.flash(f"Approved: visible as generation {answer.generation}.")
@@ -139,19 +137,11 @@ def approve(visit: IntegrationVisitor, sync_id: str, form: SentForm) -> Response
 @router.post("/integrations/{integration_id}/syncs/{sync_id}/reject")
 def reject(visit: IntegrationVisitor, sync_id: str, form: SentForm) -> Response:
     """Reject a held sync."""
-    decision = _decision(form)
+    decision = decision_of(form)
     with _once(visit, sync_id):
         visit.ploy.syncs(visit.id).reject(sync_id, **decision)
         visit.flash("Rejected: the visible records have not changed.")
     return go_to(f"{visit.path}/syncs/{sync_id}")
-
-
-def _decision(form: SentForm) -> dict[str, str]:
-    """Read who decides and why; both must be there, as others read them later."""
-    decision = {name: value(form, name)[:_LONGEST_TEXT] for name in ("name", "reason")}
-    if not all(decision.values()):
-        raise HTTPException(422, "Enter your name and a reason, so that others can read later who decided and why.")
-    return decision
 
 
 @contextmanager
