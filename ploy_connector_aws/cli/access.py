@@ -32,7 +32,7 @@ from .snapshot_view import MOST_NAMES, SnapshotView, display_name, find_named, o
 
 _DEEPEST = 12
 """The number of levels that fit on a terminal."""
-_PAGE = 1_000
+_PAGE = 5_000
 """How many accounts that reach a target are read at a time."""
 
 
