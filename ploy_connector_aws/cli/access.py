@@ -32,7 +32,7 @@ from .snapshot_view import MOST_NAMES, SnapshotView, display_name, find_named, o
 
 _DEEPEST = 12
 """The number of levels that fit on a terminal."""
-_PAGE = 1_000
+_PAGE = 5_000
 """How many accounts that reach a target are read at a time."""
 
 
@@ -80,7 +80,7 @@ def access(
             rows = (row for each, paths in found for row in _to_rows(view.current, each, paths))
             Rows(tuple(_held_columns(view.labels, with_ids=ids)), rows, _held_json).write(out, chosen)
         notes = out if chosen is Format.TABLE else notes_console(out, chosen)
-        notes.print(view.age, soft_wrap=True)
+        notes.print(view.age, soft_wrap=not notes.is_terminal)
         print_unproven(notes, view.run.scopes())
         return view.exit_code
 
@@ -243,13 +243,13 @@ def show_who(out: Console, view: SnapshotView, target: str, chosen: Format, *, w
         return view.exit_code
     notes = notes_console(out, chosen)
     for line in _headlines(view.labels, named, reached, first):
-        notes.print(line, soft_wrap=True)
+        notes.print(line, soft_wrap=not notes.is_terminal)
     if notes is out:
         for each in rows:
             _print_reacher(out, view.labels, each, with_ids=with_ids)
     else:
         Rows(tuple(_reacher_columns(view.labels, with_ids=with_ids)), rows, _reacher_json).write(out, chosen)
-    notes.print(view.age, soft_wrap=True)
+    notes.print(view.age, soft_wrap=not notes.is_terminal)
     print_unproven(notes, view.run.scopes())
     return view.exit_code
 
@@ -319,11 +319,12 @@ def _print_reacher(out: Console, labels: Labels, row: Reacher, *, with_ids: bool
         f"[{STATUS_STYLES[status]}]{status}[/]" if status == "disabled" else "",
         "[red]privileged[/]" if row.is_privileged else "[yellow]not judged[/]" if row.is_privileged is None else "",
         "[yellow](unproven)[/]" if row.is_unproven else "",
-        f"[dim]{text(account.id)}[/]" if with_ids else "",
     ]
-    out.print("  ".join(filter(None, shown)), soft_wrap=True)
+    out.print("  ".join(filter(None, shown)))
+    if with_ids:
+        out.print(f"  [dim]{text(account.id)}[/]", soft_wrap=True)
     for line in _describe_paths(row):
-        out.print(f"  • {text(line)}", soft_wrap=True)
+        out.print(f"  • {text(line)}")
 
 
 def _describe_paths(row: Reacher) -> Iterator[str]:

@@ -83,7 +83,7 @@ def list_findings(
     is_full = not (chosen is Format.TABLE and out.is_terminal)
     Rows(tuple(_columns(rows, is_full=is_full, with_ids=ids)), rows, _to_json).write(out, chosen)
     notes = notes_console(out, chosen)
-    notes.print(f"{_count(passing)}. {found.as_of}", soft_wrap=True)
+    notes.print(f"{_count(passing)}. {found.as_of}", soft_wrap=not notes.is_terminal)
     if not found.is_complete:
         notes.print(
             "[yellow]Not everything was read: findings may be missing, and those not judged may be gone.[/]",

@@ -43,7 +43,7 @@ from ploy_connector_aws.spec.labels import Labels
 
 from .check import WORKER_ID
 from .exit_codes import Exit
-from .output import console, print_json, text
+from .output import console, print_json, shown_progress, text
 from .prompts import Prompt
 from .snapshot_view import find_account, find_entitlement
 from .stdout import stream
@@ -83,7 +83,8 @@ def change(
             "--preview to see what it would do."
         )
     settings = read_operator_settings(config, connector, debug=debug)
-    opened = open_connector(settings).connector
+    with shown_progress("Preparing", quiet=as_json):
+        opened = open_connector(settings).connector
     if not opened.implements(kind):
         title = opened.installed.manifest.title
         raise RejectedError(f"The connector {title} cannot {kind} access.", reason="not_supported")
@@ -104,7 +105,8 @@ def change(
         if warning and not as_json:
             out.print(f"[yellow]![/] {text(warning)}", soft_wrap=True)
         if preview or is_asked:
-            previewed = made.preview()
+            with shown_progress("Reading the access", quiet=as_json):
+                previewed = made.preview()
             if as_json:
                 print_json(made.to_json(previewed))
                 return Exit.OK
@@ -114,7 +116,8 @@ def change(
             if not Prompt(out).ask_yes(f"{kind.capitalize()} it?", default=False):
                 out.print("Nothing was changed.")
                 return Exit.USAGE
-        done = made.apply()
+        with shown_progress("Changing the access, and reading it back", quiet=as_json):
+            done = made.apply()
         if not as_json:
             print_effects(out, done, reason=request.reason)
         error = made.report()

@@ -100,7 +100,7 @@ def show_records(
     counted = count_by_kind(view.labels, type_, count, kinds_found)
     if filters.privileged:
         counted = counted.replace(" ", " privileged ", 1)
-    notes.print(f"{counted}. {view.age}", soft_wrap=True)
+    notes.print(f"{counted}. {view.age}", soft_wrap=not notes.is_terminal)
     if filters.privileged and not_judged:
         notes.print(f"[yellow]{not_judged} more could not be evaluated and may be privileged.[/]")
     print_unproven(notes, view.run.scopes())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import logging
 import os
 import sys
@@ -22,7 +23,7 @@ from ploy_connector_aws.runtime.service.sources import refuse_shared_variables
 from ploy_connector_aws.runtime.service.supervisor import LAST_RESORT_SECONDS, Service
 from ploy_connector_aws.runtime.settings import IntegrationSettings, read_settings
 from ploy_connector_aws.sandbox.environment import clean_surroundings
-from ploy_connector_aws.spec import ConfigurationError
+from ploy_connector_aws.spec import ConfigurationError, choose_features
 
 from .exit_codes import Exit
 from .output import console, print_json, text
@@ -110,11 +111,14 @@ def shown_start(*, quiet: bool) -> Iterator[None]:
 def running_sandbox(folder: Path) -> Iterator[Sandbox]:
     """Run the local AWS with the demo's organisation, and the local Ploy, isolated from the caller's environment."""
     with clean_surroundings():
-        from ploy_connector_aws.aws.permissions import render_policy
+        from ploy_connector_aws.aws.features import FEATURES
+        from ploy_connector_aws.aws.setup import render_policy
         from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
         from ploy_connector_aws.sandbox.sandbox import Sandbox
 
-        with Sandbox(folder, demo_organisation(), render_policy()) as sandbox:
+        features = choose_features(FEATURES, more=("account-names",))
+        policy, settings = json.loads(render_policy(features)), {"read_account_names": True}
+        with Sandbox(folder, demo_organisation(), policy, settings=settings) as sandbox:
             yield sandbox
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ploy_connector_aws.spec.records import Finding, RecordKey, Severity, grant_id
 
-from .edges import Edges
+from .edges import Edges, in_parts
 from .privilege import THROUGH, Named
 
 UNPROVEN_TIME = timedelta(days=1)
@@ -103,13 +103,14 @@ def _find_held_directly(edges: Edges) -> Iterator[Finding]:
 
 
 def _find_unproven(edges: Edges, unproven_since: Callable[[str], datetime | None], now: datetime) -> Iterator[Finding]:
-    rows = edges.db.execute(f"{edges.select('e.entitlement, e.principal', 'e.is_unproven')} ORDER BY 1, 2").fetchall()
+    rows = edges.db.execute(edges.select("e.entitlement, e.principal", "e.is_unproven")).fetchall()
     found: dict[int, list[datetime]] = {}
-    for entitlement, principal in rows:
-        named = edges.named([entitlement, principal])
-        since = unproven_since(grant_id(named[principal].type, named[principal].id, named[entitlement].id))
-        if since is not None and now - since > UNPROVEN_TIME:
-            found.setdefault(entitlement, []).append(since)
+    for part in in_parts(sorted(rows)):
+        named = edges.named({number for row in part for number in row})
+        for entitlement, principal in part:
+            since = unproven_since(grant_id(named[principal].type, named[principal].id, named[entitlement].id))
+            if since is not None and now - since > UNPROVEN_TIME:
+                found.setdefault(entitlement, []).append(since)
     for entitlement, moments in found.items():
         named = edges.named([entitlement])
         place = named[entitlement].place

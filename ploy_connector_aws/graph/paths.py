@@ -14,9 +14,7 @@ from ploy_connector_aws.spec.records import RecordType
 
 from .chains import Graph, Step, find_chains
 from .edges import Edge, Edges
-from .reach import Reach, find_reach
 from .tables import Tables
-from .targets import Target
 
 
 @dataclass(frozen=True)
@@ -44,18 +42,6 @@ class Paths:
     def __iter__(self) -> Iterator[Path]:
         """Iterate over the paths that are listed."""
         return iter(self.listed)
-
-
-@dataclass(frozen=True)
-class Holder:
-    """One account that holds an entitlement."""
-
-    account_id: str
-    is_direct: bool
-    through: tuple[str, ...]
-    """The entitlements of the account that lead to it, the first few of them."""
-    is_unproven: bool
-    """Whether no proven path leads to it."""
 
 
 class PathsTo(NamedTuple):
@@ -125,28 +111,6 @@ class PathFinder:
         chains = [chain.ids for rank in zip_longest(*(each.chains for each in found)) for chain in rank if chain]
         has_more = is_cut or is_graph_cut or len(chains) > most or any(each.has_more for each in found)
         return PathsTo(tuple(chains[:most]), tuple(sorted(set(targets) - {entitlement_id})), has_more)
-
-    def holders_of(self, entitlement_id: str, *, offset: int = 0, limit: int = 50) -> tuple[int, tuple[Holder, ...]]:
-        """Find the accounts that hold an entitlement, directly or not.
-
-        Args:
-            entitlement_id: The entitlement.
-            offset: How many holders are left out: people come first, then machines, then outside parties, by name.
-            limit: How many to return.
-
-        Returns:
-            The total, and the holders of this page.
-        """
-        found = find_reach(self._edges, Target("entitlement", entitlement_id), Reach(offset=offset, limit=limit))
-        return found.total, tuple(
-            Holder(
-                each.account.id,
-                each.is_direct,
-                tuple(through.id for through in each.through),
-                each.is_unproven,
-            )
-            for each in found.rows
-        )
 
     def _reach(
         self, kind: RecordType, id_: str, most_edges: float = math.inf

@@ -104,10 +104,10 @@ def verdicts_of(edges: Edges, numbers: Iterable[int]) -> dict[int, int]:
     """Return the verdicts of principals, by number."""
     verdict = edges.judged("verdict")
     rows = edges.db.execute(
-        f"SELECT d.number, {verdict} FROM ({edges.put('judging', numbers)}) d LEFT JOIN {edges.tables.names} n"
+        f"SELECT n.number, {verdict} FROM ({edges.put('judging', numbers)}) d CROSS JOIN {edges.tables.names} n"
         " ON n.number = d.number"
     )
-    return {number: NOT_JUDGED if found is None else found for number, found in rows}
+    return dict(rows)
 
 
 def _put_leading(edges: Edges, targets: Iterable[int], steps: Mapping[int, list[tuple[int, bool]]]) -> frozenset[int]:

@@ -27,7 +27,7 @@ class GraphView:
     Args:
         db: The connection to the file that the tables are in. Temporary tables are made in it.
         tables: The generation.
-        added: The grants that later changes added.
+        added: The grants that later changes added; the generation has both ends of each.
         removed: The ids of the grants that later changes removed.
     """
 

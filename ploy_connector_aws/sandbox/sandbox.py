@@ -8,7 +8,10 @@ import shlex
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+
+from pydantic import JsonValue
 
 from .aws import Organisation, SandboxAws
 from .customer_simulator import LocalCustomer
@@ -30,10 +33,17 @@ class Sandbox:
         organisation: The contents of AWS.
         policy: The policy of the customer's role.
         customer: The name of the customer's organisation in Ploy.
+        settings: Further settings of the integration.
     """
 
     def __init__(
-        self, folder: Path, organisation: Organisation, policy: Mapping[str, Any], customer: str = "Halden Freight"
+        self,
+        folder: Path,
+        organisation: Organisation,
+        policy: Mapping[str, Any],
+        customer: str = "Halden Freight",
+        *,
+        settings: Mapping[str, JsonValue] = MappingProxyType({}),
     ) -> None:
         self.folder = folder
         self._files = SandboxFolder(folder)
@@ -42,6 +52,7 @@ class Sandbox:
         self._organisation = organisation
         self._policy = policy
         self._customer = customer
+        self._settings = settings
 
     def __enter__(self) -> Sandbox:
         """Start both, and set up the integration."""
@@ -59,7 +70,12 @@ class Sandbox:
         )
         self.integration = self.ploy.registry.change_settings(
             integration.id,
-            {"account_id": owner, "region": self._organisation.primary_region, "role_arn": self.role_arn},
+            {
+                "account_id": owner,
+                "region": self._organisation.primary_region,
+                "role_arn": self.role_arn,
+                **self._settings,
+            },
         )
         self._write_files(self.ploy.registry.create_token(customer).token)
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
@@ -148,6 +149,17 @@ def test_axe_finds_nothing_serious_on_any_page(
         page.locator("details").evaluate_all("all => all.forEach(each => each.open = true)")
         found[path] = serious(page)
     assert {path: each for path, each in found.items() if each} == {}
+
+
+def test_no_page_of_another_connector_has_a_name_of_aws(
+    page: Page, ploy: LocalPloy, acme: Customer, club: dict[str, str]
+) -> None:
+    enter(page, ploy, acme.organisation_id)
+    for path in addresses(club):
+        page.goto(f"{ploy.url}/app/integrations/{acme.id}{path}")
+        page.locator("details").evaluate_all("all => all.forEach(each => each.open = true)")
+        shown = f"{page.title()} {page.locator('body').inner_text()}"
+        assert re.findall(r"\b(?:AWS|Amazon|IAM|SSO|ARN|[Cc]onsole)\b", shown) == [], path
 
 
 @pytest.mark.usefixtures("chromium")

@@ -119,7 +119,7 @@ def view(tmp_path: Path) -> Iterator[SnapshotView]:
 
 
 def shown_who(view: SnapshotView, target: str) -> list[str]:
-    out = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
+    out = Console(file=io.StringIO(), width=200, force_terminal=True, color_system=None)
     assert show_who(out, view, target, Format.TABLE, with_ids=False) is Exit.OK
     assert isinstance(out.file, io.StringIO)
     return out.file.getvalue().splitlines()[:-1]
@@ -170,6 +170,7 @@ def test_list_shows_neither_proof_nor_ids_where_everything_is_proven(view: Snaps
     printed = out.file.getvalue()  # type: ignore[attr-defined]
     assert [each for each in ("Proof", "proven", "u1", "Id") if each in printed] == []
     assert [line.split()[0] for line in printed.splitlines() if line.strip("─ ")] == [
-        *("Name", "Ann", "Ann", "deployer", "3")
+        *("Name", "Ann", "Ann", "deployer", "3"),
+        *(["UTC)."] if width == 80 else []),
     ]
     assert "through admin in Production" in printed

@@ -21,6 +21,7 @@ from ploy_connector_aws.spec import (
     Finding,
     Grant,
     HostParameter,
+    Label,
     Link,
     Manifest,
     Permission,
@@ -121,6 +122,18 @@ CLUB = Manifest(
     permissions=(
         Permission(
             name="club:List", features=("sing",), is_required=True, used_for="the members", without="no members"
+        ),
+    ),
+    labels=(
+        Label(record_type="account", kind="human", ids="^m", singular="member", plural="members"),
+        Label(record_type="entitlement", kind="role", singular="card", plural="cards"),
+        Label(
+            record_type="resource",
+            kind="house",
+            singular="house",
+            plural="houses",
+            link="https://club.example/{{ id }}",
+            is_place=True,
         ),
     ),
     wizard=Wizard(

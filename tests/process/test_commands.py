@@ -305,7 +305,7 @@ def test_sandbox_serves_other_commands_and_can_be_restarted(tmp_path: Path) -> N
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     for is_second in (False, True):
         with running_sandbox(tmp_path / "try-it", environment) as places:
-            script = f". {places['environment']} && {COMMAND} sync --json --config {places['config']}"
+            script = f". {places['environment']} && {COMMAND} sync --json"
             synced = subprocess.run(
                 ["sh", "-c", script],
                 env=environment,

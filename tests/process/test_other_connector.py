@@ -102,6 +102,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("list", "entitlements"),
     ("list", "grants"),
     ("list", "resources"),
+    ("list", "findings"),
     ("list", "accounts", "--kind", "nothing"),
     ("list", "accounts", "--format", "csv"),
     ("who", "The house"),
@@ -111,7 +112,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("access", "ann"),
     ("access", "cleo"),
     ("access", "no-such-person"),
-    ("grant", "ben", "guards", "--preview"),
+    ("grant", "cleo", "staff", "--preview"),
     ("grant", "ann", "guards", *CONFIRMED),
     ("grant", "ann", "keys", *CONFIRMED),
     ("revoke", "ann", "guards", "--preview"),
@@ -160,7 +161,7 @@ def test_help_of_every_command_speaks_of_no_connector(house: House) -> None:
 
 
 def test_every_page_speaks_of_the_connector_that_it_has(house: House) -> None:
-    changes = (("grant", "ben", "staff", *CONFIRMED), ("revoke", "ann", "staff", *CONFIRMED))
+    changes = (("grant", "cleo", "staff", *CONFIRMED), ("revoke", "ann", "staff", *CONFIRMED))
     for command in (("sync",), *changes, ("sync",)):
         house.run(*command)
     root = f"/app/integrations/{house.id}"

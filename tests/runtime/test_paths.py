@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ploy_connector_aws.graph.paths import Holder, Path
+from ploy_connector_aws.graph.paths import Path
+from ploy_connector_aws.graph.reach import Reach, ReachListing
+from ploy_connector_aws.graph.targets import Target
 from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
@@ -55,6 +57,12 @@ def test_a_path_over_an_unproven_grant_is_unproven(store: Store) -> None:
     commit(store, Page(scope="r", complete=True), Page(scope="m", parent="r", records=(membership("ann", "g"),)))
     commit(store, Page(scope="r", complete=True), Page(scope="m", parent="r", failure=DENIED))
     assert list(Overlay(committed(store)).path_finder().paths_of("ann")) == [Path("ann", ("g",), is_unproven=True)]
+    first = committed(store).reading_started_at
+    commit(store, Page(scope="r", complete=True), Page(scope="m", parent="r", failure=DENIED))
+    now = Overlay(committed(store))
+    assert now.run.reading_started_at > first
+    assert now.unproven_since(membership("ann", "g").id) == first
+    assert now.unproven_since("nothing") is None
 
 
 def test_holders_are_found_by_every_path_once_and_sorted_by_name(store: Store) -> None:
@@ -70,15 +78,14 @@ def test_holders_are_found_by_every_path_once_and_sorted_by_name(store: Store) -
         store, *proven, Page(scope="late", records=(membership("u-3", "h"), membership("u-2", "role")), complete=True)
     )
     commit(store, *proven, Page(scope="late", failure=DENIED))
-    finder = Overlay(committed(store)).path_finder()
-    everyone = (
-        Holder("u-3", is_direct=False, through=("h",), is_unproven=True),
-        Holder("ann", is_direct=True, through=("h",), is_unproven=False),
-        Holder("u-2", is_direct=True, through=("g", "h"), is_unproven=False),
-    )
-    assert finder.holders_of("role") == (3, everyone)
-    assert finder.holders_of("role", offset=1, limit=1) == (3, everyone[1:2])
-    assert finder.holders_of("nothing") == (0, ())
+    graph = Overlay(committed(store)).graph()
+    role = Target("entitlement", "role")
+    assert [
+        (each.account.id, each.is_direct, [through.id for through in each.through], each.is_unproven)
+        for each in graph.who(role).rows
+    ] == [("u-3", False, ["h"], True), ("ann", True, ["h"], False), ("u-2", True, ["g", "h"], False)]
+    assert [each.account.id for each in graph.who(role, Reach(offset=1, limit=1)).rows] == ["ann"]
+    assert graph.who(Target("entitlement", "nothing")) == ReachListing()
 
 
 @pytest.mark.parametrize("text", ["u-1", "ann", "Ann@Example.com", "ANN"])

@@ -6,7 +6,8 @@ It compares two snapshots with each other, without the verified changes on top o
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
@@ -78,10 +79,10 @@ class AccessChanges(NamedTuple):
     more_places: int = 0
 
 
-def find_lost(
-    db: sqlite3.Connection, held: Snapshot, visible: Snapshot | None, place_kind: str | None
-) -> AccessChanges:
-    """Find what accounts would lose if a held snapshot became visible.
+def find_changes(
+    db: sqlite3.Connection, held: Snapshot, visible: Snapshot, place_kind: str | None
+) -> tuple[AccessChanges, AccessChanges]:
+    """Find what accounts would lose, and what they would gain, if a held snapshot became visible.
 
     Args:
         db: The file of the integration.
@@ -89,28 +90,33 @@ def find_lost(
         visible: The visible one.
         place_kind: The kind of resource that is the place; None where the connector marks none.
     """
-    return AccessChanges() if visible is None else _Difference(db, visible, held, place_kind).find(with_causes=True)
+    places: dict[str, int] = {}
+    after, before = (_Entered(db, each, places, place_kind).accounts() for each in (held, visible))
+    lost, gained = _Difference(db, visible, held), _Difference(db, held, visible)
+    ids = list(places)
+    return (
+        AccessChanges(*lost.entitlements(with_causes=True), *lost.places(ids, before, after)),
+        AccessChanges(*gained.entitlements(with_causes=False), *gained.places(ids, after, before)),
+    )
 
 
-def find_gained(
-    db: sqlite3.Connection, held: Snapshot, visible: Snapshot | None, place_kind: str | None
-) -> AccessChanges:
-    """Find what accounts would gain; the arguments are as above."""
-    return AccessChanges() if visible is None else _Difference(db, held, visible, place_kind).find(with_causes=False)
+class _Account(NamedTuple):
+    """The places that an account enters, as the bits of numbers."""
+
+    is_person: bool
+    entered: int
+    privileged: int
+    """Those where its access is privileged."""
 
 
 class _Difference:
     """What one snapshot has and another has not."""
 
-    def __init__(self, db: sqlite3.Connection, has: Snapshot, lacks: Snapshot, place_kind: str | None) -> None:
-        self._db, self._has, self._lacks, self._place_kind = db, has, lacks, place_kind
+    def __init__(self, db: sqlite3.Connection, has: Snapshot, lacks: Snapshot) -> None:
+        self._db, self._has, self._lacks = db, has, lacks
 
-    def find(self, *, with_causes: bool) -> AccessChanges:
-        entitlements, more_entitlements = self._entitlements(with_causes=with_causes)
-        places, more_places = self._places()
-        return AccessChanges(entitlements, more_entitlements, places, more_places)
-
-    def _entitlements(self, *, with_causes: bool) -> tuple[tuple[EntitlementChange, ...], int]:
+    def entitlements(self, *, with_causes: bool) -> tuple[tuple[EntitlementChange, ...], int]:
+        """Return the entitlements of which grants are missing, and how many more there are."""
         db, has, lacks = self._db, self._has.tables, self._lacks.tables
         db.execute("DROP TABLE IF EXISTS temp.differing")
         db.execute("CREATE TEMP TABLE differing (entitlement, kind, principal, scopes)")
@@ -120,6 +126,7 @@ class _Difference:
             f" FROM {has.records} r JOIN {has.bodies} b ON b.number = r.body"
             f" LEFT JOIN {lacks.records} o ON o.type = r.type AND o.id = r.id WHERE r.type = 'grant' AND o.id IS NULL"
         )
+        db.execute("CREATE INDEX temp.differing_by_entitlement ON differing (entitlement)")
         total = db.execute("SELECT count(DISTINCT entitlement) FROM temp.differing").fetchone()[0]
         ids = [
             row[0]
@@ -175,22 +182,28 @@ class _Difference:
             names = tuple(name for _, name, _ in scopes[:_SCOPES_NAMED])
             yield Cause(ending, sum(amount for *_, amount in scopes), names)
 
-    def _places(self) -> tuple[tuple[PlaceChange, ...], int]:
-        places: dict[str, int] = {}
-        before, after = (_Entered(self._db, each, places, self._place_kind) for each in (self._has, self._lacks))
-        still = {id_: mask for id_, _, mask, _ in after.accounts()}
+    def places(
+        self, ids: Sequence[str], has: Mapping[str, _Account], lacks: Mapping[str, _Account]
+    ) -> tuple[tuple[PlaceChange, ...], int]:
+        """Return the places that accounts of one snapshot enter and of the other do not, and how many more there are.
+
+        Args:
+            ids: The ids of the places, by bit.
+            has: The accounts of the snapshot.
+            lacks: The accounts of the other one.
+        """
+        none = _Account(False, 0, 0)
+        alike = Counter(
+            each._replace(entered=each.entered & ~lacks.get(id_, none).entered) for id_, each in has.items()
+        )
         counts: dict[int, list[int]] = {}
-        for id_, kind, mask, privileged in before.accounts():
-            gone = mask & ~still.get(id_, 0)
-            while gone:
-                bit = gone.bit_length() - 1
-                gone ^= 1 << bit
+        for (is_person, left, privileged), amount in alike.items():
+            while left:
+                bit = left.bit_length() - 1
+                left ^= 1 << bit
                 count = counts.setdefault(bit, [0, 0, 0])
-                is_person = kind == "human"
-                count[0] += is_person
-                count[1] += is_person and privileged >> bit & 1
-                count[2] += not is_person
-        ids = list(places)
+                count[0 if is_person else 2] += amount
+                count[1] += amount if is_person and privileged >> bit & 1 else 0
         order = sorted(counts, key=lambda bit: (-counts[bit][1], -counts[bit][0], -counts[bit][2], ids[bit]))
         shown = order[:MOST_PLACES]
         named = GraphView(self._db, self._has.tables).named("resource", (ids[bit] for bit in shown))
@@ -234,21 +247,21 @@ class _Entered:
             ),
         )
 
-    def accounts(self) -> Iterator[tuple[str, str, int, int]]:
-        """Yield each account that enters a place: its id, its kind, its places, and those where it is privileged."""
+    def accounts(self) -> dict[str, _Account]:
+        """Return every account, by id."""
         names, edges = self._tables.names, self._tables.edges
-        rows = self._db.execute(
-            f"SELECT n.number, n.id, n.kind, n.resource, coalesce(n.own, 0), e.entitlement FROM {names} n"
-            f" LEFT JOIN {edges} e ON e.principal = n.number WHERE n.type = 'account' ORDER BY n.number"
-        )
-        for (_, id_, kind, home, is_privileged), group in groupby(rows, key=lambda row: row[:5]):
-            mask = self._bit(home)
-            privileged = mask if is_privileged else 0
-            for *_, entitlement in group:
-                more = self._masks.get(entitlement, (0, 0))
-                mask, privileged = mask | more[0], privileged | more[1]
-            if mask:
-                yield id_, kind, mask, privileged
+        rows = self._db.execute(f"SELECT number, id, kind, resource, own FROM {names} WHERE type = 'account'")
+        numbers: dict[int, tuple[str, bool]] = {}
+        masks: dict[int, tuple[int, int]] = {}
+        for number, id_, kind, home, own in rows:
+            numbers[number] = id_, kind == "human"
+            bit = self._bit(home)
+            masks[number] = bit, bit if own else 0
+        for principal, entitlement in self._db.execute(f"SELECT principal, entitlement FROM {edges}"):
+            if principal in numbers and (more := self._masks.get(entitlement)):
+                known = masks[principal]
+                masks[principal] = known[0] | more[0], known[1] | more[1]
+        return {id_: _Account(is_person, *masks[number]) for number, (id_, is_person) in numbers.items()}
 
     def _bit(self, resource: str | None) -> int:
         """Return the bit of the place that a resource is, or is in; 0 where it is in none."""

@@ -24,7 +24,7 @@ from ploy_connector_aws.graph.view import GraphView
 from ploy_connector_aws.spec.records import RecordKey, RecordType, grant_id, to_json
 
 from .database import open_database
-from .held_changes import AccessChanges, find_gained, find_lost
+from .held_changes import AccessChanges, find_changes
 from .scope_report import ScopeReport
 from .snapshots import ChangeKind, Snapshot, Snapshots
 from .sync_store import Generation, RecordChange, Sync, SyncStore
@@ -171,10 +171,9 @@ class IntegrationView:
         """
         with self._state() as current:
             held = Snapshots(current.db).held
-            if held is None:
+            if held is None or current.visible is None:
                 return AccessChanges(), AccessChanges()
-            pair = current.db, held, current.visible, place_kind
-            return find_lost(*pair), find_gained(*pair)
+            return find_changes(current.db, held, current.visible, place_kind)
 
     def list_records(self, kind: RecordType, search: Search) -> Listing:
         """Search the records of a type."""

@@ -127,8 +127,12 @@ def test_preview_page_shows_the_lines_of_the_command_line(visitor: Visitor, acme
     place = record("resource", "prod", kind="site", name="Production")
     roles = [
         record(
-            *("entitlement", name),
-            **{"kind": "account_role", "name": name, "resource_id": "prod", "privileged": name == "Admin"},
+            "entitlement",
+            name,
+            kind="account_role",
+            name=name,
+            resource_id="prod",
+            privileged=name == "Admin",
             not_grantable_reason="Grant a group instead.",
         )
         for name in ("Admin", "Writer")

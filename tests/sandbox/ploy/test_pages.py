@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.graph.search import Search
+from ploy_connector_aws.host import find_connectors
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy import LocalPloy, pages
 from ploy_connector_aws.sandbox.ploy.pages.session import IDLE_SECONDS, Sessions
@@ -169,6 +170,24 @@ def test_input_is_parsed_by_the_schema_and_secrets_are_not_shown_again(visitor: 
     assert ("s3cret-8" in shown, f"&#34;{knock}&#34;" in shown, "https://club.example/?a=a.b" in shown) == (
         *(False, True, True),
     )
+
+
+def test_names_are_typed_as_lines_of_id_and_name(visitor: Visitor, acme: Customer) -> None:
+    acme.client.put_manifest(find_connectors()["aws"].manifest)
+    own = visitor.fill("/app/setup/aws").headers["location"].split("/")[3]
+    step = f"/app/integrations/{own}/setup/account"
+    typed = {"account_id": "111122223333", "region": "eu-west-1", "feature": "iam"}
+    wrong = "111122223333 = Pay\r\n\r\n1 = x"
+    refused = visitor.fill(step, **typed, names=wrong)
+    assert refused.status_code == 422
+    assert "This must have one line for each AWS account, such as 111122223333 = Production." in refused.text
+    assert f"{wrong}</textarea>" in refused.text
+
+    assert visitor.fill(step, **typed, names="111122223333 = Pay & Co\r\n").status_code == 303
+    assert acme.ploy.registry.integration(own).integration.settings["names"] == {"111122223333": "Pay & Co"}
+    assert "111122223333 = Pay &amp; Co</textarea>" in visitor.get(step).text
+    visitor.fill(step, **typed, names="")
+    assert "names" not in acme.ploy.registry.integration(own).integration.settings
 
 
 def test_invalid_form_keeps_its_input_except_secrets(visitor: Visitor, acme: Customer) -> None:

@@ -214,7 +214,8 @@ _UNITS = (("year", 365 * 86400), ("month", 30 * 86400), ("day", 86400), ("hour",
 
 def relative(moment: datetime | str, now: datetime) -> str:
     """Return how far a moment is from now, e.g. '3 hours ago' or 'in 2 days'."""
-    seconds = (datetime.fromisoformat(moment) if isinstance(moment, str) else moment).timestamp() - now.timestamp()
+    found = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    seconds = ((found if found.tzinfo else found.replace(tzinfo=UTC)) - now).total_seconds()
     for unit, length in _UNITS:
         if (amount := int(abs(seconds) // length)) > 0:
             return f"in {counted(amount, unit)}" if seconds > 0 else f"{counted(amount, unit)} ago"

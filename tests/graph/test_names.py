@@ -1,0 +1,86 @@
+"""Records by the names that people read: ids, names, addresses, names in places, ambiguous ones and near misses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from ploy_connector_aws.graph.names import MOST_CLOSE
+from ploy_connector_aws.graph.view import GraphView
+from ploy_connector_aws.spec import Account, Email, Entitlement, Record, Resource
+from ploy_connector_aws.spec.records import RecordType
+
+from .model import TABLES, grant, open_tables
+
+
+def role(id_: str, name: str, place: str) -> Entitlement:
+    return Entitlement(id=id_, kind="account_role", name=name, resource_id=place, grantable=True)
+
+
+RECORDS: tuple[Record, ...] = (
+    Account(id="u-1", kind="human", username="ann", display_name="Ann Lee", emails=(Email(address="ann@example.com"),)),
+    Account(id="u-2", kind="human", username="ann.lee", display_name="ANN LEE"),
+    Account(id="u-3", kind="service", username="u-1", display_name="Straße"),
+    Resource(id="111111111111", kind="place", name="Production"),
+    Resource(id="222222222222", kind="place", name="Sales in Rome"),
+    Resource(id="b-1", kind="bucket", name="ann"),
+    role("e-1", "Admin", "111111111111"),
+    role("e-2", "Admin", "222222222222"),
+    role("e-3", "Reader", "333333333333"),
+    Entitlement(id="g-1", kind="group", name="Work in Progress", grantable=True),
+    grant("u-ghost", "g-1"),
+)
+
+
+@pytest.fixture
+def view() -> Iterator[GraphView]:
+    with open_tables(RECORDS) as db:
+        yield GraphView(db, TABLES)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("u-1", ["u-1"]),  # an id names its record, whatever name another one has
+        ("U-1", ["u-1", "u-3"]),
+        ("ann lee", ["u-1", "u-2"]),
+        ("  Ann.Lee ", ["u-2"]),
+        ("ANN@example.com", ["u-1"]),
+        ("STRASSE", ["u-3"]),
+        ("ann", ["u-1", "b-1"]),
+        ("production", ["111111111111"]),
+        ("admin", ["e-1", "e-2"]),
+        ("admin in PRODUCTION", ["e-1"]),
+        ("Admin in 222222222222", ["e-2"]),
+        ("admin in sales in rome", ["e-2"]),
+        ("reader in 333333333333", ["e-3"]),  # a place without a record
+        ("e-1 in production", ["e-1"]),
+        ("work in progress", ["g-1"]),
+        ("u-ghost", ["u-ghost"]),
+        ("admin in nowhere", []),
+        ("an", []),
+        ("", []),
+    ],
+)
+def test_a_text_names_records_as_they_are_printed(view: GraphView, text: str, found: list[str]) -> None:
+    assert [each.id for each in view.resolve(text).matches] == found
+
+
+@pytest.mark.parametrize(("types", "found"), [(["account"], ["u-1"]), (["resource"], ["b-1"]), (["entitlement"], [])])
+def test_only_records_of_the_types_that_are_meant_match(
+    view: GraphView, types: list[RecordType], found: list[str]
+) -> None:
+    assert [each.id for each in view.resolve("ann", types).matches] == found
+
+
+def test_a_miss_has_the_closest_names(view: GraphView) -> None:
+    missed = view.resolve("Prodution")
+    assert (missed.matches, missed.close) == ((), ("Production",))
+    assert view.resolve("an.lee", ["account"]).close == ("ann.lee",)
+    assert view.resolve("completely different").close == ()
+
+
+def test_close_names_are_few_however_many_there_are() -> None:
+    with open_tables(Account(id=f"u-{number}", username=f"person {number}") for number in range(50)) as db:
+        assert len(GraphView(db, TABLES).resolve("person x").close) == MOST_CLOSE

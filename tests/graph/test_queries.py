@@ -1,0 +1,233 @@
+"""The queries of people over random generations with later changes, each compared with an answer by brute force."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from itertools import pairwise
+from random import Random
+
+from ploy_connector_aws.graph.privilege import Privilege
+from ploy_connector_aws.graph.reach import MOST_PATHS, Reach, Reacher
+from ploy_connector_aws.graph.search import Search
+from ploy_connector_aws.graph.targets import Target
+from ploy_connector_aws.graph.view import GraphView
+from ploy_connector_aws.spec.records import RecordType
+
+from .model import Model
+
+GRAPHS = 200
+_FEWER = 50
+"""Graphs for what takes long."""
+
+
+def models(chance: Random, count: int = _FEWER) -> list[Model]:
+    return [Model.random(chance) for _ in range(count)]
+
+
+def check_privilege(model: Model, id_: str, found: Privilege) -> None:
+    """Check the verdict of one record, and the path that decides it."""
+    assert found.verdict == model.verdict(id_)
+    wanted = True if found.verdict == "through" else None
+    if found.verdict in ("direct", "no") or (found.verdict == "not_judged" and model.own(id_) is None):
+        assert (found.path, found.is_unproven) == ((), False)
+        return
+    ids = (id_, *(step.id for step in found.path))
+    unproven = [model.edges[ends] for ends in pairwise(ids)]
+    assert model.own(ids[-1]) is wanted
+    assert len(set(ids)) == len(ids)
+    assert model.decides(ids)
+    proven = model.deciding(id_, wanted, only_proven=True)
+    assert found.is_unproven == any(unproven) == (not proven)
+    if proven:
+        assert len(found.path) == min(proven)
+
+
+def test_privilege_is_found_by_path_as_a_search_of_all_paths_finds_it(chance: Random) -> None:
+    seen = Counter[tuple[str, bool, bool]]()
+    for model in models(chance, GRAPHS):
+        with model.view() as view:
+            of_type: dict[RecordType, Iterable[str]] = {"account": model.accounts, "entitlement": model.entitlements}
+            for type_, ids in of_type.items():
+                found = view.privileges(type_, ids)
+                assert found.keys() == set(ids)
+                for id_, privilege in found.items():
+                    check_privilege(model, id_, privilege)
+                    seen[privilege.verdict, privilege.is_unproven, bool(model.added or model.removed)] += 1
+    assert {verdict for verdict, _, _ in seen} == {"no", "not_judged", "through", "direct"}
+    assert {("through", True, True), ("through", False, False), ("through", False, True)} < seen.keys()
+
+
+def check_reacher(model: Model, found: Reacher, targets: set[str], place: str | None) -> None:
+    """Check one account that reaches a target."""
+    account = found.account
+    record = model.accounts.get(account.id)
+    lives_there = place is not None and record is not None and model.is_below(record.resource_id, place)
+    ends = [path for path in model.paths(account.id) if path[-1] in targets and not targets.intersection(path[:-1])]
+    verdicts = {model.verdict(path[-1]) for path in ends} | ({model.verdict(account.id)} if lives_there else set())
+    is_privileged = True if verdicts & {"direct", "through"} else None if "not_judged" in verdicts else False
+    assert (found.is_privileged, found.lives_there) == (is_privileged, lives_there)
+    assert found.is_direct == any(len(path) == 1 for path in ends)
+    assert {each.id for each in found.through} == {path[0] for path in ends if path[0] not in targets}
+    proven = [path for path in model.paths(account.id, only_proven=True) if path[-1] in targets]
+    assert found.is_unproven == (not proven and not lives_there)
+    listed = [tuple(step.id for step in path.steps) for path in found.paths]
+    order = sorted((model.verdict(path[-1]) not in ("through", "direct"), len(path)) for path in ends)
+    assert [(model.verdict(path[-1]) not in ("through", "direct"), len(path)) for path in listed] == order[:MOST_PATHS]
+    assert set(listed) <= set(ends)
+    assert len(set(listed)) == len(listed)
+    for path, ids in zip(found.paths, listed, strict=True):
+        assert path.is_unproven == any(model.edges[ends] for ends in pairwise((account.id, *ids)))
+    assert found.more_paths_exact
+    assert found.more_paths == len(ends) - len(listed)
+
+
+def test_who_reaches_a_target_as_a_search_of_all_paths_finds_it(chance: Random) -> None:
+    found_rows = 0
+    for model in models(chance):
+        targets: list[tuple[Target, set[str], str | None]]
+        targets = [(Target("entitlement", id_), {id_}, None) for id_ in model.entitlements]
+        targets += [(Target("resource", id_), model.targets(id_), id_) for id_ in (*model.resources, "unknown place")]
+        with model.view() as view:
+            for target, ids, place in targets:
+                found = view.who(target)
+                reaching = {
+                    principal
+                    for principal in {principal for principal, _ in model.edges if principal.startswith("u")}
+                    if ids & model.reached(principal).keys()
+                }
+                reaching |= {
+                    id_ for id_, each in model.accounts.items() if place and model.is_below(each.resource_id, place)
+                }
+                assert Counter(each.account.id for each in found.rows) == Counter(reaching)
+                assert found.total == len(reaching)
+                assert found.privileged == sum(each.is_privileged is True for each in found.rows)
+                assert found.not_judged == sum(each.is_privileged is None for each in found.rows)
+                order = [(each.is_privileged is not True, _order(each)) for each in found.rows]
+                assert order == sorted(order)
+                for each in found.rows:
+                    check_reacher(model, each, ids, place)
+                check_who_pages_and_filters(view, target, list(found.rows))
+                found_rows += found.total
+    assert found_rows > _FEWER
+
+
+def _order(each: Reacher) -> tuple[bool, int, str, str]:
+    named = each.account.named
+    assert named is not None
+    kinds = ("human", "root", "unknown", "service", "external")
+    # Records that only grants name come last.
+    return not each.account.content, kinds.index(named.kind), named.name.casefold(), each.account.id
+
+
+def check_who_pages_and_filters(view: GraphView, target: Target, rows: list[Reacher]) -> None:
+    """Check that pages and filters are parts of the whole list."""
+    assert list(view.who(target, Reach(offset=1, limit=2)).rows) == rows[1:3]
+    humans = view.who(target, Reach(kinds=("human",), only_privileged=True))
+    assert list(humans.rows) == [
+        each for each in rows if each.is_privileged and each.account.named and each.account.named.kind == "human"
+    ]
+    assert humans.total == len(humans.rows)
+    disabled = view.who(target, Reach(statuses=("disabled",)))
+    assert list(disabled.rows) == [each for each in rows if each.is_disabled]
+    assert sum(disabled.statuses.values()) == len(rows)
+
+
+def test_what_a_record_opens_is_all_that_a_search_of_all_paths_finds(chance: Random) -> None:
+    for model in models(chance):
+        with model.view() as view:
+            for id_ in (*model.accounts, *model.entitlements):
+                found = view.opens("account" if id_ in model.accounts else "entitlement", id_)
+                reached = {end: length for end, length in model.reached(id_).items() if end != id_}
+                assert {each.entitlement.id: each.distance for each in found.rows} == reached
+                proven = model.reached(id_, only_proven=True)
+                assert {
+                    each.entitlement.id for each in found.rows if each.is_unproven
+                } == reached.keys() - proven.keys()
+                assert found.total == len(reached)
+                assert found.verdicts == Counter(model.verdict(each) for each in reached)
+                assert found.privileged == sum(model.own(each) is True for each in reached)
+                resources = {
+                    place
+                    for each in reached
+                    if each in model.entitlements
+                    for place in (*model.resources, "unknown place")
+                    if model.is_below(model.entitlements[each].resource_id, place)
+                }
+                kinds = Counter(model.resources[each].kind if each in model.resources else "" for each in resources)
+                assert found.resources == kinds
+                rows = view.opens("account" if id_ in model.accounts else "entitlement", id_, offset=1, limit=2).rows
+                assert rows == found.rows[1:3]
+
+
+def test_lists_hold_what_passes_all_filters_and_count_by_each(chance: Random) -> None:
+    for model in models(chance):
+        with model.view() as view:
+            place, held = chance.choice((*model.resources, "")), chance.choice((*model.entitlements, ""))
+            search = Search(
+                place=place,
+                holds=held,
+                kinds=chance.choice(((), ("human", "group"), ("service",))),
+                statuses=chance.choice(((), ("active",))),
+                verdicts=chance.choice(((), ("direct", "through"), ("no",))),
+                unproven=chance.choice((None, None, True, False)),
+                sort=chance.choice(("default", "name", "privileged")),
+            )
+            check_list(model, view, search)
+
+
+def check_list(model: Model, view: GraphView, search: Search) -> None:
+    """Compare a list of each type with the records that pass."""
+    targets = model.targets(search.place)
+
+    def is_in(id_: str, resource: str | None, held: set[str]) -> bool:
+        is_placed = not search.place or model.is_below(resource, search.place) or bool(held & targets)
+        return is_placed and (not search.holds or search.holds in held)
+
+    rows: dict[RecordType, list[tuple[str, str, str, str, bool]]] = {
+        "account": [
+            (id_, each.kind, each.status, model.verdict(id_), False)
+            for id_, each in model.accounts.items()
+            if is_in(id_, each.resource_id, {*model.reached(id_)})
+        ],
+        "entitlement": [
+            (id_, each.kind, "", model.verdict(id_), False)
+            for id_, each in model.entitlements.items()
+            if is_in(id_, each.resource_id, {id_, *model.reached(id_)})
+        ],
+        "grant": [
+            (f"{principal} {entitlement}", *kind_of(model, principal), model.verdict(entitlement), is_unproven)
+            for (principal, entitlement), is_unproven in model.edges.items()
+            if (not search.place or entitlement in targets)
+            and (not search.holds or search.holds in {entitlement, *model.reached(entitlement)})
+        ],
+    }
+    filters = (search.kinds, search.statuses, search.verdicts, () if search.unproven is None else (search.unproven,))
+    for type_, expected in rows.items():
+        failed = {row: [n for n, each in enumerate(filters) if each and row[n + 1] not in each] for row in expected}
+        found = view.list_records(type_, search)
+        passed = Counter(row[0] for row in expected if not failed[row])
+        ids = [
+            f"{each.principal.id} {each.entitlement.id}" if each.principal and each.entitlement else each.id
+            for each in found.rows
+        ]
+        assert Counter(ids) == passed
+        assert found.total == sum(passed.values())
+        facets = (found.facets.kinds, found.facets.statuses, found.facets.verdicts, found.facets.unproven)
+        for place, facet in enumerate(facets):
+            assert facet == Counter(row[place + 1] for row in expected if failed[row] in ([], [place]))
+        assert list(view.stream_records(type_, search)) == list(found.rows)
+        page = view.list_records(type_, search._replace(offset=1, limit=2))
+        assert (page.rows, page.total) == (found.rows[1:3], found.total)
+        down = view.list_records(type_, search._replace(is_descending=True))
+        assert Counter(each.id for each in down.rows) == Counter(each.id for each in found.rows)
+
+
+def kind_of(model: Model, id_: str) -> tuple[str, str]:
+    """Return the kind and status of a principal."""
+    if id_ in model.entitlements:
+        return model.entitlements[id_].kind, ""
+    account = model.accounts.get(id_)
+    if account is not None:
+        return account.kind, account.status
+    return "unknown", "unknown" if id_.startswith("u") else ""
