@@ -21,10 +21,14 @@ class RecordBuffer:
         """Add records, full or partial."""
         (self.partial if is_partial else self.records).update({record.key: record for record in records})
 
+    def to_page(self, scope: str, **fields: Any) -> Page:
+        """Make the page, with these further fields."""
+        return Page(scope=scope, records=tuple(self.records.values()), partial=tuple(self.partial.values()), **fields)
+
     def to_pages(self, scope: str) -> Iterator[Page]:
         """Yield the page, unless it is empty."""
         if self.records or self.partial:
-            yield Page(scope=scope, records=tuple(self.records.values()), partial=tuple(self.partial.values()))
+            yield self.to_page(scope)
 
 
 def take(row: Mapping[str, Any], member: str, what: str) -> str:
