@@ -108,6 +108,7 @@ def test_lists_in_another_order_and_with_rows_twice_change_no_record(
 WRONG: dict[str, Any] = {"number": 5, "object": {"a": "b"}, "list": ["a"], "boolean": True, "fraction": 0.5}
 
 
+NO_ASSIGNMENTS: list[Any] = [None, "text", 5, [], {}, {"PrincipalType": "USER"}]
 MEMBERS = ("AccountId", "PermissionSetArn", "PrincipalId", "PrincipalType")
 
 
@@ -130,8 +131,7 @@ def test_something_else_in_place_of_an_assignment_fails_its_scope(
     customer: Customer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calm = customer.read()
-    rows: list[Any] = [None, "text", 5, [], {}, {"PrincipalType": "USER"}]
-    for row in rows:
+    for row in NO_ASSIGNMENTS:
         check_spoiled(customer, calm, monkeypatch, partial(take_place, row))
 
 
@@ -167,7 +167,7 @@ def test_by_permission_set_a_row_that_is_no_assignment_of_the_pair_fails_the_sco
     ]
     spoils: list[Callable[[dict[str, Any]], Any]] = [
         *(partial(put_members, members={member: value}) for member, value in spoiled_members),
-        *(partial(take_place, row) for row in (None, "text", 5, [], {}, {"PrincipalType": "USER"})),
+        *(partial(take_place, row) for row in NO_ASSIGNMENTS),
         *(partial(leave_out, name=name) for name in MEMBERS),
     ]
     for spoil in spoils:
