@@ -63,7 +63,7 @@ class _Limited:
 
     def request(self: Any, method: str, url: str, body: Any = None, *args: Any, **kwargs: Any) -> None:
         # urllib3 sends the head alone, and the body after it: two system calls, and with TLS two records.
-        if not isinstance(body, bytes) or len(body) > _LARGEST_PIECE:
+        if not isinstance(body, bytes | str) or len(body) > _LARGEST_PIECE:
             super().request(method, url, body, *args, **kwargs)  # type: ignore[misc]
             return
         self._held = []
