@@ -94,6 +94,7 @@ class AwsDouble:
             self._use(Dataset(**json.loads(Path(rules.dataset).read_text())))
         self.rules = rules
         self.calls: list[tuple[str, str, dict[str, Any]]] = []
+        self._times: defaultdict[str, list[float]] = defaultdict(list)
         self.throttled = 0
         self._buckets: dict[str, TokenBucket] = {}
 
@@ -114,9 +115,9 @@ class AwsDouble:
         self._groups_of, self._by_principal, self._by_pair, self._accounts = groups_of, by_principal, by_pair, accounts
 
     def report(self) -> dict[str, Any]:
-        """Return what was called since the rules were set."""
+        """Return what was called since the rules were set, and when, by service and in seconds of one clock."""
         counts = Counter(f"{service}:{operation}" for service, operation, _ in self.calls)
-        return {"calls": self.calls, "counts": counts, "throttled": self.throttled}
+        return {"calls": self.calls, "counts": counts, "throttled": self.throttled, "times": self._times}
 
     def answer(self, service: str, operation: str, parameters: dict[str, Any]) -> tuple[int, str, bytes]:
         """Answer a call: status, content type, body."""
@@ -143,6 +144,7 @@ class AwsDouble:
                 self.throttled += 1
                 raise DoubleError("ThrottlingException", "Rate exceeded")
         self.calls.append((service, operation, parameters))
+        self._times[service].append(self._monotonic())
 
     def _operation(self, service: str, operation: str) -> Callable[[str, str, dict[str, Any]], dict[str, Any]]:
         if operation in _OPTIONAL and not self.rules.allows_optional:

@@ -236,12 +236,16 @@ def rate_limited(site: Site, size: Size, *, allows_optional: bool, rate_factor: 
     site.play(data, allows_optional=allows_optional, latency_seconds=_LATENCY_SECONDS, calls_per_second=_AWS_RATE)
     usage = site.sync(rate_factor=rate_factor)
     site.check_records(data)
-    limit = max(site.count(name) / (CALLS_PER_SECOND[client] * rate_factor) for name, client in _SERVICES.items())
+    limits = {name: site.count(name) / (CALLS_PER_SECOND[client] * rate_factor) for name, client in _SERVICES.items()}
+    busiest = max(limits, key=limits.__getitem__)
+    limit, times = limits[busiest], site.report["times"][busiest]
+    unused = 100 * (1 - limit / (times[-1] - times[0]))
     throttled = 100 * site.report["throttled"] / (site.count() + site.report["throttled"])
     of = f"of {size.users} people, 30 ms and 20 calls/s, {_label(allows_optional)}, factor {rate_factor:g}"
     row = partial(_row, f"Identity Center {of}", "ploy-connector sync")
     yield row("wall", [usage.seconds], "s", bound * limit + _START_SECONDS)
     yield row("limit", [limit], "s", None)
+    yield row("our own rate, unused between its first and last call", [max(0.0, unused)], "%", 5)
     yield row("throttled", [throttled], "%", 0.5)
     _change(site, size, allows_optional=allows_optional)
 

@@ -26,10 +26,14 @@ class RecordBuffer:
         """Add an AWS account that a record names: partial where its name is read elsewhere (see ``to_aws_account``)."""
         self.add(to_aws_account(account_id, config), is_partial=config.read_account_names)
 
+    def to_page(self, scope: str, **fields: Any) -> Page:
+        """Make the page, with these further fields."""
+        return Page(scope=scope, records=tuple(self.records.values()), partial=tuple(self.partial.values()), **fields)
+
     def to_pages(self, scope: str) -> Iterator[Page]:
         """Yield the page, unless it is empty."""
         if self.records or self.partial:
-            yield Page(scope=scope, records=tuple(self.records.values()), partial=tuple(self.partial.values()))
+            yield self.to_page(scope)
 
 
 def take(row: Mapping[str, Any], member: str, what: str) -> str:

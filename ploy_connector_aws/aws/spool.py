@@ -111,21 +111,26 @@ class Spool:
 
     def add(self, kind: Kind, values: Iterable[tuple[str, str]], state: State = "listed") -> None:
         """Add entries by id and value, or change the value and state of those that are there."""
-        rows = [(kind, id_, value, state) for id_, value in values]
-        if not rows:
+        rows = []
+        entries = [SpoolEntry(id_, value, state) for id_, value in values]
+        if not entries:
             return
         with self._lock:
             cached = self._cached[kind]
-            for _, id_, value, _ in rows:
-                if id_ in cached or len(cached) < self._max_cached:
-                    cached[id_] = SpoolEntry(id_, value, state)
+            for entry in entries:
+                if entry.id in cached or len(cached) < self._max_cached:
+                    if cached.get(entry.id) == entry:
+                        continue
+                    cached[entry.id] = entry
                 else:
                     self._spilled.add(kind)
-            self._database.executemany(
-                "INSERT INTO entry (kind, id, value, state) VALUES (?, ?, ?, ?)"
-                " ON CONFLICT (kind, id) DO UPDATE SET value = excluded.value, state = excluded.state",
-                rows,
-            )
+                rows.append((kind, entry.id, entry.value, entry.state))
+            if rows:
+                self._database.executemany(
+                    "INSERT INTO entry (kind, id, value, state) VALUES (?, ?, ?, ?)"
+                    " ON CONFLICT (kind, id) DO UPDATE SET value = excluded.value, state = excluded.state",
+                    rows,
+                )
 
     def find(self, kind: Kind, ids: Iterable[str]) -> dict[str, SpoolEntry]:
         """Look up ids; the result lacks those that were never added."""

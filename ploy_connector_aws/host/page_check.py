@@ -30,6 +30,7 @@ LARGEST_LINE_BYTES = 1_000_000
 _FRAME_BYTES = 100
 """The size of the rest of a record's line."""
 
+_FIELDS = frozenset(Page.model_fields)
 _FIX = "correct the connector, or leave this record out of its list; all other records were kept"
 _LONGEST_ORIGIN = 2_048
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
@@ -89,6 +90,9 @@ class PageCheck:
         if any(self._redactor.is_in(name) for name in names):
             return self._unnamed(page)
         header_problem = problem = self._check_header(page)
+        is_empty = all(type(given.get(field)) is tuple and not given[field] for field in ("records", "partial"))
+        if is_empty and problem is None and page.failure is None:
+            return CheckedPage(page, [])
         kept: dict[str, tuple[Record, ...]] = {}
         bodies: list[bytes] = []
         for field in ("records", "partial"):
@@ -182,7 +186,7 @@ class PageCheck:
 
 
 def _fields_of(page: Page) -> dict[str, Any]:
-    return {name: value for name, value in vars(page).items() if name in Page.model_fields}
+    return {name: value for name, value in vars(page).items() if name in _FIELDS}
 
 
 def _failure(problem: str) -> Failure:

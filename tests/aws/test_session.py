@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ import time_machine
 from ploy_connector_aws.aws.client.calls import read
 from ploy_connector_aws.aws.client.exchanges import ExchangeSession
 from ploy_connector_aws.aws.client.rate_limits import CancelledError
-from ploy_connector_aws.aws.client.session import ReadSession
+from ploy_connector_aws.aws.client.session import INTERACTIVE, ReadSession, make_sts_client
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.sandbox.aws import SandboxAws
 from ploy_connector_aws.spec import (
@@ -268,3 +269,27 @@ def test_no_secret_is_logged_by_a_whole_run_at_debug(
     logged = "\n".join(f"{record.getMessage()} {record.exc_text or ''}" for record in caplog.records)
     assert [secret for secret in secrets if secret in logged] == []
     assert "AWS4-HMAC-SHA256" not in logged
+
+
+def test_head_and_body_of_a_small_request_are_sent_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    pieces: list[bytes] = []
+
+    def answer(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection:
+            pieces.append(connection.recv(65_536))
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as thread:
+        server.settimeout(PATIENCE_SECONDS)
+        answering = thread.submit(answer, server)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        with pytest.raises(ConnectorError):
+            read(make_sts_client(REGION, INTERACTIVE), "GetCallerIdentity")
+        answering.result(PATIENCE_SECONDS)
+
+    head, _, body = pieces[0].partition(b"\r\n\r\n")
+    assert f"content-length: {len(body)}".encode() in head.lower()
+    assert body

@@ -11,9 +11,19 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ploy_connector_aws.aws.permissions import BY_PERMISSION_SET, READS
-from tests.aws.conftest import Customer
+from ploy_connector_aws.aws.permissions import READS
+from ploy_connector_aws.sandbox.aws import SandboxAws
+from tests.aws.conftest import DEV, PROD, Customer
 from tests.aws.host import Host
+from tests.aws.identity_center.strategies import (
+    BY_SET,
+    LIST_ACCOUNTS,
+    LIST_PAIR,
+    ROOT,
+    give_permissions,
+    keep_to,
+    make_large_customer,
+)
 from tests.aws.snapshot import Snapshot
 from tests.aws.tampering import Tamper, in_json, tampered
 
@@ -27,7 +37,6 @@ JSON_OPERATIONS = sorted(
     action.operation
     for action in READS
     if action.client in ("identitystore", "sso-admin", "sqs", "dynamodb", "ecs")
-    and action not in BY_PERMISSION_SET
     and action.operation not in ("GetGroupMembershipId", "DescribeUser", "ListTagsForResource")
 )
 
@@ -60,6 +69,19 @@ def in_every_list(change: Callable[[list[Any]], list[Any]]) -> Tamper:
     return tamper
 
 
+def no_preparation(_: Customer) -> None:
+    """Leave everything as it is."""
+
+
+def read_by_set(customer: Customer) -> None:
+    """Make the next read go by permission set."""
+    give_permissions(customer)
+    keep_to(customer, "permission_sets")
+
+
+@pytest.mark.parametrize(
+    "prepare", [pytest.param(no_preparation, id="by principal"), pytest.param(read_by_set, id="by permission set")]
+)
 @pytest.mark.parametrize(
     "change",
     [
@@ -69,8 +91,12 @@ def in_every_list(change: Callable[[list[Any]], list[Any]]) -> Tamper:
     ],
 )
 def test_lists_in_another_order_and_with_rows_twice_change_no_record(
-    host: Host, monkeypatch: pytest.MonkeyPatch, change: Callable[[list[Any]], list[Any]]
+    host: Host,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[list[Any]], list[Any]],
+    prepare: Callable[[Customer], None],
 ) -> None:
+    prepare(host.customer)
     host.sync()
     with tampered(host.customer.aws.endpoint_url, in_every_list(change)) as endpoint_url:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint_url)
@@ -82,6 +108,7 @@ def test_lists_in_another_order_and_with_rows_twice_change_no_record(
 WRONG: dict[str, Any] = {"number": 5, "object": {"a": "b"}, "list": ["a"], "boolean": True, "fraction": 0.5}
 
 
+NO_ASSIGNMENTS: list[Any] = [None, "text", 5, [], {}, {"PrincipalType": "USER"}]
 MEMBERS = ("AccountId", "PermissionSetArn", "PrincipalId", "PrincipalType")
 
 
@@ -104,8 +131,7 @@ def test_something_else_in_place_of_an_assignment_fails_its_scope(
     customer: Customer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calm = customer.read()
-    rows: list[Any] = [None, "text", 5, [], {}, {"PrincipalType": "USER"}]
-    for row in rows:
+    for row in NO_ASSIGNMENTS:
         check_spoiled(customer, calm, monkeypatch, partial(take_place, row))
 
 
@@ -122,8 +148,86 @@ def test_an_assignment_that_answers_another_question_fails_its_scope(
         check_spoiled(customer, calm, monkeypatch, partial(put_members, members={member: value}))
 
 
+@pytest.fixture
+def by_set(aws: SandboxAws) -> Customer:
+    customer = make_large_customer(aws)
+    keep_to(customer, "permission_sets")
+    return customer
+
+
+def test_by_permission_set_a_row_that_is_no_assignment_of_the_pair_fails_the_scope_of_the_set(
+    by_set: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calm = by_set.read()
+    spoiled_members = [
+        *product(MEMBERS, (5, None, "", *WRONG.values())),
+        ("AccountId", "12345678901"),
+        ("AccountId", DEV),
+        ("PermissionSetArn", by_set.seeded.permission_sets["Administrator"] + "0"),
+    ]
+    spoils: list[Callable[[dict[str, Any]], Any]] = [
+        *(partial(put_members, members={member: value}) for member, value in spoiled_members),
+        *(partial(take_place, row) for row in NO_ASSIGNMENTS),
+        *(partial(leave_out, name=name) for name in MEMBERS),
+    ]
+    for spoil in spoils:
+        check_spoiled_by_set(by_set, calm, monkeypatch, LIST_PAIR, partial(spoil_first_of_prod, spoil=spoil))
+
+
+def spoil_first_of_prod(answer: dict[str, Any], spoil: Callable[[dict[str, Any]], Any]) -> set[str]:
+    """Spoil the first assignment in the AWS account PROD; return its permission set."""
+    rows = answer["AccountAssignments"]
+    if not rows or rows[0]["AccountId"] != PROD:
+        return set()
+    arn = rows[0]["PermissionSetArn"]
+    rows[0] = spoil(rows[0])
+    return {arn}
+
+
+@pytest.mark.parametrize("value", [*WRONG.values(), None, "", "12345678901", "1234567890123", "text"], ids=repr)
+def test_by_permission_set_something_else_in_place_of_an_account_fails_the_scope_of_the_set(
+    by_set: Customer, monkeypatch: pytest.MonkeyPatch, value: Any
+) -> None:
+    calm = by_set.read()
+
+    def change(answer: dict[str, Any]) -> set[str]:
+        if PROD in answer["AccountIds"]:
+            answer["AccountIds"][answer["AccountIds"].index(PROD)] = value
+            return set(by_set.seeded.permission_sets.values())
+        return set()
+
+    check_spoiled_by_set(by_set, calm, monkeypatch, LIST_ACCOUNTS, change)
+
+
+def check_spoiled_by_set(
+    customer: Customer,
+    calm: Snapshot,
+    monkeypatch: pytest.MonkeyPatch,
+    operation: str,
+    change: Callable[[dict[str, Any]], set[str]],
+) -> None:
+    """Read with spoiled answers: some scopes of the permission sets must fail as temporary, and so must the root."""
+    spoiled: set[str] = set()
+    keep_to(customer, "permission_sets")
+    tamper = in_json(operation, lambda answer: spoiled.update(change(answer)))
+    with tampered(customer.aws.endpoint_url, tamper) as endpoint_url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint_url)
+        snapshot = customer.read()
+
+    failed = {scope for scope in snapshot.ended("failed") if scope.startswith(f"{BY_SET}/")}
+    assert failed
+    assert failed <= {f"{BY_SET}/{arn.rpartition('/')[2]}" for arn in spoiled}
+    assert snapshot.ended("failed") == {*failed, ROOT}
+    assert {failure.code for failure in snapshot.failures.values()} == {"temporary"}
+    assert snapshot.records.items() <= calm.records.items()
+
+
 def put_members(row: dict[str, Any], members: dict[str, Any]) -> dict[str, Any]:
     return {**row, **members}
+
+
+def leave_out(row: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key != name}
 
 
 def take_place(row: Any, _: dict[str, Any]) -> Any:
@@ -178,6 +282,8 @@ def put(answer: Any, path: tuple[str | int, ...], value: Any) -> None:
 def test_no_text_of_any_answer_is_skipped_or_converted(
     host: Host, monkeypatch: pytest.MonkeyPatch, operation: str, value: Any
 ) -> None:
+    prepare = read_by_set if operation in (LIST_ACCOUNTS, LIST_PAIR) else no_preparation
+    prepare(host.customer)
     host.sync()
     paths: list[tuple[str | int, ...]] = []
     spoiled: list[tuple[str | int, ...]] = []
@@ -192,11 +298,13 @@ def test_no_text_of_any_answer_is_skipped_or_converted(
     endpoint_url = host.customer.aws.endpoint_url
     with tampered(endpoint_url, in_json(operation, collect)) as collecting, monkeypatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", collecting)
+        prepare(host.customer)
         host.sync()
     assert paths
     with tampered(endpoint_url, in_json(operation, spoil)) as spoiling:
         monkeypatch.setenv("AWS_ENDPOINT_URL", spoiling)
         for path in paths:
             spoiled.append(path)
+            prepare(host.customer)
             changes = host.check_unchanged()
             assert changes.unproven_scopes, f"{path} was overlooked"

@@ -15,6 +15,8 @@ from ploy_connector_aws.deadlines import LimitedTLSSocket, connect, limit_tls, t
 EXCHANGE_SECONDS = 60.0
 """The default limit of one whole attempt at a call."""
 
+_LARGEST_PIECE = 16_384
+
 
 class ExchangeSession(Session):  # type: ignore[misc]  # botocore has no types
     """A session whose clients have a time limit.
@@ -55,7 +57,28 @@ class _LimitedSession:
 
 
 class _Limited:
-    """Connects with sockets that have the limit, to the server or to its proxy."""
+    """Connects with sockets that have the limit, to the server or to its proxy; sends small requests in one piece."""
+
+    _held: list[bytes] | None = None
+
+    def request(self: Any, method: str, url: str, body: Any = None, *args: Any, **kwargs: Any) -> None:
+        # urllib3 sends the head alone, and the body after it: two system calls, and with TLS two records.
+        if not isinstance(body, bytes | str) or len(body) > _LARGEST_PIECE:
+            super().request(method, url, body, *args, **kwargs)  # type: ignore[misc]
+            return
+        self._held = []
+        try:
+            super().request(method, url, body, *args, **kwargs)  # type: ignore[misc]
+            whole = b"".join(self._held)
+        finally:
+            self._held = None
+        self.send(whole)
+
+    def send(self: Any, data: Any) -> None:
+        if self._held is None:
+            super().send(data)  # type: ignore[misc]
+        else:
+            self._held.append(data)
 
     def _new_conn(self: Any) -> socket.socket:
         try:

@@ -155,7 +155,8 @@ class Throttle:
                     )
                 if self._cancelled.is_set() or (seconds > 0 and self._wait(seconds)):
                     raise CancelledError("The read was cancelled.")
-                may_send = not limiter.is_paused
+                # Meanwhile AWS may have asked for a pause.
+                may_send = seconds == 0 or not limiter.is_paused
 
         def note_throttling(parsed_response: Mapping[str, Any] | None, event_name: str, **_: Any) -> None:
             response = parsed_response or {}

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 from botocore.awsrequest import AWSResponse
@@ -65,8 +64,7 @@ _ROOTS = {"ListBuckets": "ListAllMyBucketsResult"}
 _REQUEST_ID_HEADERS = ("x-amzn-RequestId", "x-amz-request-id")
 
 
-@dataclass(frozen=True)
-class _Response:
+class _Response(NamedTuple):
     """One raw response, and the model of its operation."""
 
     model: OperationModel
@@ -83,6 +81,8 @@ class _Response:
     def is_complete(self) -> bool:
         """Whether the body has the announced length; botocore does not let urllib3 compare."""
         length = self.headers.get("Content-Length")
+        if length == str(len(self.body)):
+            return True
         if length is None or "chunked" in self.headers.get("Transfer-Encoding", "").lower():
             # urllib3 raises if the last chunk is missing, and ignores a length with chunks.
             return True

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -59,12 +60,18 @@ class CallProfile:
     """For one whole attempt, from connecting to the last byte."""
     attempts: int
     longest_wait_seconds: float = math.inf
+    validates_parameters: bool = True
+    """Whether botocore validates the parameters of each call, before AWS does."""
 
 
 BACKGROUND = CallProfile(
-    connect_timeout_seconds=5, read_timeout_seconds=30, exchange_seconds=EXCHANGE_SECONDS, attempts=9
+    connect_timeout_seconds=5,
+    read_timeout_seconds=30,
+    exchange_seconds=EXCHANGE_SECONDS,
+    attempts=9,
+    validates_parameters=False,
 )
-"""For a sync: a failed call would make it start again."""
+"""For a sync: a failed call would make it start again. Its reads pass on ids as AWS listed them."""
 
 INTERACTIVE = CallProfile(
     connect_timeout_seconds=3, read_timeout_seconds=10, exchange_seconds=30, attempts=4, longest_wait_seconds=60
@@ -212,7 +219,9 @@ class RoleSession:
             },
         )
         assumed = _new_session()
-        assumed._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
+        assumed._credentials = DeferredRefreshableCredentials(
+            fetcher.fetch_credentials, "assume-role", time_fetcher=lambda: datetime.now(UTC)
+        )
         return assumed
 
     def _make_source_client(self, source: ExchangeSession, *args: Any, **kwargs: Any) -> BaseClient:
@@ -283,6 +292,7 @@ def _create_client(
         connect_timeout=profile.connect_timeout_seconds,
         read_timeout=profile.read_timeout_seconds,
         max_pool_connections=CONNECTIONS,
+        parameter_validation=profile.validates_parameters,
         user_agent_extra=f"ploy-connector-aws/{__version__}",
     )
     client = session.create_client(*args, **kwargs, config=config, exchange_seconds=profile.exchange_seconds)

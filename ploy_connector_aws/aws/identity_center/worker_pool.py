@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar, cast
 
 from ploy_connector_aws.aws.client.rate_limits import CancelledError
 from ploy_connector_aws.spec import Grant, Page, Record, RecordKey
 
 _QUEUED_PAGES = 64
+
+_WAITING_PAGES = 16
+"""So many wake the iterator, which otherwise looks every ``_WAIT_SECONDS``: each change of the running thread costs
+about as much as a page."""
+
+_WAIT_SECONDS = 0.05
 
 _MERGED_RECORDS = 500
 """A page that already has more records is not merged with another one."""
@@ -79,10 +85,9 @@ class WorkerPool:
         self._on_stop = on_stop
         lock = threading.Lock()
         self._has_pages = threading.Condition(lock)
-        """For the iterator: there is a page, or nothing more will come."""
+        """For the iterator: there are some pages, or nothing more will come."""
         self._has_space = threading.Condition(lock)
-        """For the jobs: the queue is half empty, or the read has ended. Not earlier, as every change of the running
-        thread costs time."""
+        """For the jobs: the queue is empty, or the read has ended."""
         self._pages: deque[Page] = deque()
         self._retracted: set[RecordKey] = set()
         self._threads: list[threading.Thread] = []
@@ -99,8 +104,8 @@ class WorkerPool:
         try:
             for job in jobs:
                 self._start(job)
-            while (page := self._next_page()) is not None:
-                yield page
+            while pages := self._next_pages():
+                yield from pages
             if self._error is not None:
                 raise self._error
             self._is_stopped = True
@@ -123,7 +128,7 @@ class WorkerPool:
                     raise CancelledError("The read was cancelled.")
                 self._retracted.update(page.retracted)
                 self._pages.append(self._without_retracted(page))
-                if len(self._pages) == 1:
+                if len(self._pages) == _WAITING_PAGES:
                     self._has_pages.notify()
 
     def for_each(self, items: Iterable[T], work: Callable[[T], None], threads: int) -> None:
@@ -171,16 +176,14 @@ class WorkerPool:
         if error is not None:
             self._stop()
 
-    def _next_page(self) -> Page | None:
+    def _next_pages(self) -> Sequence[Page]:
+        """Return the pages in the queue; none when nothing more will come."""
         with self._has_pages:
             while not self._pages and self._running and self._error is None:
-                self._has_pages.wait()
-            if not self._pages:
-                return None
-            page = self._pages.popleft()
-            if len(self._pages) == _QUEUED_PAGES // 2:
-                self._has_space.notify_all()
-            return page
+                self._has_pages.wait(_WAIT_SECONDS)
+            pages, self._pages = self._pages, deque()
+            self._has_space.notify_all()
+            return pages
 
     def _stop(self) -> None:
         with self._has_pages:

@@ -36,6 +36,26 @@ _TWO_ORIGINS = Failure(
     fix="Correct the connector: a scope has one origin.",
 ).model_dump_json(exclude_defaults=True)
 
+_HAS_TWO_ORIGINS = "(failure IS :two_origins OR coalesce(origin != excluded.origin, 0))"
+_WRITE_SCOPE = (
+    "INSERT INTO scopes (run, scope, parent, is_announced, ending, failure, origin, began_at, attempt,"
+    " announced_in, lists_access) VALUES"
+    " (:run, :scope, :parent, 1, :ending, :failure, :origin, :began_at, :attempt, :attempt, :lists_access)"
+    " ON CONFLICT (run, scope) DO UPDATE SET parent = coalesce(parent, excluded.parent),"
+    " lists_access = max(lists_access, excluded.lists_access),"
+    " announced_in = excluded.announced_in,"
+    " origin = iif(attempt < :rank, excluded.origin,"
+    f"  iif({_HAS_TWO_ORIGINS}, NULL, coalesce(origin, excluded.origin))),"
+    # Where a scope is read twice, the second reading may add records as of the first: keep the earlier moment.
+    " began_at = iif(attempt < :rank, excluded.began_at,"
+    "  coalesce(min(began_at, excluded.began_at), began_at, excluded.began_at)),"
+    f" failure = CASE WHEN attempt < :rank THEN excluded.failure WHEN {_HAS_TWO_ORIGINS} THEN :two_origins"
+    "  ELSE coalesce(failure, excluded.failure, iif(ending != excluded.ending, :ended_twice, NULL)) END,"
+    f" ending = CASE WHEN attempt < :rank THEN excluded.ending WHEN ending != excluded.ending OR"
+    f"  {_HAS_TWO_ORIGINS} THEN 'failed' ELSE coalesce(ending, excluded.ending) END,"
+    " attempt = max(attempt, :rank)"
+)
+
 
 class Observation(NamedTuple):
     """One observation: a scope listed this record, given as JSON, and whether its content was read in full."""
@@ -153,10 +173,11 @@ class Run:
             lists_access=lists_access,
         )
         records = [*((each, False) for each in page.records), *((each, True) for each in page.partial)]
-        pairs = zip(records, bodies or [to_json(record) for record, _ in records], strict=True)
-        self.add_observations(
-            page.scope, (Observation(r.record_type, r.id, body, partial) for (r, partial), body in pairs)
-        )
+        if records:
+            pairs = zip(records, bodies or [to_json(record) for record, _ in records], strict=True)
+            self.add_observations(
+                page.scope, (Observation(r.record_type, r.id, body, partial) for (r, partial), body in pairs)
+            )
         if page.retracted:
             last_row = self._db.execute(f"SELECT coalesce(max(rowid), 0) FROM {self.observations}").fetchone()[0]
             self.add_retracted(page.retracted, self.scope_id(page.scope), last_row)
@@ -204,26 +225,7 @@ class Run:
 
     def _write_scope(self, values: Mapping[str, object]) -> None:
         """Write a page's statement about its scope; ``rank`` is the attempt, or 0 for a page that only announces."""
-        has_two_origins = "(failure IS :two_origins OR coalesce(origin != excluded.origin, 0))"
-        self._db.execute(
-            "INSERT INTO scopes (run, scope, parent, is_announced, ending, failure, origin, began_at, attempt,"
-            " announced_in, lists_access) VALUES"
-            " (:run, :scope, :parent, 1, :ending, :failure, :origin, :began_at, :attempt, :attempt, :lists_access)"
-            " ON CONFLICT (run, scope) DO UPDATE SET parent = coalesce(parent, excluded.parent),"
-            " lists_access = max(lists_access, excluded.lists_access),"
-            " announced_in = excluded.announced_in,"
-            " origin = iif(attempt < :rank, excluded.origin,"
-            f"  iif({has_two_origins}, NULL, coalesce(origin, excluded.origin))),"
-            # Where a scope is read twice, the second reading may add records as of the first: keep the earlier moment.
-            " began_at = iif(attempt < :rank, excluded.began_at,"
-            "  coalesce(min(began_at, excluded.began_at), began_at, excluded.began_at)),"
-            f" failure = CASE WHEN attempt < :rank THEN excluded.failure WHEN {has_two_origins} THEN :two_origins"
-            "  ELSE coalesce(failure, excluded.failure, iif(ending != excluded.ending, :ended_twice, NULL)) END,"
-            f" ending = CASE WHEN attempt < :rank THEN excluded.ending WHEN ending != excluded.ending OR"
-            f"  {has_two_origins} THEN 'failed' ELSE coalesce(ending, excluded.ending) END,"
-            " attempt = max(attempt, :rank)",
-            {**values, "ended_twice": _ENDED_TWICE, "two_origins": _TWO_ORIGINS},
-        )
+        self._db.execute(_WRITE_SCOPE, {**values, "ended_twice": _ENDED_TWICE, "two_origins": _TWO_ORIGINS})
 
     def add_observations(self, scope: str, observations: Iterable[Observation]) -> None:
         """Append records under a scope."""

@@ -51,32 +51,45 @@ GROUP = PrincipalKind("GROUP", "group", f"{ASSIGNMENTS}/groups", "entitlement")
 def read_assignments(context: ReadContext, kind: PrincipalKind, principal_id: str) -> Iterator[Page]:
     """Read what one user or group is assigned to directly. A deleted principal is retracted."""
     scope = f"{kind.scope}/{principal_id}"
-    yield Page(scope=scope, parent=ASSIGNMENTS)
     if context.spool.find(kind.spooled, [principal_id])[principal_id].state == "gone":
-        yield Page(scope=scope, gone=True)
+        yield Page(scope=scope, parent=ASSIGNMENTS, gone=True)
         return
-    yield Page(scope=scope, began_at=datetime.now(UTC))
+    # Most principals have few assignments or none, so their scope is announced, filled and ended by one page.
+    page = RecordBuffer()
+    header: dict[str, Any] = {"parent": ASSIGNMENTS, "began_at": datetime.now(UTC)}
     try:
         for rows in read_rows_of_principal(context.sso_admin, context.instance.arn, kind, principal_id):
-            page = RecordBuffer()
-            inherited = {row["PrincipalId"] for row in rows if not is_direct(row, kind, principal_id)}
-            context.spool.add("named_group", ((group_id, "") for group_id in inherited))
-            # For a user AWS also lists what the user has through groups (AWS.md section 3.1). The group is read itself,
-            # and an inherited row must not become a second, direct path.
-            direct = [row for row in rows if is_direct(row, kind, principal_id)]
-            for row in direct:
-                add_assignment(context, page, kind, principal_id, row["AccountId"], row["PermissionSetArn"])
-            pairs = {account_role_id(row["AccountId"], row["PermissionSetArn"]) for row in direct}
-            context.spool.add("account_role", ((pair, "") for pair in pairs))
-            yield from page.to_pages(scope)
-    except NotFoundError as error:
-        if not is_about(error, kind.aws, principal_id):
+            if page.records or page.partial:
+                yield page.to_page(scope, **header)
+                page, header = RecordBuffer(), {}
+            _add_rows(context, page, kind, principal_id, rows)
+    except Exception as error:
+        yield page.to_page(scope, **header)
+        if not (isinstance(error, NotFoundError) and is_about(error, kind.aws, principal_id)):
             raise
         context.confirm_gone(kind.aws, principal_id)
         context.spool.add(kind.spooled, [(principal_id, "")], "gone")
         yield Page(scope=scope, retracted=(RecordKey(type=kind.record, id=principal_id),), gone=True)
         return
-    yield Page(scope=scope, complete=True)
+    yield page.to_page(scope, complete=True, **header)
+
+
+def _add_rows(
+    context: ReadContext, page: RecordBuffer, kind: PrincipalKind, principal_id: str, rows: list[dict[str, Any]]
+) -> None:
+    """Add the rows of one page of AWS.
+
+    For a user AWS also lists what the user has through groups (AWS.md section 3.1). The group is read itself, and an
+    inherited row must not become a second, direct path.
+    """
+    direct = [row for row in rows if is_direct(row, kind, principal_id)]
+    if len(direct) < len(rows):
+        inherited = {row["PrincipalId"] for row in rows if not is_direct(row, kind, principal_id)}
+        context.spool.add("named_group", ((group_id, "") for group_id in inherited))
+    for row in direct:
+        add_assignment(context, page, kind, principal_id, row["AccountId"], row["PermissionSetArn"])
+    pairs = {account_role_id(row["AccountId"], row["PermissionSetArn"]) for row in direct}
+    context.spool.add("account_role", ((pair, "") for pair in pairs))
 
 
 def read_rows_of_principal(
