@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from .edges import Edges
-from .privilege import NOT_JUDGED, THROUGH
+from .privilege import NO, NOT_JUDGED, THROUGH
 from .tables import FIRST_ENTITLEMENT
+
+UNKNOWN, PRIVILEGED = 1, 2
+"""Ranks of access."""
 
 _FEW = 1_000
 """So many edges are always collected by entitlement."""
@@ -66,16 +69,46 @@ def find_targets(edges: Edges, target: Target) -> list[int]:
 def find_reaching(edges: Edges, target: Target) -> Leading:
     """Put the accounts that reach a target into the temporary table ``reached``.
 
-    Its columns are number, class, privileged (whether the access there is), not_judged, is_unproven (whether no proven
-    path leads there), and home (whether the account itself is in the resource).
+    Its columns are number, class, rank (of the access there: ``PRIVILEGED``, ``UNKNOWN`` where some was not judged,
+    otherwise 0), is_unproven (whether no proven path leads there), and home (whether the account is in the resource).
     """
     targets = find_targets(edges, target)
     steps = edges.leading(targets) | {each: [] for each in targets}
     privileged = _put_leading(edges, targets, steps)
     edges.db.execute("DROP TABLE IF EXISTS temp.reached")
-    edges.db.execute(
-        "CREATE TEMP TABLE reached (number INTEGER PRIMARY KEY, class, privileged, not_judged, is_unproven, home)"
-    )
+    edges.db.execute("CREATE TEMP TABLE reached (number INTEGER PRIMARY KEY, class, rank, is_unproven, home)")
+    for holders in _holders_of_leading(edges):
+        _add_reached(
+            edges, f"SELECT e.principal, e.class, max(l.rank), min(max(l.is_unproven, e.is_unproven)), 0 {holders}"
+        )
+    if target.type == "resource":
+        verdict = edges.judged("verdict")
+        _add_reached(
+            edges,
+            f"SELECT n.number, n.class, CASE {verdict} WHEN {NOT_JUDGED} THEN {UNKNOWN} WHEN {NO} THEN 0"
+            f" ELSE {PRIVILEGED} END, n.is_unproven, 1"
+            f" FROM {edges.tables.names} n WHERE n.number IN ({inside(edges, target.id, 'account')})",
+        )
+    return Leading(frozenset(targets), steps, privileged)
+
+
+def put_reaching(edges: Edges, table: str, target: Target) -> str:
+    """Put the accounts that reach a target into a temporary table, by number; return a statement that selects them."""
+    edges.put("leading", edges.leading(find_targets(edges, target)))
+    selected = edges.put(table, ())
+    sources = [f"SELECT e.principal {holders}" for holders in _holders_of_leading(edges)]
+    if target.type == "resource":
+        sources.append(inside(edges, target.id, "account"))
+    for source in sources:
+        edges.db.execute(f"INSERT OR IGNORE INTO temp.{table} {source}")
+    return selected
+
+
+def _holders_of_leading(edges: Edges) -> Iterator[str]:
+    """Yield the rest of statements for the accounts that hold what is in the temporary table ``leading``.
+
+    In them, ``e`` is an edge, ``l`` the row of its entitlement; rows are grouped by account.
+    """
     for table, condition in edges.parts():
         # Most of the edges are faster read in the order of their principals than collected by entitlement.
         leading, reached = f"temp.leading l CROSS JOIN {table} e", f"{table} e CROSS JOIN temp.leading l"
@@ -83,21 +116,10 @@ def find_reaching(edges: Edges, target: Target) -> Leading:
             edges.db.execute(f"SELECT count(*) FROM {sql}").fetchone()[0]
             for sql in (f"{leading} ON e.entitlement = l.number", table)
         )
-        source = leading if matching < max(all_ / 4, _FEW) else reached
-        _add_reached(
-            edges,
-            "SELECT e.principal, min(e.class), max(l.privileged), max(l.not_judged),"
-            f" min(max(l.is_unproven, e.is_unproven)), 0 FROM {source} ON l.number = e.entitlement"
-            f" WHERE e.class < {FIRST_ENTITLEMENT} AND {condition} GROUP BY e.principal",
+        yield (
+            f"FROM {leading if matching < max(all_ / 4, _FEW) else reached} ON l.number = e.entitlement"
+            f" WHERE e.class < {FIRST_ENTITLEMENT} AND {condition} GROUP BY e.principal"
         )
-    if target.type == "resource":
-        verdict = edges.judged("verdict")
-        _add_reached(
-            edges,
-            f"SELECT n.number, n.class, {verdict} >= {THROUGH}, {verdict} = {NOT_JUDGED}, n.is_unproven, 1"
-            f" FROM {edges.tables.names} n WHERE n.number IN ({inside(edges, target.id, 'account')})",
-        )
-    return Leading(frozenset(targets), steps, privileged)
 
 
 def verdicts_of(edges: Edges, numbers: Iterable[int]) -> dict[int, int]:
@@ -122,10 +144,13 @@ def _put_leading(edges: Edges, targets: Iterable[int], steps: Mapping[int, list[
     not_judged = _leading_to(before, (each for each, verdict in verdicts.items() if verdict == NOT_JUDGED))
     proven = _leading_to(before, targets, only_proven=True)
     edges.db.execute("DROP TABLE IF EXISTS temp.leading")
-    edges.db.execute("CREATE TEMP TABLE leading (number INTEGER PRIMARY KEY, privileged, not_judged, is_unproven)")
+    edges.db.execute("CREATE TEMP TABLE leading (number INTEGER PRIMARY KEY, rank, is_unproven)")
     edges.db.executemany(
-        "INSERT INTO temp.leading VALUES (?, ?, ?, ?)",
-        ((each, each in privileged, each in not_judged, each not in proven) for each in steps),
+        "INSERT INTO temp.leading VALUES (?, ?, ?)",
+        (
+            (each, PRIVILEGED if each in privileged else UNKNOWN if each in not_judged else 0, each not in proven)
+            for each in steps
+        ),
     )
     return privileged_targets
 
@@ -144,7 +169,7 @@ def _leading_to(
 
 
 def _add_reached(edges: Edges, sql: str) -> None:
-    columns = ("privileged", "not_judged", "home")
+    columns = ("rank", "home")
     edges.db.execute(
         f"INSERT INTO temp.reached {sql} ON CONFLICT (number) DO UPDATE SET"
         f" {', '.join(f'{each} = max({each}, excluded.{each})' for each in columns)},"
