@@ -233,7 +233,12 @@ def list_records(
 
 
 def access(
-    account: Account,
+    account: Annotated[
+        str,
+        typer.Argument(
+            metavar="HOLDER", help="A person or machine, or a group or role: its name or id, as it is printed."
+        ),
+    ],
     ids: Ids = False,
     fresh: Fresh = False,
     format: FormatOption = None,  # noqa: A002 - the name of the option
@@ -242,9 +247,9 @@ def access(
     connector: ConnectorName = None,
     debug: Debug = False,
 ) -> Exit:
-    """Show what one account holds and by which paths, as of the last sync or, without one, as of now.
+    """Show what a person or machine holds and by which paths, or what a group or role opens, as of the last sync.
 
-    Of the paths to one entitlement, the 50 shortest are shown.
+    Of the paths to one entitlement, the 50 shortest are shown. Without a sync, the source is read now.
     """
     from .access import access
 
@@ -268,7 +273,7 @@ def who(
     debug: Debug = False,
 ) -> Exit:
     """Show everybody who reaches a target and by which paths, the privileged first; disabled people are marked."""
-    from .access import who
+    from .who import who
 
     return who(target, config, connector, fresh=fresh, ids=ids, chosen=choose_format(format, json), debug=debug)
 
@@ -383,7 +388,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "list findings --severity critical --severity high",
     ),
     "who": ("who 716350982241", 'who "Production On-Call" --format csv'),
-    "access": ("access jonas.vik", "access jonas.vik@halden-freight.example --fresh"),
+    "access": ("access jonas.vik", 'access "Production On-Call"', "access jonas.vik@halden-freight.example --fresh"),
     "grant": ('grant aisha.bello Engineering --reason "Helps out for a week" --preview',),
     "revoke": ('revoke jonas.vik "Production On-Call" --preview',),
     "history": ("history --limit 5",),

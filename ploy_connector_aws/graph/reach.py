@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -13,12 +13,14 @@ from .edges import Edges
 from .privilege import VERDICTS, Named, Verdict
 from .search import FoundRecord, classes_of, count_facets, records_of
 from .tables import CLASSES
-from .targets import Leading, Target, find_reaching, verdicts_of
+from .targets import PRIVILEGED, UNKNOWN, Leading, Target, find_reaching, verdicts_of
 
 MOST_PATHS = 3
 """The limit on paths that are listed for one account that reaches a target."""
 _MOST_STEPS = 500
 """The limit on steps to count the paths of one account."""
+_IS_PRIVILEGED = {0: False, UNKNOWN: None, PRIVILEGED: True}
+"""By the rank of access."""
 MOST_THROUGH = 5
 """The limit on the entitlements named through which an account reaches a target."""
 
@@ -57,7 +59,8 @@ class Reacher(NamedTuple):
     through: tuple[Named, ...]
     """The entitlements that it holds and that lead to the target without being it, the first few of them."""
     paths: tuple[ReachPath, ...]
-    """The shortest paths, a few of them, privileged ones first. No path has a circle, or goes on behind the target."""
+    """A few of the paths: to privileged targets first, then proven ones, then the shortest. None has a circle, or goes
+    on behind the target."""
     more_paths: int
     """How many more paths there are."""
     more_paths_exact: bool
@@ -123,29 +126,22 @@ def find_reach(edges: Edges, target: Target, search: Reach) -> ReachListing:
     where = "1"
     if search.text:
         where += f" AND number IN (SELECT number FROM {edges.tables.names} WHERE instr(searched, :text))"
-    groups = edges.db.execute(
-        "SELECT class, privileged, privileged OR NOT not_judged, count(*) FROM temp.reached"
-        f" WHERE {where} GROUP BY 1, 2, 3",
-        values,
-    )
+    groups = edges.db.execute(f"SELECT class, rank, count(*) FROM temp.reached WHERE {where} GROUP BY 1, 2", values)
     (kinds, statuses, privileged), total = count_facets(
-        (
-            ((*CLASSES[class_], bool(is_privileged) if is_judged else None), count)
-            for class_, is_privileged, is_judged, count in groups
-        ),
+        (((*CLASSES[class_], _IS_PRIVILEGED[rank]), count) for class_, rank, count in groups),
         (search.kinds, search.statuses, (True,) if search.only_privileged else ()),
     )
     classes = ", ".join(str(number) for number in classes_of(search.kinds, search.statuses))
     if search.only_privileged:
-        where += " AND privileged"
+        where += f" AND rank = {PRIVILEGED}"
     page = edges.db.execute(
-        f"SELECT number, privileged, not_judged, is_unproven, home FROM temp.reached WHERE {where}"
-        f" AND class IN ({classes}) ORDER BY privileged DESC, number LIMIT :limit OFFSET :offset",
+        f"SELECT number, rank, is_unproven, home FROM temp.reached WHERE {where} AND class IN ({classes})"
+        f" ORDER BY rank = {PRIVILEGED} DESC, number LIMIT :limit OFFSET :offset",
         values,
     ).fetchall()
-    accounts = records_of(edges, (row[0] for row in page))
-    rows = (_to_reacher(edges, account, row, leading) for account, row in zip(accounts, page, strict=True))
-    return ReachListing(tuple(rows), total, kinds, statuses, privileged.get(True, 0), privileged.get(None, 0))
+    return ReachListing(
+        _to_reachers(edges, page, leading), total, kinds, statuses, privileged.get(True, 0), privileged.get(None, 0)
+    )
 
 
 def find_opened(edges: Edges, type_: RecordType, id_: str, *, offset: int = 0, limit: int = 50) -> Opened:
@@ -198,34 +194,37 @@ def find_opened(edges: Edges, type_: RecordType, id_: str, *, offset: int = 0, l
     )
 
 
-def _to_reacher(
-    edges: Edges,
-    account: FoundRecord,
-    row: tuple[int, int, int, int, int],
-    leading: Leading,
-) -> Reacher:
-    number, privileged, not_judged, is_unproven, lives_there = row
-    held = [(to, is_edge_unproven) for to, is_edge_unproven in edges.steps(number) if to in leading.steps]
-    paths, more, is_exact = _find_paths(held, leading)
-    through = [to for to, _ in held if to not in leading.targets][:MOST_THROUGH]
-    named = edges.named({*through, *(node for path, _ in paths for node in path)})
-    return Reacher(
-        account,
-        True if privileged else None if not_judged else False,
-        any(to in leading.targets for to, _ in held),
-        bool(lives_there),
-        tuple(named[node] for node in through),
-        tuple(ReachPath(tuple(named[node] for node in path), unproven) for path, unproven in paths),
-        more,
-        is_exact,
-        bool(is_unproven),
+def _to_reachers(edges: Edges, page: Sequence[tuple[int, int, int, int]], leading: Leading) -> tuple[Reacher, ...]:
+    held: dict[int, list[tuple[int, bool]]] = {row[0]: [] for row in page}
+    for step in edges.held_by(held):
+        if step.entitlement in leading.steps:
+            held[step.principal].append((step.entitlement, step.is_unproven))
+    paths = {number: _find_paths(steps, leading) for number, steps in held.items()}
+    through = {number: [to for to, _ in steps if to not in leading.targets] for number, steps in held.items()}
+    nodes = {node for found, *_ in paths.values() for path, _ in found for node in path}
+    named = edges.named(nodes.union(*through.values()))
+    return tuple(
+        Reacher(
+            account,
+            _IS_PRIVILEGED[rank],
+            any(to in leading.targets for to, _ in held[number]),
+            bool(lives_there),
+            tuple(named[node] for node in through[number][:MOST_THROUGH]),
+            tuple(
+                ReachPath(tuple(named[node] for node in path), is_path_unproven)
+                for path, is_path_unproven in paths[number][0]
+            ),
+            *paths[number][1:],
+            bool(is_unproven),
+        )
+        for account, (number, rank, is_unproven, lives_there) in zip(records_of(edges, held), page, strict=True)
     )
 
 
 def _find_paths(
-    held: Iterable[tuple[int, bool]], leading: Leading
+    held: Sequence[tuple[int, bool]], leading: Leading
 ) -> tuple[list[tuple[tuple[int, ...], bool]], int, bool]:
-    """Find the shortest paths to targets, those to privileged ones first.
+    """Find the shortest paths to targets: first those to privileged ones, then those that are proven.
 
     Also return how many more there are, and whether that is exact.
     """
@@ -243,8 +242,31 @@ def _find_paths(
                 for to, is_step_unproven in leading.steps[path[-1]]
                 if to not in path
             )
-    found.sort(key=lambda each: each[0][-1] not in leading.privileged)  # each of both is in the order of its length
+    if todo:  # the search ended early
+        for ends in (leading.targets, leading.privileged):
+            for only_proven in (False, True):
+                nearest = _find_nearest(held, leading, ends, only_proven=only_proven)
+                found += [nearest] if nearest and nearest not in found else []
+    found.sort(key=lambda each: (each[0][-1] not in leading.privileged, each[1], len(each[0])))
     return found[:MOST_PATHS], max(len(found) - MOST_PATHS, 0), not todo
+
+
+def _find_nearest(
+    held: Sequence[tuple[int, bool]], leading: Leading, ends: frozenset[int], *, only_proven: bool
+) -> tuple[tuple[int, ...], bool] | None:
+    """Find one of the shortest paths to one of some targets; each entitlement is looked at once."""
+    seen: set[int] = set()
+    todo: deque[tuple[tuple[int, ...], bool]] = deque(((to,), is_unproven) for to, is_unproven in held)
+    while todo:
+        path, is_unproven = todo.popleft()
+        if path[-1] in seen or (only_proven and is_unproven):
+            continue
+        if path[-1] in ends:
+            return path, is_unproven
+        seen.add(path[-1])
+        steps = () if path[-1] in leading.targets else leading.steps[path[-1]]
+        todo.extend(((*path, to), is_unproven or is_step_unproven) for to, is_step_unproven in steps)
+    return None
 
 
 def _count_resources(edges: Edges, ids: Iterable[str]) -> dict[str, int]:

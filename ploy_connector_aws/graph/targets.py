@@ -6,8 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
 from .edges import Edges
-from .privilege import NOT_JUDGED, THROUGH
+from .privilege import NO, NOT_JUDGED, THROUGH
 from .tables import FIRST_ENTITLEMENT
+
+UNKNOWN, PRIVILEGED = 1, 2
+"""Ranks of access."""
 
 _FEW = 1_000
 """So many edges are always collected by entitlement."""
@@ -66,16 +69,14 @@ def find_targets(edges: Edges, target: Target) -> list[int]:
 def find_reaching(edges: Edges, target: Target) -> Leading:
     """Put the accounts that reach a target into the temporary table ``reached``.
 
-    Its columns are number, class, privileged (whether the access there is), not_judged, is_unproven (whether no proven
-    path leads there), and home (whether the account itself is in the resource).
+    Its columns are number, class, rank (of the access there: ``PRIVILEGED``, ``UNKNOWN`` where some was not judged,
+    otherwise 0), is_unproven (whether no proven path leads there), and home (whether the account is in the resource).
     """
     targets = find_targets(edges, target)
     steps = edges.leading(targets) | {each: [] for each in targets}
     privileged = _put_leading(edges, targets, steps)
     edges.db.execute("DROP TABLE IF EXISTS temp.reached")
-    edges.db.execute(
-        "CREATE TEMP TABLE reached (number INTEGER PRIMARY KEY, class, privileged, not_judged, is_unproven, home)"
-    )
+    edges.db.execute("CREATE TEMP TABLE reached (number INTEGER PRIMARY KEY, class, rank, is_unproven, home)")
     for table, condition in edges.parts():
         # Most of the edges are faster read in the order of their principals than collected by entitlement.
         leading, reached = f"temp.leading l CROSS JOIN {table} e", f"{table} e CROSS JOIN temp.leading l"
@@ -86,15 +87,16 @@ def find_reaching(edges: Edges, target: Target) -> Leading:
         source = leading if matching < max(all_ / 4, _FEW) else reached
         _add_reached(
             edges,
-            "SELECT e.principal, min(e.class), max(l.privileged), max(l.not_judged),"
-            f" min(max(l.is_unproven, e.is_unproven)), 0 FROM {source} ON l.number = e.entitlement"
+            "SELECT e.principal, e.class, max(l.rank), min(max(l.is_unproven, e.is_unproven)), 0"
+            f" FROM {source} ON l.number = e.entitlement"
             f" WHERE e.class < {FIRST_ENTITLEMENT} AND {condition} GROUP BY e.principal",
         )
     if target.type == "resource":
         verdict = edges.judged("verdict")
         _add_reached(
             edges,
-            f"SELECT n.number, n.class, {verdict} >= {THROUGH}, {verdict} = {NOT_JUDGED}, n.is_unproven, 1"
+            f"SELECT n.number, n.class, CASE {verdict} WHEN {NOT_JUDGED} THEN {UNKNOWN} WHEN {NO} THEN 0"
+            f" ELSE {PRIVILEGED} END, n.is_unproven, 1"
             f" FROM {edges.tables.names} n WHERE n.number IN ({inside(edges, target.id, 'account')})",
         )
     return Leading(frozenset(targets), steps, privileged)
@@ -122,10 +124,13 @@ def _put_leading(edges: Edges, targets: Iterable[int], steps: Mapping[int, list[
     not_judged = _leading_to(before, (each for each, verdict in verdicts.items() if verdict == NOT_JUDGED))
     proven = _leading_to(before, targets, only_proven=True)
     edges.db.execute("DROP TABLE IF EXISTS temp.leading")
-    edges.db.execute("CREATE TEMP TABLE leading (number INTEGER PRIMARY KEY, privileged, not_judged, is_unproven)")
+    edges.db.execute("CREATE TEMP TABLE leading (number INTEGER PRIMARY KEY, rank, is_unproven)")
     edges.db.executemany(
-        "INSERT INTO temp.leading VALUES (?, ?, ?, ?)",
-        ((each, each in privileged, each in not_judged, each not in proven) for each in steps),
+        "INSERT INTO temp.leading VALUES (?, ?, ?)",
+        (
+            (each, PRIVILEGED if each in privileged else UNKNOWN if each in not_judged else 0, each not in proven)
+            for each in steps
+        ),
     )
     return privileged_targets
 
@@ -144,7 +149,7 @@ def _leading_to(
 
 
 def _add_reached(edges: Edges, sql: str) -> None:
-    columns = ("privileged", "not_judged", "home")
+    columns = ("rank", "home")
     edges.db.execute(
         f"INSERT INTO temp.reached {sql} ON CONFLICT (number) DO UPDATE SET"
         f" {', '.join(f'{each} = max({each}, excluded.{each})' for each in columns)},"

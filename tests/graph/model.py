@@ -60,7 +60,7 @@ class Model:
         """Make one; cycles are frequent, and some grants name records that there are not."""
 
         def judged() -> bool | None:
-            return chance.choice((True, False, False, False, False, None))
+            return chance.choice((True, False, False, None))
 
         resources = {
             f"r{n}": Resource(id=f"r{n}", kind=f"kind {n % 2}", name=f"R{n}", parent_id=parent)

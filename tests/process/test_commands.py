@@ -206,7 +206,10 @@ def test_access_as_json_names_each_step(shown: Site) -> None:
 
 def test_access_of_an_account_without_entitlements(shown: Site) -> None:
     code, _, err = run(shown, "access", "no-such-account")
-    assert (code, err.startswith("Error: No person or machine has the name or id")) == (Exit.NOT_FOUND, True)
+    assert (code, err.startswith("Error: No person or machine and no group or role has the name or id")) == (
+        Exit.NOT_FOUND,
+        True,
+    )
 
 
 def test_second_concurrent_sync_is_rejected(site: Site) -> None:
