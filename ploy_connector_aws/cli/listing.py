@@ -10,14 +10,23 @@ from typing import Any, get_args
 import typer
 from rich.console import Console
 
-from ploy_connector_aws.graph.privilege import Named, Privilege
+from ploy_connector_aws.graph.privilege import Named
 from ploy_connector_aws.graph.search import SORTED, FoundRecord, Search
 from ploy_connector_aws.runtime.integration import read_operator_settings
 from ploy_connector_aws.spec import Account
-from ploy_connector_aws.spec.labels import GENERIC, Label, Labels
+from ploy_connector_aws.spec.labels import Label, Labels
 from ploy_connector_aws.spec.records import RecordType
 
 from .commands import Format, What
+from .descriptions import (
+    PRIVILEGE_STYLES,
+    STATUS_STYLES,
+    count_by_kind,
+    describe_privilege,
+    name_of,
+    named_json,
+    privilege_json,
+)
 from .exit_codes import Exit
 from .formats import Column, Rows
 from .output import console, notes_console, print_json_list, print_unproven
@@ -29,7 +38,6 @@ TYPES: dict[What, RecordType] = {
     What.GRANTS: "grant",
     What.RESOURCES: "resource",
 }
-STATUS_STYLES = {"active": "green", "disabled": "red"}
 _STATUSES = get_args(Account.model_fields["status"].annotation)
 
 
@@ -250,7 +258,7 @@ class Layout:
         return found
 
     def _account(self) -> Iterator[Column[FoundRecord]]:
-        yield Column("Name", _name)
+        yield Column("Name", name_of)
         yield Column("User", self._user)
         yield Column("E-mail", lambda record: ", ".join(each["address"] for each in record.content.get("emails", ())))
         yield Column("Kind", self._kind)
@@ -261,7 +269,7 @@ class Layout:
             yield _field("Last sign-in", "last_login_at")
 
     def _entitlement(self) -> Iterator[Column[FoundRecord]]:
-        yield Column("Name", _name)
+        yield Column("Name", name_of)
         yield Column("Kind", self._kind)
         yield Column("Place", self._place)
         yield _field("Description", "description", is_text=True)
@@ -281,7 +289,7 @@ class Layout:
             yield Column("Held id", lambda record: record.entitlement and record.entitlement.id)
 
     def _resource(self) -> Iterator[Column[FoundRecord]]:
-        yield Column("Name", _name)
+        yield Column("Name", name_of)
         yield Column("Kind", self._kind)
         yield _field("Region", "region")
         yield Column("Place", self._place)
@@ -294,7 +302,7 @@ class Layout:
 
     def _user(self, record: FoundRecord) -> str | None:
         user: str | None = record.content.get("username")
-        return user if self.is_full or user != _name(record) else None
+        return user if self.is_full or user != name_of(record) else None
 
     def _kind(self, record: FoundRecord) -> str:
         return self._label(record.named)
@@ -305,7 +313,7 @@ class Layout:
     def _place(self, record: FoundRecord) -> str | None:
         """Return the place of a record; on a terminal only where its name has none."""
         place = record.named and record.named.place
-        return place.name if place and (self.is_full or place.name not in _name(record)) else None
+        return place.name if place and (self.is_full or place.name not in name_of(record)) else None
 
     def _proof(self, record: FoundRecord) -> str:
         if record.id in self.kept_by:
@@ -313,50 +321,5 @@ class Layout:
         return "unproven" if record.is_unproven else "proven"
 
 
-def _name(record: FoundRecord) -> str:
-    return record.named.name if record.named else record.id
-
-
 def _field(title: str, name: str, *, is_text: bool = False) -> Column[FoundRecord]:
     return Column(title, lambda record: record.content.get(name), is_text=is_text)
-
-
-PRIVILEGE_STYLES = {"yes": "red", "not judged": "yellow"}
-
-
-def describe_privilege(record: FoundRecord) -> str:
-    """Describe whether a record is privileged: yes, no, not judged, or through what."""
-    return "yes" if record.privilege.verdict == "direct" else record.privilege.describe()
-
-
-def privilege_json(privilege: Privilege) -> dict[str, Any]:
-    """A privilege, with the path that decides, as JSON values."""
-    return {
-        "verdict": privilege.verdict,
-        "path": [named_json(each) for each in privilege.path],
-        "unproven": privilege.is_unproven,
-    }
-
-
-def named_json(named: Named) -> dict[str, Any]:
-    """A named record as JSON values."""
-    place = named.place
-    return {
-        "type": named.type,
-        "id": named.id,
-        "name": named.name,
-        "kind": named.kind,
-        "place": {"id": place.id, "name": place.name, "kind": place.kind} if place else None,
-    }
-
-
-def count_by_kind(labels: Labels, type_: RecordType, amount: int, kinds: Mapping[str, int]) -> str:
-    """Count records with their noun and, where they are of several kinds, those of each kind in brackets."""
-    order = [label.kind for label in GENERIC]
-    found = sorted(kinds, key=lambda kind: order.index(kind) if kind in order else len(order))
-    if type_ == "grant" or not found:
-        return labels.count(type_, None, amount)
-    if len(found) == 1:
-        return labels.count(type_, found[0], amount)
-    each = ", ".join(labels.count(type_, kind, kinds[kind]) for kind in found)
-    return f"{labels.count(type_, None, amount)} ({each})"

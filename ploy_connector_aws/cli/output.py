@@ -113,7 +113,7 @@ def text(value: object) -> str:
     return escape(without_commands(str(value)))
 
 
-class _Count(ProgressColumn):
+class Count(ProgressColumn):
     """How many scopes have been read of those that are known, and the time left once it can be estimated."""
 
     def render(self, task: Task) -> Text:
@@ -129,7 +129,7 @@ class _Count(ProgressColumn):
 def shown_progress(title: str = "Reading", *, quiet: bool) -> Iterator[OnProgress]:
     """Show a spinner, and the progress of reading, while the block runs, if standard error is a terminal."""
     errors = Console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), _Count())
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), Count())
     with Progress(*columns, console=errors, transient=True, disable=quiet or not errors.is_terminal) as shown:
         task = shown.add_task(title, total=None)
 

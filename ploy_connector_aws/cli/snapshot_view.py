@@ -210,11 +210,10 @@ def unknown_name(found: Resolution, name: str, types: tuple[RecordType, ...], *,
 
 def _describe(graph: GraphView, named: Named) -> str:
     """Describe one of several records of a name: what it is, its place, its user name, and its id."""
-    place = f" in {named.place.name}" if named.place and named.place.name not in named.name else ""
     record = graph.record(named.type, named.id)
     user = record.content.get("username") if record else None
     ids = ", ".join(dict.fromkeys(each for each in (user, named.id) if each and each != named.name))
-    return f"{named.kind.replace('_', ' ')} {named.name}{place}{f' ({ids})' if ids else ''}"
+    return f"{named.kind.replace('_', ' ')} {named.full_name}{f' ({ids})' if ids else ''}"
 
 
 def _is_partial(view: Overlay) -> bool:

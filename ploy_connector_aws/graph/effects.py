@@ -70,7 +70,7 @@ class Reached(NamedTuple):
             in_place: Whether the line names the place already.
         """
         *through, end = self.steps
-        name = _without_place(end) if in_place else end.name
+        name = end.own_name if in_place else end.name
         via = f" ({' → '.join(each.name for each in through)})" if through else " (directly)"
         return (
             Part(name, "name"),
@@ -365,10 +365,3 @@ def _shortest(chains: Iterable[tuple[tuple[str, ...], bool]]) -> list[tuple[tupl
 
 def _is_privileged(privilege: Privilege | None) -> bool | None:
     return privilege.is_privileged if privilege else None
-
-
-def _without_place(named: Named) -> str:
-    for text in (named.place.name, named.place.id) if named.place else ():
-        if named.name.endswith(f" in {text}"):
-            return named.name.removesuffix(f" in {text}")
-    return named.name

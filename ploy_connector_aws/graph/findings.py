@@ -13,6 +13,8 @@ from ploy_connector_aws.spec.records import Finding, RecordKey, Severity, grant_
 from .edges import Edges, in_parts
 from .privilege import THROUGH, Named
 
+LONGEST_EVIDENCE = 2000
+
 UNPROVEN_TIME = timedelta(days=1)
 """How long access may be unproven before that is a finding."""
 
@@ -97,8 +99,7 @@ def _find_held_directly(edges: Edges) -> Iterator[Finding]:
         subjects = [named[number] for number in numbers]
         evidence = f"{subjects[0].name} is privileged by its own record."
         if entitlement is not None:
-            place = f" in {subjects[1].place.name}" if subjects[1].place else ""
-            evidence = f"{subjects[0].name} holds {subjects[1].name}{place} directly."
+            evidence = f"{subjects[0].name} holds {_describe(subjects[1])} directly."
         yield _finding(HELD_DIRECTLY, "medium", evidence, *subjects)
 
 
@@ -113,11 +114,16 @@ def _find_unproven(edges: Edges, unproven_since: Callable[[str], datetime | None
                 found.setdefault(entitlement, []).append(since)
     for entitlement, moments in found.items():
         named = edges.named([entitlement])
-        place = named[entitlement].place
-        where = f" in {place.name}" if place else ""
-        count = "1 grant" if len(moments) == 1 else f"{len(moments)} grants"
-        evidence = f"{count} of {named[entitlement].name}{where} unproven, the first since {min(moments).isoformat()}."
+        count, verb = ("1 grant", "is") if len(moments) == 1 else (f"{len(moments)} grants", "are")
+        since_first = f"the first since {min(moments).isoformat()}"
+        evidence = f"{count} of {_describe(named[entitlement])} {verb} unproven, {since_first}."
         yield _finding(UNPROVEN, "medium", evidence, named[entitlement])
+
+
+def _describe(named: Named) -> str:
+    """Return a name with its place, unless the name has it."""
+    place = named.place
+    return f"{named.name} in {place.name}" if place and place.name not in named.name else named.name
 
 
 def _finding(rule: Rule, severity: Severity, evidence: str, *subjects: Named) -> Finding:
@@ -129,6 +135,7 @@ def _finding(rule: Rule, severity: Severity, evidence: str, *subjects: Named) ->
         subjects=keys,
         severity=severity,
         title=rule.title,
-        evidence=evidence,
+        # Names are data, and of any length.
+        evidence=evidence if len(evidence) <= LONGEST_EVIDENCE else evidence[: LONGEST_EVIDENCE - 1] + "…",
         advice=rule.advice,
     )

@@ -39,6 +39,19 @@ class Named(NamedTuple):
     place: Place | None = None
     """The resource that it is in."""
 
+    @property
+    def own_name(self) -> str:
+        """Its name without the place that stands at its end, e.g. 'ReadOnly' of 'ReadOnly in 716350982241'."""
+        for text in (self.place.name, self.place.id) if self.place else ():
+            if self.name.endswith(f" in {text}"):
+                return self.name.removesuffix(f" in {text}")
+        return self.name
+
+    @property
+    def full_name(self) -> str:
+        """Its name with its place, e.g. 'ReadOnly in Production'."""
+        return f"{self.own_name} in {self.place.name}" if self.place else self.name
+
 
 class Place(NamedTuple):
     """A resource that others are in, such as an account of a cloud."""
@@ -74,8 +87,7 @@ class Privilege(NamedTuple):
         """Describe it as after a name: 'privileged', 'through NAME in PLACE', 'no', 'not judged'."""
         if self.through is None:
             return "privileged" if self.verdict == "direct" else self.verdict.replace("_", " ")
-        name, place = self.through.name, self.through.place
-        return f"through {name}" if place is None or place.name in name else f"through {name} in {place.name}"
+        return f"through {self.through.full_name}"
 
 
 class Judged(NamedTuple):

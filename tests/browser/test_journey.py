@@ -151,7 +151,7 @@ def test_access_is_revoked_after_its_preview_and_granted_again(inside: Page, wor
     expect(inside.get_by_role("button", name="Revoke … Engineering")).to_have_count(0)
 
     inside.get_by_role("link", name="Grant …").click()
-    inside.get_by_label("Search entitlements that can be granted").fill("engineering")
+    inside.get_by_label("Search groups and roles that can be granted").fill("engineering")
     inside.get_by_role("button", name="Search").click()
     inside.get_by_role("radio", name="Engineering").first.check()
     inside.get_by_role("button", name="Preview the grant").click()

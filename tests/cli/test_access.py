@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ploy_connector_aws.cli.access import access_to_json, show_who, to_tree
+from ploy_connector_aws.cli.access import access_to_json, to_tree
 from ploy_connector_aws.cli.commands import Format, What
 from ploy_connector_aws.cli.errors import UnknownNameError
 from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.cli.listing import Filters, show_records
 from ploy_connector_aws.cli.snapshot_view import SnapshotView, find_account, find_entitlement
+from ploy_connector_aws.cli.who import show_opened, show_who
 from ploy_connector_aws.graph.chains import MOST_CHAINS
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
@@ -150,6 +151,15 @@ def test_who_of_a_resource_that_no_entitlement_names_shows_who_enters_its_place(
         *ALL_OF_PRODUCTION,
     ]
     assert shown_who(view, "Empty") == ["Nothing that was read reaches the account Empty."]
+
+
+def test_what_a_group_opens_is_shown_with_what_is_privileged_and_where(view: SnapshotView) -> None:
+    out = Console(file=io.StringIO(), width=200, force_terminal=True, color_system=None)
+    assert show_opened(out, view, "admins", Format.TABLE, with_ids=False) is Exit.OK
+    assert out.file.getvalue().splitlines()[:-1] == [  # type: ignore[attr-defined]
+        "The group admins opens 1 role in one place in 1 account, 1 privileged.",
+        "  • admin  privileged  role in one place, Production",
+    ]
 
 
 def test_name_of_several_records_and_unknown_name_list_what_could_be_meant(view: SnapshotView) -> None:

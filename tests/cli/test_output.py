@@ -10,10 +10,19 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from rich.progress import Progress
 
 from ploy_connector_aws.cli.history import history_json
 from ploy_connector_aws.cli.listing import Layout
-from ploy_connector_aws.cli.output import MAXIMUM_REASONS, print_json, print_json_list, print_kept, print_unproven, text
+from ploy_connector_aws.cli.output import (
+    MAXIMUM_REASONS,
+    Count,
+    print_json,
+    print_json_list,
+    print_kept,
+    print_unproven,
+    text,
+)
 from ploy_connector_aws.cli.snapshot_view import SnapshotView
 from ploy_connector_aws.graph.search import Search
 from ploy_connector_aws.graph.values import ScopeState
@@ -127,6 +136,25 @@ def test_list_that_is_printed_while_it_is_read_is_the_same_document(
     whole = capsys.readouterr().out
     print_json_list({"as_of": "now", "target": {"id": "x"}}, "rows", iter(rows))
     assert capsys.readouterr().out == whole
+
+
+def test_progress_shows_no_count_and_no_time_before_they_are_known() -> None:
+    times = [0.0]
+    with Progress(Count(), console=Console(file=io.StringIO()), get_time=lambda: times[-1], disable=True) as shown:
+        number = shown.add_task("Reading", total=None)
+        (task,) = shown.tasks
+        texts = [Count().render(task).plain]
+        for completed in (0, 10, 20, 40):
+            times.append(times[-1] + 1)
+            shown.update(number, total=40, completed=completed)
+            texts.append(Count().render(task).plain)
+    assert texts == [
+        "",
+        "0 of 40 scopes",
+        "10 of 40 scopes",
+        "20 of 40 scopes, about 0:00:02 left",
+        "40 of 40 scopes",
+    ]
 
 
 def test_no_control_character_of_a_name_is_printed() -> None:

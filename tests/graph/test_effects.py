@@ -84,7 +84,7 @@ def lines_of(effects: Effects) -> list[str]:
 def test_revoke_lists_what_the_account_still_can_do_at_the_same_place_and_nowhere_else(store: Store) -> None:
     assert lines_of(effects_of(view_of(store))) == [
         "Preview, nothing was changed: Ann would lose oncall.",
-        "oncall is privileged through Admin in prod in The prod site",
+        "oncall is privileged through Admin in The prod site",
         "Paths that it would close:",
         "oncall → Admin in prod privileged",
         "Would still enter The prod site as Reader (team)",
@@ -119,7 +119,7 @@ def test_grant_lists_what_the_account_can_do_there_already(store: Store) -> None
     effects = effects_of(view_of(store), "grant", "admins", **fields, opened_paths=(opened,))
     assert lines_of(effects) == [
         "Preview, nothing was changed: Ann would get admins.",
-        "admins is privileged through Admin in prod in The prod site",
+        "admins is privileged through Admin in The prod site",
         "Paths that it would open:",
         "admins → Admin in prod privileged",
         "Already enters The prod site as Admin (oncall) privileged, Reader (team)",

@@ -78,6 +78,14 @@ def test_privileged_access_that_a_person_holds_directly_is_found() -> None:
     assert find(account(privileged=True), grant("u-1", "admins")) == []
 
 
+def test_evidence_is_bounded_and_names_no_place_twice() -> None:
+    (found,) = find(account(display_name="A" * 3000), grant("u-1", "admin"))
+    assert (len(found.evidence), found.evidence[-2:]) == (2000, "A…")
+    named = entitlement("owner of production", "account_role", privileged=True)
+    (found,) = find(account(), named, grant("u-1", named.id))
+    assert found.evidence == "Ann holds Owner Of Production directly."
+
+
 @pytest.mark.parametrize("kind", ["service", "external", "root"])
 def test_who_can_be_in_no_group_may_hold_privileged_access(kind: str) -> None:
     assert find(account(kind), grant("u-1", "admin")) == []
@@ -88,7 +96,7 @@ def test_access_that_is_unproven_for_more_than_a_day_is_found_once_an_entitlemen
     unproven = tuple(each.id for each in held[2:])
     day = timedelta(days=1)
     moments = dict(zip(unproven, (NOW - 2 * day, NOW - 3 * day), strict=True))
-    evidence = "2 grants of Reader in Production unproven, the first since 2026-01-07T00:00:00+00:00."
+    evidence = "2 grants of Reader in Production are unproven, the first since 2026-01-07T00:00:00+00:00."
     assert summary(find(*held, since=moments.get, unproven=unproven)) == [
         (UNPROVEN.kind, "medium", ["reader"], evidence)
     ]

@@ -206,7 +206,10 @@ def test_access_as_json_names_each_step(shown: Site) -> None:
 
 def test_access_of_an_account_without_entitlements(shown: Site) -> None:
     code, _, err = run(shown, "access", "no-such-account")
-    assert (code, err.startswith("Error: No person or machine has the name or id")) == (Exit.NOT_FOUND, True)
+    assert (code, err.startswith("Error: No person or machine and no group or role has the name or id")) == (
+        Exit.NOT_FOUND,
+        True,
+    )
 
 
 def test_second_concurrent_sync_is_rejected(site: Site) -> None:
@@ -305,7 +308,7 @@ def test_sandbox_serves_other_commands_and_can_be_restarted(tmp_path: Path) -> N
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     for is_second in (False, True):
         with running_sandbox(tmp_path / "try-it", environment) as places:
-            script = f". {places['environment']} && {COMMAND} sync --json --config {places['config']}"
+            script = f". {places['environment']} && {COMMAND} sync --json"
             synced = subprocess.run(
                 ["sh", "-c", script],
                 env=environment,

@@ -11,12 +11,13 @@ import pytest
 
 from ploy_connector_aws.host import Connector, check_connector
 from ploy_connector_aws.runtime.errors import InternalError
+from ploy_connector_aws.runtime.snapshot.compare import compare
 from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.sync.ingest import read
 from ploy_connector_aws.spec import SPEC_VERSION, ConnectionReport, Manifest, Page, TemporaryError, hookimpl
 
-from .records import account
+from .records import DENIED, account
 
 USERS = Page(scope="users", records=(account("a"),), complete=True)
 
@@ -43,6 +44,10 @@ class Directory:
     @hookimpl
     def list_entitlements(self) -> Iterator[Page]:
         return self._list("entitlements")
+
+    @hookimpl
+    def list_resources(self) -> Iterator[Page]:
+        return self._list("resources")
 
     def _list(self, what: str) -> Iterator[Page]:
         for each in self.lists.get(what, ()):
@@ -93,3 +98,22 @@ def test_what_is_not_a_page_fails_the_list(store: Store) -> None:
         "the connector failed unexpectedly (TypeError): list_entitlements gave a str where a Page is expected;"
         " connector 'directory', hook list_entitlements, after 0 pages",
     )
+
+
+@pytest.mark.parametrize(
+    ("lists", "is_proven"),
+    [
+        ({"resources": (Page(scope="names", excluded=True),)}, True),
+        ({"entitlements": (Page(scope="names", excluded=True),)}, False),
+        ({"entitlements": (Page(scope="names"),), "resources": (Page(scope="names", excluded=True),)}, False),
+        ({"resources": (Page(scope="names", failure=DENIED),)}, False),
+    ],
+    ids=["a list of resources", "another list", "both", "a failed one"],
+)
+def test_only_a_switched_off_list_of_resources_hides_no_access(
+    store: Store, lists: dict[str, tuple[Page, ...]], is_proven: bool
+) -> None:
+    run = read_into(store, open_directory(accounts=(USERS,), **lists))
+    compare(store, run)
+    store.update(run, matches_platform=1)
+    assert run.proves_everything() is is_proven

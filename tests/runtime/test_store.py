@@ -70,6 +70,7 @@ def test_file_of_an_earlier_version_is_migrated_and_its_runs_keep_their_tables(t
             "DROP TABLE names_1",
             "DROP TABLE edges_1",
             "CREATE TABLE edges_1 (id TEXT PRIMARY KEY)",
+            "ALTER TABLE scopes DROP COLUMN lists_access",
             OLDER_FILES[version],
             f"PRAGMA user_version={version}",
         ):

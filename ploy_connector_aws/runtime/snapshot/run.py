@@ -6,10 +6,10 @@ import hashlib
 import itertools
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from operator import itemgetter
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple
 
 from ploy_connector_aws.graph.tables import Tables
 from ploy_connector_aws.graph.values import ScopeState, StoredRecord
@@ -17,7 +17,7 @@ from ploy_connector_aws.spec.bounds import is_id
 from ploy_connector_aws.spec.pages import Failure, Page, ScopeEnding
 from ploy_connector_aws.spec.records import RecordKey, RecordType, to_json
 
-T = TypeVar("T")
+from .schema import RunColumn
 
 PARTIAL = 0
 """In the column ``read_in_run``: no run has read the record's content in full."""
@@ -73,44 +73,31 @@ def digest_of(body: bytes) -> bytes:
     return hashlib.sha256(body).digest()[:16]
 
 
-class _Column(Generic[T]):
-    """A column of the run's row in ``runs``, read from the file at each access."""
-
-    def __init__(self, convert: Callable[[Any], T]) -> None:
-        self._convert = convert
-
-    def __set_name__(self, _: type, name: str) -> None:
-        self._sql = f"SELECT {name} FROM runs WHERE number = ?"
-
-    def __get__(self, run: Run, _: type | None = None) -> T:
-        return self._convert(run.connection.execute(self._sql, (run.number,)).fetchone()[0])
-
-
 class Run:
     """One run of one integration. Created by ``Store``."""
 
-    run_id = _Column(str)
-    state = _Column(str)
+    run_id = RunColumn(str)
+    state = RunColumn(str)
     """Its state (``store.RunState``)."""
-    reading_started_at = _Column(datetime.fromisoformat)
+    reading_started_at = RunColumn(datetime.fromisoformat)
     """When reading began (UTC)."""
-    sync_id = _Column[str | None](lambda value: value if is_id(value) else None)
+    sync_id = RunColumn[str | None](lambda value: value if is_id(value) else None)
     """The platform's id of the upload; None also for an id that no URL can hold."""
-    generation = _Column[int | None](lambda value: value)
+    generation = RunColumn[int | None](lambda value: value)
     """The platform's generation that the run became."""
-    attempt = _Column(int)
+    attempt = RunColumn(int)
     """The attempt at reading: 1, and one more each time it is resumed."""
-    mode = _Column[Literal["full", "delta"]](lambda value: value)
+    mode = RunColumn[Literal["full", "delta"]](lambda value: value)
     """How the run is uploaded."""
-    base = _Column[int | None](lambda value: value)
+    base = RunColumn[int | None](lambda value: value)
     """The number of the run that this one was compared with; None where there was none."""
-    changes = _Column(lambda value: str(value or ""))
+    changes = RunColumn(lambda value: str(value or ""))
     """The result of the comparison, as JSON; empty before it."""
-    matches_platform = _Column(bool)
+    matches_platform = RunColumn(bool)
     """Whether the platform, once it committed the run, holds the same as this file."""
-    deltas = _Column(int)
+    deltas = RunColumn(int)
     """How many runs were uploaded as deltas since the last full one, this one included."""
-    full_at = _Column[datetime | None](lambda value: datetime.fromisoformat(value) if value else None)
+    full_at = RunColumn[datetime | None](lambda value: datetime.fromisoformat(value) if value else None)
     """When reading for the last full upload began."""
 
     def __init__(self, db: sqlite3.Connection, number: int) -> None:
@@ -143,8 +130,13 @@ class Run:
             " attempt INTEGER NOT NULL DEFAULT 1)"
         )
 
-    def add_page(self, page: Page, bodies: Sequence[bytes] | None = None) -> None:
+    def add_page(self, page: Page, bodies: Sequence[bytes] | None = None, *, lists_access: bool = True) -> None:
         """Append one page of a connector; ``bodies`` are its records, then its partial ones, as JSON.
+
+        Args:
+            page: The page.
+            bodies: The bodies.
+            lists_access: False for a page of a list of resources, in which there are no grants.
 
         Raises:
             OriginChangedError: An earlier attempt at this run read the scope from elsewhere.
@@ -158,6 +150,7 @@ class Run:
             page.origin,
             began_at=page.began_at,
             is_announcement=page.ending is None and not has_content,
+            lists_access=lists_access,
         )
         records = [*((each, False) for each in page.records), *((each, True) for each in page.partial)]
         pairs = zip(records, bodies or [to_json(record) for record, _ in records], strict=True)
@@ -178,6 +171,7 @@ class Run:
         *,
         began_at: datetime | None = None,
         is_announcement: bool = False,
+        lists_access: bool = True,
     ) -> None:
         """Announce a scope, or add to it. A scope fails where two of its pages contradict each other.
 
@@ -196,6 +190,7 @@ class Run:
             "began_at": to_text(began_at) if began_at else None,
             "attempt": self._attempt,
             "rank": 0 if is_announcement else self._attempt,
+            "lists_access": lists_access,
         }
         if (
             origin is not None
@@ -212,9 +207,10 @@ class Run:
         has_two_origins = "(failure IS :two_origins OR coalesce(origin != excluded.origin, 0))"
         self._db.execute(
             "INSERT INTO scopes (run, scope, parent, is_announced, ending, failure, origin, began_at, attempt,"
-            " announced_in) VALUES"
-            " (:run, :scope, :parent, 1, :ending, :failure, :origin, :began_at, :attempt, :attempt)"
+            " announced_in, lists_access) VALUES"
+            " (:run, :scope, :parent, 1, :ending, :failure, :origin, :began_at, :attempt, :attempt, :lists_access)"
             " ON CONFLICT (run, scope) DO UPDATE SET parent = coalesce(parent, excluded.parent),"
+            " lists_access = max(lists_access, excluded.lists_access),"
             " announced_in = excluded.announced_in,"
             " origin = iif(attempt < :rank, excluded.origin,"
             f"  iif({has_two_origins}, NULL, coalesce(origin, excluded.origin))),"
@@ -314,8 +310,9 @@ class Run:
         return bool(self._db.execute(sql, (self.number,)).fetchone()[0])
 
     def proves_everything(self) -> bool:
-        """Return whether the platform holds the same, and no scope is unproven or switched off in the settings."""
-        return self.matches_platform and not self._has_scope("unproven_since IS NOT NULL OR ending = 'excluded'")
+        """Return whether the platform holds the same, no scope is unproven, and none with access is switched off."""
+        is_off = "unproven_since IS NOT NULL OR (ending = 'excluded' AND lists_access)"
+        return self.matches_platform and not self._has_scope(is_off)
 
     def scope_id(self, name: str) -> int:
         """Return the number of a scope; a new scope gets one."""

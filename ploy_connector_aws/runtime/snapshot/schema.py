@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
 from ploy_connector_aws.graph.tables import Tables
+
+T = TypeVar("T")
 
 _TABLES = """
 CREATE TABLE runs (
@@ -39,6 +42,7 @@ CREATE TABLE scopes (
   attempt INTEGER NOT NULL DEFAULT 1,       -- the attempt of the run that read it
   announced_in INTEGER NOT NULL DEFAULT 1,  -- the attempt that last announced it
   began_at TEXT,                            -- when its reading began, if later than the run's
+  lists_access INTEGER NOT NULL DEFAULT 1,  -- 0: a list of resources alone has announced it
   PRIMARY KEY (run, scope)
 ) WITHOUT ROWID;
 CREATE INDEX scopes_parent ON scopes (run, parent);
@@ -55,6 +59,27 @@ CREATE TABLE history (
 )
 """
 
+
+class _Row(Protocol):
+    connection: sqlite3.Connection
+    number: int
+
+
+class RunColumn(Generic[T]):
+    """A column of a run's row in ``runs``, read from the file at each access; ``convert`` makes its value."""
+
+    def __init__(self, convert: Callable[[Any], T]) -> None:
+        self._convert = convert
+
+    def __set_name__(self, _: type, name: str) -> None:
+        """Take the name of the attribute as that of the column."""
+        self._sql = f"SELECT {name} FROM runs WHERE number = ?"
+
+    def __get__(self, run: _Row, _: type | None = None) -> T:
+        """Read the value."""
+        return self._convert(run.connection.execute(self._sql, (run.number,)).fetchone()[0])
+
+
 Migration = Callable[[sqlite3.Connection], None]
 
 
@@ -69,7 +94,11 @@ def _add_names(db: sqlite3.Connection) -> None:
         Tables(records, f"names_{contents}", f"edges_{contents}", f"observations_{contents}").create_graph(db)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_add_contents, _add_names)
+def _add_lists_access(db: sqlite3.Connection) -> None:
+    db.execute("ALTER TABLE scopes ADD COLUMN lists_access INTEGER NOT NULL DEFAULT 1")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_add_contents, _add_names, _add_lists_access)
 """The first one turns a file of version 1 into one of version 2, and so on."""
 
 VERSION = 1 + len(MIGRATIONS)

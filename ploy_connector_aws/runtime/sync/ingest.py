@@ -82,7 +82,7 @@ def read(
                 with store.transaction():
                     for page in chunk:
                         if isinstance(page, CheckedPage):
-                            run.add_page(page.page, page.bodies)
+                            run.add_page(page.page, page.bodies, lists_access=hook != "list_resources")
                         else:
                             _log_failure(connector, hook, page)
                             if failure is None:

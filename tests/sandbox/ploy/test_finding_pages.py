@@ -48,7 +48,7 @@ def test_facets_choose_state_and_severity(visitor: Visitor, acme: Customer) -> N
     assert "No such findings." in visitor.get(at(acme, "/findings?state=accepted")).text
 
 
-def test_finding_that_is_not_judged_says_so(visitor: Visitor, acme: Customer) -> None:
+def test_finding_that_is_not_judged_is_marked(visitor: Visitor, acme: Customer) -> None:
     acme.sync(USERS, FINDINGS, ANN, TWO[0])
     acme.sync(USERS, FINDINGS_FAILED, ANN)
     shown = text(visitor.get(at(acme, "/findings")).text)

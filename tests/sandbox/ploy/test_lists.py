@@ -162,7 +162,7 @@ def test_overview_counts_people_groups_and_privileged(visitor: Visitor, customer
     customer.sync(USERS, *RECORDS[:-2], hold=None)
     numbers = visitor.get(at(customer)).text.partition('<ul class="numbers">')[2].partition("</ul>")[0]
     assert text(numbers) == (
-        "3 people 2 privileged people 1 group 1 house 0 unproven records 2 changes in the last 7 days"
+        "3 people 2 privileged people 1 group 1 house 1 open finding 0 unproven records 2 changes in the last 7 days"
     )
     for link in re.findall(r'href="([^"]*)"', numbers):
         assert visitor.get(unescape(link)).status_code == 200

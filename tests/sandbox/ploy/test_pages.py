@@ -84,7 +84,8 @@ def test_every_response_has_the_security_headers(visitor: Visitor, path: str) ->
 
 def posts(customer: Customer) -> list[str]:
     paths = ["/switch", "/order", "/remove", "/preview", "/setup/all", "/setup/all/carry-out", "/tasks/t/resolve"]
-    paths += ["/tasks/t/order-again", "/syncs/s/approve", "/syncs/s/reject", "/access/t"]
+    paths += ["/tasks/t/order-again", "/syncs/s/approve", "/syncs/s/reject", "/access/t", "/findings/1/accept"]
+    paths += ["/findings/1/reopen"]
     return [*("/app/organisation", "/app/logout", "/app/setup/club"), *(at(customer, path) for path in paths)]
 
 

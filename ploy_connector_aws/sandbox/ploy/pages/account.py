@@ -12,6 +12,7 @@ from starlette.responses import Response
 from ploy_connector_aws.graph.chains import MOST_CHAINS
 from ploy_connector_aws.graph.effects import why_not_grantable
 from ploy_connector_aws.graph.paths import Path as AccessPath
+from ploy_connector_aws.graph.privilege import Named, Place
 from ploy_connector_aws.graph.search import FoundRecord, Search
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy.verification import require_unblocked
@@ -110,13 +111,15 @@ def _held(ids: tuple[str, ...], access: AccountAccess, *, is_unproven: bool) -> 
     content = access.entitlements.get(ids[-1], {})
     resource_id = content.get("resource_id")
     above = ids[-2] if len(ids) > 1 else None
+    resource = name_of(access.resources.get(resource_id, {}), resource_id) if resource_id else None
+    place = Place(resource_id, resource, "") if resource_id and resource else None
     return HeldEntitlement(
         id=ids[-1],
-        name=name_of(content, ids[-1]),
+        name=Named("entitlement", ids[-1], name_of(content, ids[-1]), "", place).own_name,
         kind=str(content.get("kind", "entitlement")),
         content=content,
         resource_id=resource_id,
-        resource=name_of(access.resources.get(resource_id, {}), resource_id) if resource_id else None,
+        resource=resource,
         is_unproven=is_unproven,
         through=name_of(access.entitlements.get(above, {}), above) if above else None,
         below=[],

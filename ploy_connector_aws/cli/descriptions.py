@@ -1,0 +1,77 @@
+"""Records as commands print them: names, kinds, places and privilege, as text and as JSON values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ploy_connector_aws.graph.privilege import Named, Privilege, Verdict
+from ploy_connector_aws.graph.search import FoundRecord
+from ploy_connector_aws.spec.labels import GENERIC, Labels
+from ploy_connector_aws.spec.records import RecordType
+
+from .output import text
+
+STATUS_STYLES = {"active": "green", "disabled": "red"}
+PRIVILEGE_MARKS: dict[Verdict, str] = {
+    "direct": "  [red]privileged[/]",
+    "through": "  [red]leads to privileged access[/]",
+    "no": "",
+    "not_judged": "",
+}
+"""By verdict, where the path stands beside it."""
+PRIVILEGE_STYLES = {"yes": "red", "not judged": "yellow"}
+
+
+def describe_privilege(record: FoundRecord) -> str:
+    """Describe whether a record is privileged: yes, no, not judged, or through what."""
+    return "yes" if record.privilege.verdict == "direct" else record.privilege.describe()
+
+
+def privilege_json(privilege: Privilege) -> dict[str, Any]:
+    """A privilege, with the path that decides, as JSON values."""
+    return {
+        "verdict": privilege.verdict,
+        "path": [named_json(each) for each in privilege.path],
+        "unproven": privilege.is_unproven,
+    }
+
+
+def named_json(named: Named) -> dict[str, Any]:
+    """A named record as JSON values."""
+    place = named.place
+    return {
+        "type": named.type,
+        "id": named.id,
+        "name": named.name,
+        "kind": named.kind,
+        "place": {"id": place.id, "name": place.name, "kind": place.kind} if place else None,
+    }
+
+
+def count_by_kind(labels: Labels, type_: RecordType, amount: int, kinds: Mapping[str, int]) -> str:
+    """Count records with their noun and, where they are of several kinds, those of each kind in brackets."""
+    order = [label.kind for label in GENERIC]
+    found = sorted(kinds, key=lambda kind: order.index(kind) if kind in order else len(order))
+    if type_ == "grant" or not found:
+        return labels.count(type_, None, amount)
+    if len(found) == 1:
+        return labels.count(type_, found[0], amount)
+    each = ", ".join(labels.count(type_, kind, kinds[kind]) for kind in found)
+    return f"{labels.count(type_, None, amount)} ({each})"
+
+
+def name_of(record: FoundRecord) -> str:
+    """Return the name of a record; its id where it has none."""
+    return record.named.name if record.named else record.id
+
+
+def place_json(record: FoundRecord) -> dict[str, Any] | None:
+    """The place of a record as JSON values; None where it is in none."""
+    return named_json(record.named)["place"] if record.named else None
+
+
+def describe(labels: Labels, named: Named) -> str:
+    """Describe a record by its kind and name, as markup."""
+    kind = labels.of(named.type, {"id": named.id, "kind": named.kind})[0]
+    return f"{text(kind)} [bold]{text(named.name)}[/]"
