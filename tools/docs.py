@@ -13,6 +13,7 @@ from pathlib import Path
 
 import typer
 
+from ploy_connector_aws.aws.iam.findings import KINDS
 from ploy_connector_aws.aws.permissions import (
     ACCOUNT_NAMES,
     ACTIONS,
@@ -25,6 +26,7 @@ from ploy_connector_aws.aws.permissions import (
 )
 from ploy_connector_aws.cli.app import app
 from ploy_connector_aws.cli.exit_codes import MEANINGS
+from ploy_connector_aws.graph.findings import RULES
 from ploy_connector_aws.runtime.settings import VARIABLES
 from tests.test_layers import ALLOWED, PACKAGE
 
@@ -75,6 +77,15 @@ def render_permissions() -> Iterator[str]:
         yield f"| `{name}` | {kind} | {explained.used_for} | {explained.impact_if_missing} |"
 
 
+def render_findings() -> Iterator[str]:
+    """Yield a row for each kind of finding: those of the connector for AWS, and the rules for any connector."""
+    yield from ("| kind | finding | what to do | from |", "|---|---|---|---|")
+    rows = [(name, kind.title, kind.advice, "AWS") for name, kind in KINDS.items()]
+    rows += [(rule.kind, rule.title, rule.advice, "any connector") for rule in RULES]
+    for kind, title, advice, source in rows:
+        yield f"| `{kind}` | {title} | {advice} | {source} |"
+
+
 def render_key_statement() -> Iterator[str]:
     """Yield the statement for a customer managed key."""
     yield from ("```json", render_statement([KMS_DECRYPT]), "```")
@@ -101,6 +112,7 @@ TABLES: dict[str, Callable[[], Iterable[str]]] = {
     "variables": render_variables,
     "packages": render_packages,
     "permissions": render_permissions,
+    "findings": render_findings,
     "key_statement": render_key_statement,
     "reading_statement": render_reading_statement,
     "assignment_statement": render_assignment_statement,

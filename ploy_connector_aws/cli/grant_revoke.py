@@ -178,11 +178,7 @@ class _Change:
 
     def report(self) -> PlatformError | None:
         """Report this change, and earlier ones, to Ploy; return why this one waits."""
-        if not self.settings.has_token:
-            return None
-        with open_platform(self.settings, retry=BRIEF_RETRY) as platform:
-            errors = report_changes(LocalChanges(self.journal), platform, self.settings.integration.id, _now)
-        return errors.get(self.request.request_id)
+        return report_unreported(self.settings, self.journal).get(self.request.request_id)
 
     def to_json(self, effects: Effects) -> dict[str, Any]:
         """The request and its result as JSON values."""
@@ -227,6 +223,15 @@ class _Change:
             change,
             place_kind=Labels(self.connector.installed.manifest.labels).place_kind,
         )
+
+
+def report_unreported(settings: OperatorSettings, journal: Journal) -> dict[str, PlatformError]:
+    """Report the changes that commands made here and Ploy does not have; return why some wait, by id."""
+    changes = LocalChanges(journal)
+    if not settings.has_token or not changes.unreported():
+        return {}
+    with open_platform(settings, retry=BRIEF_RETRY) as platform:
+        return report_changes(changes, platform, settings.integration.id, _now)
 
 
 def _now() -> datetime:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +21,12 @@ from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.sync import preview as previews
 from ploy_connector_aws.runtime.sync.engine import SyncResult
 from ploy_connector_aws.runtime.tasks.journal import Journal
-from ploy_connector_aws.runtime.tasks.local_changes import LocalChanges, report_changes
 from ploy_connector_aws.spec import ConnectorContext, RecordKey
 from ploy_connector_aws.spec.labels import Labels
 
 from .changed import MARKS, ChangedRecords
 from .exit_codes import Exit
+from .grant_revoke import report_unreported
 from .output import (
     console,
     counts_table,
@@ -84,8 +83,7 @@ def sync_once(settings: OperatorSettings, *, as_json: bool, show: Callable[[Sync
         notes: list[str] = []
         with shown_progress(quiet=as_json) as on_progress:
             opened = open_connector(settings, platform, ConnectorContext(on_note=notes.append))
-            # First what commands changed here, as the run reads it, too.
-            report_changes(LocalChanges(journal), platform, settings.integration.id, lambda: datetime.now(UTC))
+            report_unreported(settings, journal)
             changed = ChangedRecords(Labels(opened.connector.installed.manifest.labels))
             on_compared = _ignore if as_json or show is not None else changed.find
             result = opened.sync(platform, store, journal, on_progress=on_progress, on_compared=on_compared)

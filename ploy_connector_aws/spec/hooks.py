@@ -30,7 +30,7 @@ class ConnectorHooks:
 
     An implementation may leave out parameters it does not need. It must not give one a default, and takes no
     ``*args`` or ``**kwargs``: pluggy would call it without the value. All hooks raise errors of
-    ``ploy_connector_aws.spec.errors`` and nothing else.
+    ``ploy_connector_aws.spec.errors`` and nothing else. The pages of every list may have ``Finding`` records, too.
     """
 
     @hookspec(firstresult=True)

@@ -50,42 +50,52 @@ _LACKS_KEY = frozenset({"if_exists", "for_all_values"})
 """The weaknesses by which a request without the key meets a condition."""
 
 
-class _Kind(NamedTuple):
-    """One kind of finding on a role."""
+class Kind(NamedTuple):
+    """One kind of finding."""
 
     severity: Severity
     severity_of_privileged: Severity
+    """The severity where the role is privileged."""
     title: str
     advice: str
 
 
-_ROLE_KINDS: Mapping[str, _Kind] = {
-    "role-open-to-anybody": _Kind(
+KINDS: Mapping[str, Kind] = {
+    "role-open-to-anybody": Kind(
         "high",
         "critical",
         "Anybody can assume this role.",
         "Name the AWS accounts, roles or users that need the role in its trust policy, or delete the role.",
     ),
-    "role-open-to-identity-provider": _Kind(
+    "role-open-to-identity-provider": Kind(
         "high",
         "critical",
         "Anybody with an account at a shared identity provider can assume this role.",
         "Add a condition to the trust policy that limits the subject of the token to your own organization there.",
     ),
-    "role-open-by-external-id": _Kind(
+    "role-open-by-external-id": Kind(
         "medium",
         "high",
         "Anybody who knows the external ID can assume this role.",
         "Name the AWS account that needs the role in its trust policy: an external ID is not a secret.",
     ),
-    "external-id-missing": _Kind(
+    "external-id-missing": Kind(
         "medium",
         "high",
         "Another AWS account can assume this role without an external ID.",
         "If the account belongs to another organization, require an external ID (sts:ExternalId) in the trust policy. "
         "If it belongs to yours, add a condition on aws:PrincipalOrgID.",
     ),
+    "dormant-privileged-user": Kind(
+        "high",
+        "high",
+        f"The last known console sign-in of a user with privileged access is more than {DORMANT_AFTER.days} days ago.",
+        "Ask whether the user is still needed. Remove its privileged access, or delete the user.",
+    ),
 }
+"""The kinds of findings, by the name that they have in records."""
+
+_DORMANT = "dormant-privileged-user"
 
 
 def find_role_findings(
@@ -107,7 +117,7 @@ def find_role_findings(
             if kind is not None:
                 found.setdefault(kind, statement)
         for kind, statement in found.items():
-            about = _ROLE_KINDS[kind]
+            about = KINDS[kind]
             yield Finding(
                 id=f"{kind}/{role_id}/{trusted.id}",
                 kind=kind,
@@ -253,17 +263,17 @@ class SignIns:
         by = f"through the role {names[0]}" if roles else "by its own policies and those of its groups"
         then = f" and then {', '.join(names[1:])}" if names[1:] else ""
         reached = (RecordKey(type="entitlement", id=roles[-1]),) if roles else ()
+        about = KINDS[_DORMANT]
         return Finding(
-            id=f"dormant-privileged-user/{user.id}",
-            kind="dormant-privileged-user",
+            id=f"{_DORMANT}/{user.id}",
+            kind=_DORMANT,
             subjects=(RecordKey(type="account", id=user.id), *reached),
-            severity="high",
-            title="The last known console sign-in of a user with privileged access is more than "
-            f"{DORMANT_AFTER.days} days ago.",
+            severity=about.severity,
+            title=about.title,
             evidence=f"The last known console sign-in of the IAM user {user.name} was on "
             f"{user.last_sign_in:%Y-%m-%d}. It reaches privileged access {by}{then}. "
             "Whether it has used access keys since cannot be read.",
-            advice="Ask whether the user is still needed. Remove its privileged access, or delete the user.",
+            advice=about.advice,
         )
 
 

@@ -30,7 +30,7 @@ Source: TypeAlias = Literal["connector", "platform"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 STATES: tuple[wire.FindingState, ...] = get_args(wire.FindingState)
 
-REFRESHED_FOR = timedelta(minutes=1)
+REFRESHED_FOR = timedelta(minutes=15)
 """How long the rules stay applied while nothing is committed; one of them depends on the time."""
 
 _SCHEMA = """

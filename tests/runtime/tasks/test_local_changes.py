@@ -12,7 +12,7 @@ import pytest
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.snapshot.lock import ChangeLock
 from ploy_connector_aws.runtime.tasks import Journal, LocalChanges
-from ploy_connector_aws.runtime.tasks.local_changes import INTERRUPTED, REPORTED_KEPT
+from ploy_connector_aws.runtime.tasks.local_changes import INTERRUPTED, REPORTED_KEPT, report_changes
 from ploy_connector_aws.spec import AccessChange, Failure
 from tests.runtime.fakes import Crash
 from tests.runtime.records import START, membership
@@ -206,3 +206,25 @@ def test_change_lock_is_shared_and_held_alone_only_when_free(tmp_path: Path) -> 
             assert (first, second, alone) == (True, True, False)
     with ChangeLock(path, alone=True) as alone:
         assert alone is True
+
+
+def test_command_reports_all_that_waits_and_a_rejected_one_stays(harness: TaskRuntimeHarness) -> None:
+    with Journal(harness.tasks_path) as journal:
+        changes = LocalChanges(journal)
+        for number in range(3):
+            make(journal, f"order-{number}")
+        harness.queue.refused = {"order-1"}
+        errors = report_changes(changes, harness.queue, "one", harness.clock)  # type: ignore[arg-type]
+        assert [report.id for report in harness.queue.changes] == ["order-0", "order-2"]
+        assert list(errors) == [report.id for report in changes.unreported()] == ["order-1"]
+
+
+def test_command_makes_one_attempt_while_ploy_is_away(harness: TaskRuntimeHarness) -> None:
+    with Journal(harness.tasks_path) as journal:
+        changes = LocalChanges(journal)
+        for number in range(3):
+            make(journal, f"order-{number}")
+        harness.queue.is_down = True
+        errors = report_changes(changes, harness.queue, "one", harness.clock)  # type: ignore[arg-type]
+        assert list(errors) == [report.id for report in changes.unreported()] == ["order-0", "order-1", "order-2"]
+        assert len({id(error) for error in errors.values()}) == 1
