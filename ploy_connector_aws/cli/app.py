@@ -15,6 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 from ploy_connector_aws import __version__
 
 from . import commands
+from .examples import EXAMPLES
 from .exit_codes import Exit
 from .stdout import discard_output, owned_stdout, stream
 from .stopping import end_if_signalled, end_soon_when_interrupted, print_interrupted
@@ -115,7 +116,7 @@ for command in (
     commands.demo,
 ):
     name = "list" if command is commands.list_records else command.__name__
-    app.command(name, cls=_Command, epilog=_render_examples(commands.EXAMPLES[name]))(command)
+    app.command(name, cls=_Command, epilog=_render_examples(EXAMPLES[name]))(command)
 
 
 def main() -> None:

@@ -183,7 +183,9 @@ _STATE = f"Only findings in this state, by default open: {', '.join(State)}. Rep
 
 
 def list_records(
-    what: Annotated[What, typer.Argument(metavar="WHAT", help=f"What to list: {', '.join(What)}.")],
+    what: Annotated[
+        What, typer.Argument(metavar="WHAT", help="What to list; accounts are people, machines and outside parties.")
+    ],
     kinds: Annotated[
         Names, typer.Option("--kind", metavar="KIND", help="Only of this kind, e.g. 'people'. Repeatable.")
     ] = None,
@@ -202,7 +204,13 @@ def list_records(
         str | None, typer.Option("--holds", metavar="ENTITLEMENT", help="Only what holds this, directly or not.")
     ] = None,
     sort: Annotated[
-        str, typer.Option("--sort", metavar="FIELD", help="Sort by this field; -FIELD sorts downwards.")
+        str,
+        typer.Option(
+            "--sort",
+            metavar="FIELD",
+            show_default=False,
+            help="Sort by name, kind, status, region, owner, privileged or grantable; -FIELD sorts downwards.",
+        ),
     ] = "default",
     severities: Annotated[list[Severity] | None, typer.Option("--severity", metavar="LEVEL", help=_SEVERITY)] = None,
     states: Annotated[list[State] | None, typer.Option("--state", metavar="STATE", help=_STATE)] = None,
@@ -376,25 +384,3 @@ def demo(json: AsJson = False, debug: Debug = False) -> Exit:
     from .demo import demo
 
     return demo(as_json=json, debug=debug)
-
-
-EXAMPLES: dict[str, tuple[str, ...]] = {
-    "setup": ("setup --config ploy.toml", "setup --print policy"),
-    "check": ("check --config ploy.toml",),
-    "sync": ("sync --config ploy.toml", "sync --preview"),
-    "run": ("run --config ploy.toml --health-port 0",),
-    "list": (
-        *("list accounts", "list accounts --kind people --status disabled --privileged --format csv"),
-        "list findings --severity critical --severity high",
-    ),
-    "who": ("who 716350982241", 'who "Production On-Call" --format csv'),
-    "access": ("access jonas.vik", 'access "Production On-Call"', "access jonas.vik@halden-freight.example --fresh"),
-    "grant": ('grant aisha.bello Engineering --reason "Helps out for a week" --preview',),
-    "revoke": ('revoke jonas.vik "Production On-Call" --preview',),
-    "history": ("history --limit 5",),
-    "manifest": ("manifest --connector aws",),
-    "connectors": ("connectors --json",),
-    "sandbox": ("sandbox --dir ./try-it",),
-    "demo": ("demo",),
-}
-"""By command, what its help shows after ``ploy-connector``; a test parses each."""

@@ -12,7 +12,7 @@ from ploy_connector_aws.spec.records import RecordType, grant_id
 from .edges import Edges, in_parts
 from .privilege import VERDICTS, Named, Privilege, Verdict
 from .tables import CLASSES
-from .targets import Target, below, find_reaching, find_targets
+from .targets import Target, below, find_targets, put_reaching
 
 SORTED = ("default", "name", "kind", "status", "region", "owner", "privileged", "grantable")
 """The fields by which a list can be sorted. 'default': people first, then machines, then outside parties; by name."""
@@ -240,12 +240,9 @@ class _Query:
     def _leading_to(self, table: str, target: Target) -> str:
         """Return a statement that selects the numbers of the listed records that lead to a target."""
         edges = self._edges
-        if self._type != "account":
-            return edges.put(table, edges.leading(find_targets(edges, target)))
-        find_reaching(edges, target)
-        edges.db.execute(f"DROP TABLE IF EXISTS temp.{table}")
-        edges.db.execute(f"ALTER TABLE temp.reached RENAME TO {table}")
-        return f"SELECT number FROM temp.{table}"
+        if self._type == "account":
+            return put_reaching(edges, table, target)
+        return edges.put(table, edges.leading(find_targets(edges, target)))
 
     def _grants(self) -> str:
         search, edges = self._search, self._edges

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from .edges import Edges
@@ -77,19 +77,9 @@ def find_reaching(edges: Edges, target: Target) -> Leading:
     privileged = _put_leading(edges, targets, steps)
     edges.db.execute("DROP TABLE IF EXISTS temp.reached")
     edges.db.execute("CREATE TEMP TABLE reached (number INTEGER PRIMARY KEY, class, rank, is_unproven, home)")
-    for table, condition in edges.parts():
-        # Most of the edges are faster read in the order of their principals than collected by entitlement.
-        leading, reached = f"temp.leading l CROSS JOIN {table} e", f"{table} e CROSS JOIN temp.leading l"
-        matching, all_ = (
-            edges.db.execute(f"SELECT count(*) FROM {sql}").fetchone()[0]
-            for sql in (f"{leading} ON e.entitlement = l.number", table)
-        )
-        source = leading if matching < max(all_ / 4, _FEW) else reached
+    for holders in _holders_of_leading(edges):
         _add_reached(
-            edges,
-            "SELECT e.principal, e.class, max(l.rank), min(max(l.is_unproven, e.is_unproven)), 0"
-            f" FROM {source} ON l.number = e.entitlement"
-            f" WHERE e.class < {FIRST_ENTITLEMENT} AND {condition} GROUP BY e.principal",
+            edges, f"SELECT e.principal, e.class, max(l.rank), min(max(l.is_unproven, e.is_unproven)), 0 {holders}"
         )
     if target.type == "resource":
         verdict = edges.judged("verdict")
@@ -100,6 +90,36 @@ def find_reaching(edges: Edges, target: Target) -> Leading:
             f" FROM {edges.tables.names} n WHERE n.number IN ({inside(edges, target.id, 'account')})",
         )
     return Leading(frozenset(targets), steps, privileged)
+
+
+def put_reaching(edges: Edges, table: str, target: Target) -> str:
+    """Put the accounts that reach a target into a temporary table, by number; return a statement that selects them."""
+    edges.put("leading", edges.leading(find_targets(edges, target)))
+    selected = edges.put(table, ())
+    sources = [f"SELECT e.principal {holders}" for holders in _holders_of_leading(edges)]
+    if target.type == "resource":
+        sources.append(inside(edges, target.id, "account"))
+    for source in sources:
+        edges.db.execute(f"INSERT OR IGNORE INTO temp.{table} {source}")
+    return selected
+
+
+def _holders_of_leading(edges: Edges) -> Iterator[str]:
+    """Yield the rest of statements for the accounts that hold what is in the temporary table ``leading``.
+
+    In them, ``e`` is an edge, ``l`` the row of its entitlement; rows are grouped by account.
+    """
+    for table, condition in edges.parts():
+        # Most of the edges are faster read in the order of their principals than collected by entitlement.
+        leading, reached = f"temp.leading l CROSS JOIN {table} e", f"{table} e CROSS JOIN temp.leading l"
+        matching, all_ = (
+            edges.db.execute(f"SELECT count(*) FROM {sql}").fetchone()[0]
+            for sql in (f"{leading} ON e.entitlement = l.number", table)
+        )
+        yield (
+            f"FROM {leading if matching < max(all_ / 4, _FEW) else reached} ON l.number = e.entitlement"
+            f" WHERE e.class < {FIRST_ENTITLEMENT} AND {condition} GROUP BY e.principal"
+        )
 
 
 def verdicts_of(edges: Edges, numbers: Iterable[int]) -> dict[int, int]:

@@ -13,13 +13,14 @@ import typer
 
 from ploy_connector_aws import __version__
 from ploy_connector_aws.cli.app import app
-from ploy_connector_aws.cli.commands import EXAMPLES
+from ploy_connector_aws.cli.examples import EXAMPLES
 
 OURS = {
     "ploy_connector_aws",
     "ploy_connector_aws.cli",
     "ploy_connector_aws.cli.app",
     "ploy_connector_aws.cli.commands",
+    "ploy_connector_aws.cli.examples",
     "ploy_connector_aws.cli.exit_codes",
     "ploy_connector_aws.cli.stdout",
     "ploy_connector_aws.cli.stopping",

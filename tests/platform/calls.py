@@ -28,6 +28,7 @@ _HELLO = wire.HelloRequest(
     runtime_version="1", connector="c", connector_version="1", spec_version=1, capabilities=(),
     config_fingerprint=_DIGEST,
 )  # fmt: skip
+_FINDINGS: dict[str, Any] = {"findings": [], "generation": 1, "unproven_scopes": 0}
 _SET_UP = {
     "integration": {"id": "i1", "organisation": "o", "connector": "c", "settings": {}, "revision": 1},
     "is_verified": False,
@@ -60,6 +61,7 @@ ANSWERED: dict[str, tuple[tuple[Any, ...], str, str, dict[str, Any]]] = {
         *("POST", "/integrations/i1/syncs/s1/commit", {"status": "committed", "generation": 1}),
     ),
     "abort": (("i1", "s1"), "POST", "/integrations/i1/syncs/s1/abort", _STATUS),
+    "findings": (("i1",), "GET", "/integrations/i1/findings", _FINDINGS),
     "lease_tasks": (("i1", LEASE), "POST", "/integrations/i1/tasks/lease", {}),
     "extend_lease": (
         ("i1", "t1", wire.LeaseExtension(lease_id="l1")),

@@ -169,7 +169,14 @@ TASK = {
     "id": "t", "kind": "sync", "created_at": "2026-01-01T00:00:00Z", "deadline": "2026-01-01T01:00:00Z",
     "lease_id": "l", "lease_seconds": 60,
 }  # fmt: skip
+FINDING = {
+    "id": "f", "kind": "open", "source": "connector", "subjects": [{"type": "account", "id": "a"}], "severity": "low",
+    "title": "t", "evidence": "e", "state": "accepted", "is_judged": True,
+    "first_seen_at": "2026-01-01T00:00:00Z", "changed_at": "2026-01-01T00:00:00Z",
+    "acceptance": {"reason": "r", "name": "n", "accepted_at": "2026-01-01T00:00:00Z"},
+}  # fmt: skip
 FULLER: dict[str, dict[str, Any]] = {
+    "findings": {"findings": [FINDING], "generation": 1, "unproven_scopes": 0},
     "lease_tasks": {"tasks": [TASK]},
     "integrations": {
         "integrations": [{"id": "i", "organisation_id": "o", "connector": "c", "settings": {}, "revision": 1}]

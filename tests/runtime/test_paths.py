@@ -57,12 +57,6 @@ def test_a_path_over_an_unproven_grant_is_unproven(store: Store) -> None:
     commit(store, Page(scope="r", complete=True), Page(scope="m", parent="r", records=(membership("ann", "g"),)))
     commit(store, Page(scope="r", complete=True), Page(scope="m", parent="r", failure=DENIED))
     assert list(Overlay(committed(store)).path_finder().paths_of("ann")) == [Path("ann", ("g",), is_unproven=True)]
-    first = committed(store).reading_started_at
-    commit(store, Page(scope="r", complete=True), Page(scope="m", parent="r", failure=DENIED))
-    now = Overlay(committed(store))
-    assert now.run.reading_started_at > first
-    assert now.unproven_since(membership("ann", "g").id) == first
-    assert now.unproven_since("nothing") is None
 
 
 def test_holders_are_found_by_every_path_once_and_sorted_by_name(store: Store) -> None:

@@ -219,12 +219,6 @@ class Overlay:
         edges = (Edge.of(self._added[record.id][0]) for record in self.added())
         return GraphView(self.run.connection, self.run.tables, added=edges, removed=self.removed)
 
-    def unproven_since(self, grant_id: str) -> datetime | None:
-        """Return since when an unproven grant is kept without proof: since the last scope that had it was not read."""
-        sql = f"SELECT max(carried_since) FROM {self.run.observations} WHERE type = 'grant' AND id = ?"
-        since = self.run.connection.execute(sql, (grant_id,)).fetchone()[0]
-        return datetime.fromisoformat(since) if since else None
-
     def find_accounts(self, text: str) -> list[StoredRecord]:
         """Find the accounts that this text names: id, display name, user name or e-mail address, ignoring case."""
         matches = self.graph().resolve(text, ["account"]).matches

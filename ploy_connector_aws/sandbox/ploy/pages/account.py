@@ -71,7 +71,7 @@ def show_account(
         account=every.account,
         name=name_of(every.account.content, every.account.id),
         found=found,
-        opened_summary=describe_opened(opened, visit.labels),
+        opened_summary=describe_opened(opened, visit.labels, "has"),
         fixed=every.account.content.get("not_grantable_reason"),
         not_grantable=why_not_grantable(every.account.content),
         through=name_of(every.entitlements.get(through, {}), through),

@@ -30,15 +30,15 @@ _EXPORTED_AT_ONCE = 5_000
 _INSIDE: tuple[RecordType, ...] = ("account", "entitlement", "resource")
 
 
-def describe_opened(opened: Opened, labels: Labels) -> str:
+def describe_opened(opened: Opened, labels: Labels, verb: str = "opens") -> str:
     """Return what a record opens in one sentence, with counts, e.g. 'opens 7 roles in 6 accounts, 2 privileged'."""
     if not opened.total:
-        return "opens nothing that is known"
+        return f"{verb} nothing that is known"
     parts = [labels.count("entitlement", kind, amount) for kind, amount in opened.kinds.items()]
     places = opened.resources.get(labels.place_kind or "", 0)
     where = f" in {labels.count('resource', labels.place_kind, places)}" if places and labels.place_kind else ""
     privileged = f", {opened.privileged:,} privileged" if opened.privileged else ""
-    return f"opens {', '.join(parts)}{where}{privileged}"
+    return f"{verb} {', '.join(parts)}{where}{privileged}"
 
 
 def describe_reach(listing: ReachListing, labels: Labels) -> str:
