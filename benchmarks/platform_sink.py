@@ -58,7 +58,7 @@ class PlatformSink(ThreadingHTTPServer):
                     names = ("principal_kind", "principal_id", "entitlement_id")
                     found[type_].add(tuple(content[name] for name in names))
                 case _:
-                    found[type_].add((id_,))
+                    found.setdefault(type_, set()).add((id_,))
         return found
 
     def answer(self, method: str, path: str, body: bytes) -> dict[str, Any]:

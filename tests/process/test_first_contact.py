@@ -117,7 +117,7 @@ WRONG: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
 """Files, variables, and what each command says of them: the file or variable and the setting first."""
 
 
-@pytest.mark.parametrize("command", ["check", "sync", "list accounts", "access ana", "revoke ana admins"])
+@pytest.mark.parametrize("command", ["check", "sync", "list accounts", "access ana", "revoke ana admins --yes"])
 def test_each_command_names_the_file_and_the_setting(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,7 +28,7 @@ BEGINNING = "before one.tasks.sqlite: INSERT INTO local_changes (id, report) VAL
 
 POINTS: dict[str, tuple[Kill, bool, str | None]] = {
     "before it is on record": (Kill("change", BEGINNING), False, None),
-    "before the write": (Kill("change", f"before send: {WRITE} (body)"), False, "manual"),
+    "before the write": (Kill("change", f"before send: {WRITE}"), False, "manual"),
     "before AWS's answer": (Kill("change", f"before receive: {WRITE}"), True, "manual"),
     "while it is read back": (Kill("change", f"before receive: {READ_BACK}", 2), True, "manual"),
     "before its result is kept": (
