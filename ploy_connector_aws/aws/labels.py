@@ -34,7 +34,7 @@ _HOLDERS: tuple[tuple[Literal["account", "entitlement"], str, str | None, str, s
     ("account", "unknown", _IAM_USER_ID, "IAM user", "IAM users", _USER),
     ("entitlement", "group", None, "group", "groups", None),
     ("entitlement", "group", _IAM_GROUP_ID, "IAM group", "IAM groups", "/iam/home#/groups/details/{{ name }}"),
-    ("entitlement", "account_role", None, "permission set in an AWS account", "permission sets in AWS accounts", None),
+    ("entitlement", "account_role", None, "account role", "account roles", None),
     ("entitlement", "role", None, "permission set or IAM role", "permission sets and IAM roles", None),
     ("entitlement", "role", _PERMISSION_SET_ID, "permission set", "permission sets", None),
     ("entitlement", "role", _IAM_ROLE_ID, "IAM role", "IAM roles", "/iam/home#/roles/details/{{ name }}"),

@@ -115,7 +115,7 @@ def test_snapshot_is_not_complete_while_ploy_holds_more(synced: Site) -> None:
         (
             "entitlements",
             10,
-            "groups and roles (3 groups, 3 permission sets in AWS accounts, 3 permission sets and IAM",
+            "groups and roles (3 groups, 3 account roles, 3 permission sets and IAM",
         ),
         ("grants", 11, "grants"),
         ("resources", 3, "AWS accounts"),
@@ -181,9 +181,9 @@ def test_access_shows_every_path_as_a_tree(shown: Site, who: str) -> None:
     lines = {line.strip("│├└─ ") for line in out.splitlines()}
     assert lines >= {
         "admins  leads to privileged access  group",
-        "Administrator in 222222222222  privileged  permission set in an AWS account",
+        "Administrator in 222222222222  privileged  account role",
         "everyone  group",
-        "Reader in 111111111111  permission set in an AWS account",
+        "Reader in 111111111111  account role",
     }
 
 

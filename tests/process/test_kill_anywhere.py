@@ -46,7 +46,7 @@ ASSIGNMENTS = (
 POINTS = {
     "creating the task file": Kill("first", "before one.tasks.sqlite: INSERT INTO facts VALUES (?, ?)"),
     "sending the first sync": Kill("first", f"after send: {BATCH}/3 (body)"),
-    "reading members": Kill("delta", f"after send: {MEMBERS} (body)"),
+    "reading members": Kill("delta", f"after send: {MEMBERS}"),
     "reading assignments": Kill("delta", f"before receive: {ASSIGNMENTS}"),
     "keeping what was read": Kill("delta", "before one.sqlite: COMMIT", 6),
     "comparing": Kill("delta", "before one.sqlite: UPDATE runs SET base = ?, changes = ? WHERE number = ?"),

@@ -37,7 +37,7 @@ POINTS = {
     for name, point, *nth in (
         ("leasing", f"before receive: {TASKS}/lease"),
         ("beginning", "after one.tasks.sqlite: COMMIT", 7),
-        ("looking", f"after send: identitystore:GetGroupMembershipId {WHERE} {GRANTED} (body)"),
+        ("looking", f"after send: identitystore:GetGroupMembershipId {WHERE} {GRANTED}"),
         ("granting", f"before receive: identitystore:CreateGroupMembership {WHERE} {GRANTED}"),
         ("revoking", f"before receive: identitystore:DeleteGroupMembership {WHERE} {STORE} MembershipId=*"),
         ("reading back", f"after receive: identitystore:GetGroupMembershipId {WHERE} {REVOKED}", 2),
