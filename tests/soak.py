@@ -22,6 +22,7 @@ SHARES = 10
 """One property takes at most this share of the time that is given to a soak."""
 
 NOT_PLAYED = "no time was left of"
+_SEED = "soak_seed"
 
 # The speed of a machine is no property of the code: no deadline, and no check that examples come fast.
 _ANY_SPEED: dict[str, Any] = {
@@ -62,11 +63,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def configure(config: pytest.Config) -> None:
-    """Choose the profile, and the seed of a soak where none is given. Workers are given what their controller chose."""
+    """Choose the profile, and the seed of a soak where none is given: a worker gets what its controller chose."""
     option = config.option
     settings.load_profile("soak" if option.soak else "quick")
     if option.soak and option.hypothesis_seed is None:
-        option.hypothesis_seed = str(random.SystemRandom().randrange(2**32))
+        chosen = getattr(config, "workerinput", {}).get(_SEED)
+        option.hypothesis_seed = chosen or str(random.SystemRandom().randrange(2**32))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Send the seed to a worker of pytest-xdist, which gets nothing but the arguments of the command otherwise."""
+    node.workerinput[_SEED] = node.config.option.hypothesis_seed
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

@@ -79,9 +79,9 @@ def planted(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def play(folder: Path, *options: str) -> tuple[list[str], str]:
+def play(folder: Path, *options: str, workers: int = 0) -> tuple[list[str], str]:
     """Run the planted tests: what was played, in order, and what pytest wrote."""
-    command = [sys.executable, "-m", "pytest", "-q", "-s", "-rs", "-p", "no:xdist", "-p", "no:randomly"]
+    command = [sys.executable, "-m", "pytest", "-q", "-s", "-rs", f"-n{workers}", "-p", "no:randomly"]
     done = subprocess.run(
         [*command, *options, "--rootdir", str(folder), str(folder)],
         cwd=ROOT,
@@ -108,6 +108,12 @@ def test_soak_is_determined_by_its_seed_and_prints_it(planted: Path) -> None:
     assert play(planted, "--soak", "--hypothesis-seed=3f9a", "-k", "not slow")[0] == played
     other, printed = play(planted, "--soak", "-k", "not slow")
     assert (other != played, re.search(r"make soak SEED=\d+ ", printed) is not None) == (True, True)
+
+
+def test_workers_play_a_soak_by_the_seed_that_their_controller_chose(planted: Path) -> None:
+    # pytest-xdist fails where they collect another order.
+    _, printed = play(planted, "--soak", "-k", "long", workers=2)
+    assert "8 passed" in printed
 
 
 def test_a_property_takes_no_more_than_its_share_of_the_time(planted: Path) -> None:
