@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from .descriptions import (
     privilege_json,
 )
 from .exit_codes import Exit
-from .formats import Column, Rows
+from .formats import Column, Row, Rows
 from .output import console, notes_console, print_json_list, print_unproven, text
 from .snapshot_view import SnapshotView, find_named, open_snapshot_view
 
@@ -74,17 +75,36 @@ def show_who(out: Console, view: SnapshotView, target: str, chosen: Format, *, w
         }
         print_json_list(head, "accounts", map(_reacher_json, rows))
         return view.exit_code
+    _print_rows(
+        out,
+        view,
+        chosen,
+        _headlines(view.labels, named, reached, first),
+        Rows(tuple(_reacher_columns(view.labels, with_ids=with_ids)), rows, _reacher_json),
+        partial(_print_reacher, out, view.labels, with_ids=with_ids),
+    )
+    return view.exit_code
+
+
+def _print_rows(
+    out: Console,
+    view: SnapshotView,
+    chosen: Format,
+    headlines: Iterable[str],
+    rows: Rows[Row],
+    print_block: Callable[[Row], None],
+) -> None:
+    """Print rows with what is above and below them: as blocks for a person, otherwise in the format."""
     notes = notes_console(out, chosen)
-    for line in _headlines(view.labels, named, reached, first):
+    for line in headlines:
         notes.print(line, soft_wrap=not notes.is_terminal)
     if notes is out:
-        for each in rows:
-            _print_reacher(out, view.labels, each, with_ids=with_ids)
+        for each in rows.rows:
+            print_block(each)
     else:
-        Rows(tuple(_reacher_columns(view.labels, with_ids=with_ids)), rows, _reacher_json).write(out, chosen)
+        rows.write(out, chosen)
     notes.print(view.age, soft_wrap=not notes.is_terminal)
     print_unproven(notes, view.run.scopes())
-    return view.exit_code
 
 
 def _find_reach(graph: GraphView, named: Named) -> tuple[Named, ReachListing]:
@@ -223,20 +243,17 @@ def show_opened(out: Console, view: SnapshotView, name: str, chosen: Format, *, 
         }
         print_json_list(head, "opens", map(_opened_json, rows))
         return view.exit_code
-    notes = notes_console(out, chosen)
     counted = count_by_kind(view.labels, "entitlement", first.total, first.kinds) if first.total else "nothing"
     places = ", ".join(view.labels.count("resource", kind, count) for kind, count in first.resources.items())
     details = f"{f' in {places}' if places else ''}{f', {first.privileged} privileged' if first.privileged else ''}"
-    notes.print(
-        f"The {describe(view.labels, named)} opens [bold]{counted}[/]{details}.", soft_wrap=not notes.is_terminal
+    _print_rows(
+        out,
+        view,
+        chosen,
+        [f"The {describe(view.labels, named)} opens [bold]{counted}[/]{details}."],
+        Rows(tuple(_opened_columns(view.labels, with_ids=with_ids)), rows, _opened_json),
+        partial(_print_opened, out, view.labels, with_ids=with_ids),
     )
-    if notes is out:
-        for each in rows:
-            _print_opened(out, view.labels, each, with_ids=with_ids)
-    else:
-        Rows(tuple(_opened_columns(view.labels, with_ids=with_ids)), rows, _opened_json).write(out, chosen)
-    notes.print(view.age, soft_wrap=not notes.is_terminal)
-    print_unproven(notes, view.run.scopes())
     return view.exit_code
 
 
