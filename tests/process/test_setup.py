@@ -188,7 +188,7 @@ def test_set_up_at_ploy_uses_its_external_id_and_writes_a_working_file(site: Sit
     environment = {**clean_environment(site), "PLOY_STATE_DIR": str(tmp_path / "state")}
     for command in ("check", "sync"):
         code, out_text, err_text = run_with(environment, command, "--config", str(file))
-        assert (code, err_text) == (Exit.OK, ""), out_text
+        assert (code, "Error" in err_text) == (Exit.OK, False), out_text
     assert len(ploy.view(own.id).generations()) == 1
 
 
@@ -214,7 +214,7 @@ def test_check_completes_a_set_up_whose_test_failed(site: Site, tmp_path: Path) 
     site.world.aws.accounts.create_role(account_id, "PloyLater", trust, policy)
     for command in ("check", "sync"):
         code, out_text, err_text = run_with(environment, command, "--config", file)
-        assert (code, err_text) == (Exit.OK, ""), out_text
+        assert (code, "Error" in err_text) == (Exit.OK, False), out_text
     assert site.world.ploy.registry.integration(own.id).is_verified
 
 
@@ -284,5 +284,5 @@ def test_set_up_without_ploy_announces_it_and_writes_a_working_file(site: Site, 
     environment, file = {**clean_environment(site), "HOME": str(tmp_path)}, str(tmp_path / "ploy.toml")
     for command in (["list", "accounts"], ["access", "ana"]):
         code, out_text, err_text = run_with(environment, *command, "--config", file)
-        assert (code, err_text) == (Exit.OK, ""), out_text
+        assert (code, "Error" in err_text) == (Exit.OK, False), out_text
     assert len(site.world.ploy.registry.integrations()) == 1
