@@ -36,6 +36,7 @@ from ploy_connector_aws.spec import (
     Failure,
     HookFailedError,
     InvalidAnswerError,
+    PloyError,
     RejectedError,
     TemporaryError,
 )
@@ -75,7 +76,7 @@ def change(
     is_asked = not (preview or yes)
     if is_asked and as_json:
         raise typer.BadParameter(
-            "needs --yes or --preview, as it asks nothing; nothing was changed", param_hint="--json"
+            "needs --yes or --preview, because it cannot ask for confirmation; nothing was changed", param_hint="--json"
         )
     if is_asked and not (sys.stdin.isatty() and stream().isatty()):
         raise typer.BadParameter(
@@ -176,9 +177,15 @@ class _Change:
             changes.end(report, change)
         return self._to_effects(change)
 
-    def report(self) -> PlatformError | None:
-        """Report this change, and earlier ones, to Ploy; return why this one waits."""
-        return report_unreported(self.settings, self.journal).get(self.request.request_id)
+    def report(self) -> PloyError | None:
+        """Report this change, and earlier ones, to Ploy; return why this one waits.
+
+        Nothing is raised: it would hide the result of the change.
+        """
+        try:
+            return report_unreported(self.settings, self.journal).get(self.request.request_id)
+        except PloyError as error:
+            return error
 
     def to_json(self, effects: Effects) -> dict[str, Any]:
         """The request and its result as JSON values."""
@@ -351,7 +358,7 @@ def _to_markup(part: Part) -> str:
     return text(part.text) if part.text.strip() else part.text
 
 
-def _print_reported(out: Console, settings: OperatorSettings, error: PlatformError | None) -> None:
+def _print_reported(out: Console, settings: OperatorSettings, error: PloyError | None) -> None:
     if not settings.has_token:
         out.print("[dim]Kept in the history of this machine; without a token it is not reported to Ploy.[/]")
     elif error is None:

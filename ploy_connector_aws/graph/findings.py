@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ploy_connector_aws.spec.records import Finding, RecordKey, Severity, grant_id
 
 from .edges import Edges, in_parts
-from .privilege import THROUGH, Named
+from .privilege import THROUGH, Named, decides_sql
 
 LONGEST_EVIDENCE = 2000
 
@@ -29,17 +29,17 @@ class Rule(NamedTuple):
 
 DISABLED = Rule(
     "disabled-account-reaches-access",
-    "A disabled account still reaches access.",
+    "A disabled account still has access.",
     "Revoke what it holds, or enable the account if it is in use.",
 )
 HELD_DIRECTLY = Rule(
     "privileged-access-held-directly",
-    "A person holds privileged access directly instead of by a group.",
+    "A person holds privileged access directly instead of through a group.",
     "Grant it to a group that the person is a member of, and revoke the direct grant.",
 )
 UNPROVEN = Rule(
     "access-unproven",
-    "Who holds this access was not proven for more than a day.",
+    "Who holds this access has been unproven for more than a day.",
     "Correct the scopes that fail: the last sync lists them, each with its reason.",
 )
 RULES = (DISABLED, HELD_DIRECTLY, UNPROVEN)
@@ -82,7 +82,8 @@ def _find_held_directly(edges: Edges) -> Iterator[Finding]:
     privileged = f"{edges.judged('verdict', 'h')} >= {THROUGH}"
     held = edges.select(
         "e.principal, e.entitlement, h.kind",
-        f"n.type = 'account' AND n.kind IN ('human', 'unknown') AND {privileged}",
+        f"n.type = 'account' AND n.kind IN ('human', 'unknown') AND {privileged}"
+        f" AND (n.own OR {decides_sql('n', 'h')})",
         f"{names} h CROSS JOIN {{edges}} e ON h.type = 'entitlement' AND e.entitlement = h.number"
         f" CROSS JOIN {names} n ON n.number = e.principal",
     )

@@ -76,6 +76,10 @@ def test_privileged_access_that_a_person_holds_directly_is_found() -> None:
     ]
     assert find(account(), grant("u-1", "admins"), grant("u-1", "reader")) == []
     assert find(account(privileged=True), grant("u-1", "admins")) == []
+    limited = account(privileged=False)  # a boundary takes away what the policy gives
+    policy = entitlement("full", "policy", privileged=True)
+    assert find(limited, policy, grant("u-1", "full")) == []
+    assert len(find(account(privileged=None), policy, grant("u-1", "full"))) == 1
 
 
 def test_evidence_is_bounded_and_names_no_place_twice() -> None:

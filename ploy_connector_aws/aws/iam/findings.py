@@ -89,7 +89,7 @@ KINDS: Mapping[str, Kind] = {
     "dormant-privileged-user": Kind(
         "high",
         "high",
-        f"The last known console sign-in of a user with privileged access is more than {DORMANT_AFTER.days} days ago.",
+        f"The last known console sign-in of a user with privileged access was more than {DORMANT_AFTER.days} days ago.",
         "Ask whether the user is still needed. Remove its privileged access, or delete the user.",
     ),
 }
@@ -110,6 +110,8 @@ def find_role_findings(
         verdict: What the role allows.
         management_account: The organization's management account, where it is known: no outsider.
     """
+    if trust.undecided:  # a statement that was not understood may keep them away
+        return
     for trusted in trust.trusted:
         found: dict[str, TrustStatement] = {}
         for statement in trusted.statements:
@@ -181,7 +183,7 @@ def _describe(kind: str, role_name: str, trusted: TrustedPrincipal, statement: T
     who = "everybody (*)" if trusted.kind == "anyone" else trusted.id
     sentences = [f"The trust policy of the role {role_name} admits {who} by {' and '.join(statement.actions)}."]
     if kind == "external-id-missing":
-        sentences.append("No condition requires an external ID. The connector did not see whose account it is.")
+        sentences.append("No condition requires an external ID. The owner of that account is unknown.")
     if kind == "role-open-to-anybody" and trusted.kind != "anyone":
         sentences.append("Guests of the identity pool need no login, and the pool's ID is public.")
     if keys := _keys((*statement.conditions, *statement.denied_under)):

@@ -264,7 +264,13 @@ class Outbox(QueueClient):
         self._rejected.pop(id_, None)
 
     def _send_change(self, report: wire.ChangeReport) -> None:
-        if self._call(report.id, partial(self._platform.report_change, self._context.integration_id, report)):
+        try:
+            is_sent = self._call(report.id, partial(self._platform.report_change, self._context.integration_id, report))
+        except TaskGoneError as error:  # no answer to a change without a task: the report waits like a rejected one
+            _log.warning("%s: the report waits: %s", report.id, error)
+            self._rejected.setdefault(report.id, Backoff(*self.backoff_seconds)).failed(self._now(), error)
+            return
+        if is_sent:
             self._changes.note_reported(report.id, self._now())
             _log.info("%s: reported: a change that a command made", report.id)
 

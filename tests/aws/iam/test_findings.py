@@ -153,6 +153,10 @@ FOUND: dict[str, tuple[Sequence[dict[str, Any]], set[str]]] = {
         [allow({"Federated": f"arn:aws:iam::{OWN_ACCOUNT}:saml-provider/idp"}, None, "sts:AssumeRoleWithSAML")],
         set(),
     ),
+    "everyone, but for a denial that was not understood": (
+        [allow("*"), {"Effect": "Deny", "NotPrincipal": {"AWS": OTHER}, "Action": "sts:AssumeRole"}],
+        set(),
+    ),
     "the better of two statements": ([allow({"AWS": OTHER}, EXTERNAL_ID), allow({"AWS": OTHER})], {NO_ID}),
 }
 
@@ -184,7 +188,7 @@ def test_finding_on_a_role_states_what_was_seen_and_is_more_severe_where_the_rol
         severity="medium",
         title="Another AWS account can assume this role without an external ID.",
         evidence=f"The trust policy of the role subject admits {OTHER} by sts:AssumeRole. No condition requires an "
-        "external ID. The connector did not see whose account it is. Its conditions are on "
+        "external ID. The owner of that account is unknown. Its conditions are on "
         "aws:multifactorauthpresent.",
         advice="If the account belongs to another organization, require an external ID (sts:ExternalId) in the trust "
         "policy. If it belongs to yours, add a condition on aws:PrincipalOrgID.",
