@@ -82,7 +82,7 @@ def setup(
         bool,
         typer.Option(
             "--without-ploy",
-            help="Generate the external ID here; the file then works for list, who, access and check only.",
+            help="Generate the external ID here; the file then works for every command but sync and run.",
         ),
     ] = False,
     json: AsJson = False,
@@ -193,7 +193,7 @@ def list_records(
         Names, typer.Option("--status", metavar="STATUS", help="Only active, disabled or unknown ones. Repeatable.")
     ] = None,
     privileged: Annotated[
-        bool, typer.Option("--privileged", help="Only what has full access or a path to it, and by which path.")
+        bool, typer.Option("--privileged", help="Only what is privileged or leads to what is, and by which path.")
     ] = False,
     unproven: Annotated[bool, typer.Option("--unproven", help="Only what the last sync kept without proof.")] = False,
     search: Annotated[str, typer.Option("--search", metavar="TEXT", help="Only what contains this text.")] = "",
@@ -236,7 +236,9 @@ def list_records(
         chosen_findings = filters, severities or [], states or []
         return list_findings(*chosen_findings, config, connector, fresh=fresh, ids=ids, chosen=chosen, debug=debug)
     if severities or states:
-        raise typer.BadParameter("only findings have it", param_hint="--severity" if severities else "--state")
+        raise typer.BadParameter(
+            "applies only to findings; leave it out", param_hint="--severity" if severities else "--state"
+        )
     return list_records(what, filters, config, connector, fresh=fresh, ids=ids, chosen=chosen, debug=debug)
 
 
@@ -341,7 +343,7 @@ def history(
     json: AsJson = False,
     debug: Debug = False,
 ) -> Exit:
-    """List the last syncs, newest first, and what is unproven since when."""
+    """List the last syncs, decisions on held ones, what is unproven, and the changes that commands made here."""
     from .history import history
 
     return history(config, connector, limit=limit, as_json=json, debug=debug)

@@ -20,7 +20,7 @@ PRIVILEGE_MARKS: dict[Verdict, str] = {
     "not_judged": "",
 }
 """By verdict, where the path stands beside it."""
-PRIVILEGE_STYLES = {"yes": "red", "not judged": "yellow"}
+PRIVILEGE_STYLES = {"yes": "red", "not evaluated": "yellow"}
 
 
 def describe_privilege(record: FoundRecord) -> str:

@@ -86,7 +86,7 @@ def list_findings(
     notes.print(f"{_count(passing)}. {found.as_of}", soft_wrap=not notes.is_terminal)
     if not found.is_complete:
         notes.print(
-            "[yellow]Not everything was read: findings may be missing, and those not judged may be gone.[/]",
+            "[yellow]Incomplete: findings may be missing, and those not judged may be gone.[/]",
             soft_wrap=True,
         )
     return code
@@ -106,7 +106,7 @@ def _reject_useless(filters: Filters) -> None:
         (filters.sort != "default", "--sort"),
     ):
         if is_given:
-            raise typer.BadParameter("findings have no such field", param_hint=option)
+            raise typer.BadParameter("does not apply to findings; leave it out", param_hint=option)
 
 
 def _ask(settings: OperatorSettings) -> _Found:

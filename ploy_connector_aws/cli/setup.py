@@ -95,8 +95,7 @@ _WITH_PLOY = (
     "--without-ploy creates it on this machine only."
 )
 _WITHOUT_PLOY = (
-    "Without Ploy: this machine generates the external ID, and the file works for list, who, access and check, "
-    "but not for sync."
+    "Without Ploy: this machine generates the external ID, and the file works for every command but sync and run."
 )
 
 

@@ -149,11 +149,11 @@ def _headlines(labels: Labels, named: Named, reached: Named, found: ReachListing
     counted = count_by_kind(labels, "account", found.total, found.kinds) if found.total else "Nothing that was read"
     details = [f"{found.privileged} privileged there"] if found.privileged else []
     details += [f"{found.statuses['disabled']} disabled"] if found.statuses.get("disabled") else []
-    details += [f"{found.not_judged} not judged"] if found.not_judged else []
+    details += [f"{found.not_judged} not evaluated"] if found.not_judged else []
     verb = "reach" if found.total > 1 else "reaches"
     yield f"[bold]{counted}[/] {verb} the {describe(labels, reached)}{': ' if details else ''}{', '.join(details)}."
     if reached == named and named.type == "resource" and named.place is not None:
-        yield f"Who enters {text(named.place.name)}, which it is in, may reach it, too, as far as policies allow."
+        yield f"Anyone who enters {text(named.place.name)} may also reach it, as far as policies allow."
 
 
 def _print_reacher(out: Console, labels: Labels, row: Reacher, *, with_ids: bool) -> None:
@@ -165,7 +165,7 @@ def _print_reacher(out: Console, labels: Labels, row: Reacher, *, with_ids: bool
         text(user) if user not in (None, name) else "",
         f"[dim]{text(labels.of('account', account.content)[0])}[/]",
         f"[{STATUS_STYLES[status]}]{status}[/]" if status == "disabled" else "",
-        "[red]privileged[/]" if row.is_privileged else "[yellow]not judged[/]" if row.is_privileged is None else "",
+        "[red]privileged[/]" if row.is_privileged else "[yellow]not evaluated[/]" if row.is_privileged is None else "",
         "[yellow](unproven)[/]" if row.is_unproven else "",
     ]
     out.print("  ".join(filter(None, shown)))
@@ -203,7 +203,7 @@ def _reacher_columns(labels: Labels, *, with_ids: bool) -> Iterator[Column[Reach
         yield Column("Id", lambda row: row.account.id)
 
 
-_PRIVILEGED = {True: "yes", False: "no", None: "not judged"}
+_PRIVILEGED = {True: "yes", False: "no", None: "not evaluated"}
 
 
 def _reacher_json(row: Reacher) -> dict[str, Any]:

@@ -48,7 +48,7 @@ class PathsTo(NamedTuple):
     """The paths from one account to one entitlement and to what that opens."""
 
     entitlement_ids: tuple[tuple[str, ...], ...]
-    """The entitlements on each path, from the account on; no path has a circle."""
+    """The entitlements on each path, from the account on; no path has a cycle."""
     opened: tuple[str, ...]
     """The entitlements that the entitlement opens, itself left out."""
     has_more: bool

@@ -84,9 +84,9 @@ class Privilege(NamedTuple):
         return self.path[-1] if self.verdict == "through" else None
 
     def describe(self) -> str:
-        """Describe it as after a name: 'privileged', 'through NAME in PLACE', 'no', 'not judged'."""
+        """Describe it as after a name: 'privileged', 'through NAME in PLACE', 'no', 'not evaluated'."""
         if self.through is None:
-            return "privileged" if self.verdict == "direct" else self.verdict.replace("_", " ")
+            return {"direct": "privileged", "not_judged": "not evaluated"}.get(self.verdict, self.verdict)
         return f"through {self.through.full_name}"
 
 

@@ -59,8 +59,8 @@ class Reacher(NamedTuple):
     through: tuple[Named, ...]
     """The entitlements that it holds and that lead to the target without being it, the first few of them."""
     paths: tuple[ReachPath, ...]
-    """A few of the paths: to privileged targets first, then proven ones, then the shortest. None has a circle, or goes
-    on behind the target."""
+    """A few of the paths: to privileged targets first, then proven ones, then the shortest. None has a cycle, or
+    continues past the target."""
     more_paths: int
     """How many more paths there are."""
     more_paths_exact: bool

@@ -89,7 +89,7 @@ def list_records(edges: Edges, type_: RecordType, search: Search) -> Listing:
 
 
 def stream_records(edges: Edges, type_: RecordType, search: Search) -> Iterator[FoundRecord]:
-    """Yield all records of a list, in its order; the page in the search counts for nothing."""
+    """Yield all records of a list in its order, ignoring the page in the search."""
     return _Query(edges, type_, search).rows(0, -1)
 
 

@@ -13,7 +13,7 @@ UNKNOWN, PRIVILEGED = 1, 2
 """Ranks of access."""
 
 _FEW = 1_000
-"""So many edges are always collected by entitlement."""
+"""Fewer matching edges than this are always collected by entitlement."""
 
 
 class Target(NamedTuple):
@@ -30,7 +30,7 @@ class Leading(NamedTuple):
     targets: frozenset[int]
     """The entitlements at the target."""
     steps: Mapping[int, list[tuple[int, bool]]]
-    """The entitlements that lead to them, with their steps; no path goes on behind a target."""
+    """The entitlements that lead to them, with their steps; no path continues past a target."""
     privileged: frozenset[int]
     """The targets that are privileged."""
 

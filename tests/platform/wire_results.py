@@ -107,7 +107,7 @@ _DIRECT = _finding(
     *("f28d0b3c829539c0a8b155893a9fd621", "medium", "open", ("account", "u1", "ann"), ("entitlement", "r1", "Keys")),
     kind="privileged-access-held-directly",
     source="platform",
-    title="A person holds privileged access directly instead of by a group.",
+    title="A person holds privileged access directly instead of through a group.",
     evidence="ann holds Keys directly.",
     advice="Grant it to a group that the person is a member of, and revoke the direct grant.",
 )

@@ -126,9 +126,9 @@ def test_pages_show_who_made_a_change_and_why(visitor: Visitor, acme: Customer) 
     acme.client.report_change(acme.id, granted(acme.clock.now, reason="on <call>"))
 
     page = text(visitor.get(at(acme, "/tasks")).text)
-    assert "made by the command line on <call>" in page
+    assert "made on the command line on <call>" in page
     page = text(visitor.get(at(acme, "/tasks/order-1")).text)
-    assert "Reason on <call> Made by the command line, " in page
+    assert "Reason on <call> Made on the command line, " in page
     assert "Granted: u1 now holds g1. Verified by reading it back at " in page
     assert "Deadline" not in page
 

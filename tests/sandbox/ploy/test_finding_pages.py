@@ -28,7 +28,7 @@ def test_open_findings_are_shown_by_severity_with_links_to_their_subjects(visito
     assert titles(page) == ["Anybody can use it.", "&lt;b&gt;Some&lt;/b&gt; can use it."]
     assert f'href="/app/integrations/{acme.id}/account?id=ann"' in page
     assert "Advice: Close it." in shown
-    assert "A person holds privileged access directly instead of by a group." in shown
+    assert "A person holds privileged access directly instead of through a group." in shown
     assert "3 findings" in shown
     assert "open 3" in shown
     assert "critical 1" in shown

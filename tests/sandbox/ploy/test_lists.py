@@ -147,12 +147,12 @@ def test_history_names_changes_of_the_period_and_who_decided(visitor: Visitor, c
     assert found[0] > 0
     (removed,) = re.findall("Removed: 2 grants (.*? → .*? → Reader)", page)
     assert sorted(removed.split(", ")) == ["=cmd|robot → Reader", "Cy → Reader"]
-    assert "Ordered here. Reason: on call" in page
+    assert "Requested here. Reason: on call" in page
 
     customer.clock.pass_by(days=8)
     assert "Nothing changed." in visitor.get(at(customer, "/history")).text
     for days in ("30", "all"):
-        assert "Ordered here. Reason: on call" in text(visitor.get(at(customer, f"/history?days={days}")).text)
+        assert "Requested here. Reason: on call" in text(visitor.get(at(customer, f"/history?days={days}")).text)
 
 
 def test_overview_counts_people_groups_and_privileged(visitor: Visitor, customer: Customer) -> None:

@@ -33,7 +33,7 @@ _INSIDE: tuple[RecordType, ...] = ("account", "entitlement", "resource")
 def describe_opened(opened: Opened, labels: Labels, verb: str = "opens") -> str:
     """Return what a record opens in one sentence, with counts, e.g. 'opens 7 roles in 6 accounts, 2 privileged'."""
     if not opened.total:
-        return f"{verb} nothing that is known"
+        return f"{verb} nothing known"
     parts = [labels.count("entitlement", kind, amount) for kind, amount in opened.kinds.items()]
     places = opened.resources.get(labels.place_kind or "", 0)
     where = f" in {labels.count('resource', labels.place_kind, places)}" if places and labels.place_kind else ""
@@ -44,7 +44,7 @@ def describe_opened(opened: Opened, labels: Labels, verb: str = "opens") -> str:
 def describe_reach(listing: ReachListing, labels: Labels) -> str:
     """Return who reaches a target in one sentence, with counts, people first."""
     if not listing.total:
-        return "is reached by none that is known"
+        return "is reached by no known person or machine"
     order = sorted(listing.kinds.items(), key=lambda each: (each[0] != "human", -each[1], each[0]))
     parts = [labels.count("account", kind, amount) for kind, amount in order]
     privileged = f", {listing.privileged:,} privileged" if listing.privileged else ""

@@ -80,7 +80,7 @@ def order_again(visit: IntegrationVisitor, task_id: str) -> Response:
     with _once(visit, task_id):
         require_unblocked(visit.row, old.kind, old.preview)
         task_id = visit.ploy.order_again(visit.id, task_id).id
-        visit.flash("Ordered again, as a new task.")
+        visit.flash("Requested again, as a new task.")
     return go_to(f"{visit.path}/tasks/{task_id}")
 
 
