@@ -49,11 +49,19 @@ def allow_reading_by_set(site: Site) -> None:
     site.world.aws.accounts.set_role_policy(site.world.role_arn, WITH_OPTIONAL)
 
 
+def read_account_names(site: Site) -> None:
+    names = {"Effect": "Allow", "Action": "organizations:ListAccounts", "Resource": "*"}
+    policy = {**WITH_OPTIONAL, "Statement": [*WITH_OPTIONAL["Statement"], names]}
+    site.world.aws.accounts.set_role_policy(site.world.role_arn, policy)
+    site.world.ploy.registry.change_settings(site.integration_id, {"read_account_names": True})
+
+
 PROVOKED: dict[str, Callable[[Site], object]] = {
     "ecs:ListTagsForResource": lambda site: site.world.aws.faults.leave_out("DescribeClusters", "tags"),
     "iam:ListGroups": deny_bulk,
     "iam:ListPolicies": deny_bulk,
     "rds:ListTagsForResource": lambda site: site.world.aws.faults.leave_out("DescribeDBInstances", "TagList"),
+    "organizations:ListAccounts": read_account_names,
     **{f"{action.client}:{action.operation}": allow_reading_by_set for action in BY_PERMISSION_SET},
 }
 """What makes a sync call what it does not always call."""
