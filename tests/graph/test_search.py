@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 
 import pytest
 
 from ploy_connector_aws.graph.edges import Edge
 from ploy_connector_aws.graph.paths import PathFinder
 from ploy_connector_aws.graph.search import Search
-from ploy_connector_aws.graph.tables import Tables
 from ploy_connector_aws.graph.targets import Target
 from ploy_connector_aws.graph.view import GraphView
 from ploy_connector_aws.spec import Account, Email, Entitlement, Grant, Record, Resource
-from ploy_connector_aws.spec.records import to_json
 
-TABLES = Tables("records", "names", "edges", "bodies")
+from .model import TABLES, open_tables
 
 
 def group(id_: str, name: str, *, grantable: bool = True) -> Entitlement:
@@ -45,16 +42,7 @@ UNPROVEN = {RECORDS[4].id}
 
 @pytest.fixture
 def db() -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
-        db.execute("CREATE TABLE bodies (body BLOB)")
-        TABLES.create_records(db, "added_by_its_owner TEXT")
-        for record in RECORDS:
-            body = db.execute("INSERT INTO bodies VALUES (?)", (to_json(record),)).lastrowid
-            db.execute(
-                "INSERT INTO records VALUES (?, ?, x'', ?, ?, NULL)",
-                (record.record_type, record.id, body, record.id in UNPROVEN),
-            )
-        TABLES.create_graph(db)
+    with open_tables(RECORDS, UNPROVEN) as db:
         yield db
 
 
