@@ -6,6 +6,7 @@ away, so a statement with one is none: the attributes of its grant show it.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -42,9 +43,20 @@ _ORIGIN_KEYS = frozenset(
 )
 """Further keys by which `wildcard_unrestricted` was decided."""
 
+_OF_EVERY_CALLER = _ORIGIN_KEYS | {"aws:principalarn"}
+"""Further keys that a caller cannot choose, beside the claims of tokens."""
+
+_EXEMPTING = re.compile(
+    r"(?:String|Arn|Numeric)Not\w+|NotIpAddress(?:IfExists)?|StringEquals\w*|NumericEquals\w*|IpAddress"
+)
+"""Operators on these keys by which a Deny certainly leaves out callers, where they are not of one party."""
+
 _MOST_LISTED = 5
 
 _COGNITO = "cognito-identity.amazonaws.com"
+_AMR = f"{_COGNITO}:amr"
+"""The claim by which `cognito_guests` was decided."""
+
 _EXTERNAL_ID = "sts:externalid"
 _LACKS_KEY = frozenset({"if_exists", "for_all_values"})
 """The weaknesses by which a request without the key meets a condition."""
@@ -135,6 +147,8 @@ def _judge_statement(
     trusted: TrustedPrincipal, statement: TrustStatement, management_account: str | None
 ) -> str | None:
     """Return the kind of finding that a statement is; None where it is none, or that is not certain."""
+    if not all(map(_exempts_callers, statement.denied_under)):
+        return None
     keys = _keys((*statement.conditions, *statement.denied_under))
     if "cognito_guests" in statement.flags:
         return "role-open-to-anybody" if all(_is_of_token(key, _COGNITO) for key in keys) else None
@@ -164,6 +178,15 @@ def _admits_without_external_id(statement: TrustStatement) -> bool:
         and _EXTERNAL_ID not in _keys(statement.denied_under)
         and all(_LACKS_KEY.intersection(each.weaknesses) for each in about_id)
     )
+
+
+def _exempts_callers(condition: RedactedCondition) -> bool:
+    """Whether a condition of a Deny certainly leaves out some outsiders."""
+    if "anything" in condition.weaknesses:
+        return False
+    key = condition.key.lower()
+    is_of_every_caller = key in _OF_EVERY_CALLER or not key.startswith(("aws:", "sts:"))
+    return not is_of_every_caller or key == _AMR or _EXEMPTING.fullmatch(condition.operator) is not None
 
 
 def _keys(conditions: Iterable[RedactedCondition]) -> frozenset[str]:
