@@ -18,8 +18,10 @@ from ploy_connector_aws.sandbox.aws import IamAccount, IamGroup, IamRole, IamUse
 from ploy_connector_aws.sandbox.aws.iam_account import OWN_ACCOUNT, allowing, trusting
 from ploy_connector_aws.spec import Finding, RecordKey
 from tests.aws.snapshot import Snapshot
+from tests.aws.tampering import in_xml
 
 from .conftest import ADMINISTRATOR, OTHER_ACCOUNT, IamCustomer
+from .test_reader import read_tampered
 
 OTHER = f"arn:aws:iam::{OTHER_ACCOUNT}:root"
 OWN_ROLE = f"arn:aws:iam::{OWN_ACCOUNT}:role/subject"
@@ -339,6 +341,19 @@ def test_user_whose_privilege_is_not_known_fails_a_scope_of_its_own(owner: IamCu
 
     assert snapshot.of("entitlement")[owner.role("odd")].privileged is None
     assert snapshot.ended("failed") == {f"{SCOPE}/{owner.iam.users['plain'].id}"}
+    assert dormant(snapshot) == {"direct"}
+
+
+def test_privileged_user_that_the_list_of_sign_ins_lacks_fails_a_scope_of_its_own(
+    owner: IamCustomer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaver, harmless = user("leaver", path="/people/", groups=("admins",)), user("harmless", path="/people/")
+    before = read(owner, leaver, harmless, user("direct", groups=("admins",)))
+    assert dormant(before) == {"leaver", "direct"}
+
+    tamper = in_xml("ListUsers", r"<member><Path>/people/</Path>.*?</member>", "")
+    snapshot = read_tampered(owner, monkeypatch, tamper)
+    assert snapshot.ended("failed") == {f"{SCOPE}/{owner.iam.users['leaver'].id}"}
     assert dormant(snapshot) == {"direct"}
 
 
