@@ -62,7 +62,7 @@ def read_lists(connector: Connector, skip: Set[str] = frozenset()) -> Reading:
             continue
         try:
             for page in getattr(connector.hooks, hook)(skip=skip):
-                checked = check.check(page)
+                checked = check.check(page, hook)
                 reading.pages.append(SeenPage(hook, checked.page, checked.problem))
         except PloyError as error:
             reading.errors[hook] = error
