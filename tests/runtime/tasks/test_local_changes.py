@@ -107,12 +107,13 @@ def test_change_waits_through_an_outage_and_a_restart_in_the_order_of_changes(ha
     again.close()
 
 
-def test_rejected_change_stays_and_delays_no_other(harness: TaskRuntimeHarness) -> None:
+@pytest.mark.parametrize("code", ["body_invalid", "task_unknown"])
+def test_rejected_change_stays_and_delays_no_other(harness: TaskRuntimeHarness, code: str) -> None:
     runtime = Runtime(harness)
     make(runtime.journal, "order-1")
     make(runtime.journal, "order-2")
-    harness.queue.refused = {"order-1"}
-    runtime.outbox.step()
+    harness.queue.refused, harness.queue.refusal = {"order-1"}, code
+    assert runtime.outbox.step() == 2
     assert [report.id for report in harness.queue.changes] == ["order-2"]
     assert [report.id for report in LocalChanges(runtime.journal).unreported()] == ["order-1"]
     harness.queue.refused = set()
