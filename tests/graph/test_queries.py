@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 from random import Random
 
+from ploy_connector_aws.graph.edges import Edge
 from ploy_connector_aws.graph.privilege import Privilege
 from ploy_connector_aws.graph.reach import MOST_PATHS, MOST_THROUGH, Reach, Reacher
 from ploy_connector_aws.graph.search import Search
@@ -101,6 +102,21 @@ def test_policy_that_a_boundary_limits_gives_no_privileged_access() -> None:
         "u-None": True,
     }
     assert (found.privileged, {each.account.id for each in only.rows}) == (2, {"u-True", "u-None"})
+
+
+def test_what_only_a_later_change_names_is_judged_by_what_the_generation_knows_of_its_path() -> None:
+    admins = Entitlement(id="admins", kind="group", name="Admins", grantable=True, privileged=True)
+    readers = Entitlement(id="readers", kind="group", name="Readers", grantable=True, privileged=False)
+    later = [("u-new", "team"), ("team", "admins"), ("u-other", "readers"), ("u-lost", "nowhere")]
+    with open_tables([admins, readers]) as db:
+        view = GraphView(db, TABLES, added=[Edge.of(grant(*each)) for each in later])
+        found = view.privileges("account", ["u-new", "u-other", "u-lost"]) | view.privileges("entitlement", ["team"])
+    assert {id_: (each.verdict, [step.id for step in each.path]) for id_, each in found.items()} == {
+        "u-new": ("through", ["team", "admins"]),
+        "team": ("through", ["admins"]),
+        "u-other": ("not_judged", []),
+        "u-lost": ("not_judged", []),
+    }
 
 
 def rank(model: Model, account_id: str, path: tuple[str, ...]) -> tuple[bool, bool, int]:
