@@ -143,9 +143,14 @@ def _to_search(view: SnapshotView, kinds: Kinds, filters: Filters) -> Search:
         statuses=tuple(filters.statuses),
         verdicts=("direct", "through") if filters.privileged else (),
         unproven=True if filters.unproven else None,
-        place=find_named(view.graph, filters.place, ("resource",)).id if filters.place is not None else "",
-        holds=find_named(view.graph, filters.holds, ("entitlement",)).id if filters.holds is not None else "",
+        place=_id_of(view, filters.place, "resource"),
+        holds=_id_of(view, filters.holds, "entitlement"),
     )
+
+
+def _id_of(view: SnapshotView, name: str | None, type_: RecordType) -> str:
+    """Return the id of the record of this name; empty where none is asked for."""
+    return "" if name is None else find_named(view.graph, name, (type_,), view.labels).id
 
 
 class Kinds:
@@ -162,7 +167,7 @@ class Kinds:
         self._named: dict[str, list[Label]] = {}
         self._plurals: dict[str, None] = {}
         for label in labels:
-            if label.record_type == type_ or (type_ == "grant" and label.record_type != "resource"):
+            if label.record_type == type_ or (type_ == "grant" and label.record_type in ("account", "entitlement")):
                 names = [label.singular, label.plural]
                 names += [label.kind, label.kind.replace("_", " ")] if label.ids is None else []
                 self._plurals[label.plural] = None

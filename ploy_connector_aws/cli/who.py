@@ -60,7 +60,7 @@ def show_who(out: Console, view: SnapshotView, target: str, chosen: Format, *, w
     Raises:
         UnknownNameError: Nothing has this name, or several records have it.
     """
-    named = find_named(view.graph, target, ("resource", "entitlement"))
+    named = find_named(view.graph, target, ("resource", "entitlement"), view.labels)
     reached, first = _find_reach(view.graph, named)
     rows = _reachers(view.graph, _target(reached), first)
     if chosen is Format.JSON:
@@ -229,7 +229,7 @@ def show_opened(out: Console, view: SnapshotView, name: str, chosen: Format, *, 
     Raises:
         UnknownNameError: Nothing has this name, or several records have it.
     """
-    named = find_named(view.graph, name, ("account", "entitlement"))
+    named = find_named(view.graph, name, ("account", "entitlement"), view.labels)
     first = view.graph.opens("entitlement", named.id, limit=_PAGE)
     rows = _opened(view.graph, named, first)
     if chosen is Format.JSON:

@@ -163,11 +163,11 @@ def test_what_a_group_opens_is_shown_with_what_is_privileged_and_where(view: Sna
 
 
 def test_name_of_several_records_and_unknown_name_list_what_could_be_meant(view: SnapshotView) -> None:
-    with pytest.raises(UnknownNameError, match=re.escape("use the id: human Ann (ann, u1), human Ann (ann2, u2).")):
-        find_account(view.current, "ann ")
-    assert find_account(view.current, "ANN2") == "u2"
+    with pytest.raises(UnknownNameError, match=re.escape("use the id: person Ann (ann, u1), person Ann (ann2, u2).")):
+        find_account(view.current, "ann ", Labels())
+    assert find_account(view.current, "ANN2", Labels()) == "u2"
     with pytest.raises(UnknownNameError) as unknown:
-        find_entitlement(view.current, "admn", "u1")
+        find_entitlement(view.current, "admn", "u1", Labels())
     assert unknown.value.message == "No group or role has the name or id 'admn'. ann holds: readers."
     assert str(unknown.value.fix).startswith("did you mean admin or admins? ")
 

@@ -152,6 +152,20 @@ def test_states_that_ploy_cannot_give_are_not_guessed(company: Site) -> None:
     assert "Ploy" in err
 
 
+def test_kind_that_there_is_not_is_rejected_and_others_have_the_names_that_people_read(company: Site) -> None:
+    run(company, "sync")
+    code, out, err = run(company, "list", "findings", "--kind", "external-id-mising")
+    assert (code, out) == (Exit.USAGE, "")
+    for kind in ("external-id-mising", "roles without an external ID", "disabled accounts with access"):
+        assert kind in " ".join(err.replace("│", " ").split())
+    by_kind, by_label = (
+        read(company, "--kind", name)[:2] for name in ("external-id-missing", "role without an external ID")
+    )
+    assert by_kind == by_label
+    assert by_kind[0] == Exit.FINDINGS
+    assert read(company, "--kind", "role-open-to-anybody")[:2] == (Exit.OK, [])
+
+
 def test_options_of_other_lists_are_rejected(company: Site) -> None:
     for option in ("--privileged", "--sort=name", "--in=x", "--holds=x", "--status=active"):
         assert run(company, "list", "findings", option)[0] == Exit.USAGE
