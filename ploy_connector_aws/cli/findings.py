@@ -123,7 +123,7 @@ def _ask(settings: OperatorSettings) -> _Found:
     basis: dict[str, object] = {"generation": last.generation}
     if not last.generation:
         return _Found((), basis, "Ploy has no committed sync yet: run ploy-connector sync.", False)
-    as_of = f"As Ploy knows them, by generation {last.generation}; --fresh reads now, without their states."
+    as_of = f"As of generation {last.generation} in Ploy; --fresh reads the source now, without their states."
     is_complete = not last.unproven_scopes and all(row.is_judged for row in rows.values())
     return _Found(tuple(rows.values()), basis, as_of, is_complete)
 

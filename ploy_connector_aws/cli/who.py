@@ -177,7 +177,7 @@ def _print_reacher(out: Console, labels: Labels, row: Reacher, *, with_ids: bool
 
 def _describe_paths(row: Reacher) -> Iterator[str]:
     """Yield a line for each path, and one for those that are not listed."""
-    if row.lives_there:
+    if row.belongs_to_target:
         yield "belongs to it"
     for path in row.paths:
         yield _describe_path(path) + (" (unproven)" if path.is_unproven and not row.is_unproven else "")
@@ -213,7 +213,7 @@ def _reacher_json(row: Reacher) -> dict[str, Any]:
         "privilege": privilege_json(row.account.privilege),
         "privileged_there": row.is_privileged,
         "direct": row.is_direct,
-        "lives_there": row.lives_there,
+        "belongs_to_target": row.belongs_to_target,
         "paths": [
             {"unproven": path.is_unproven, "entitlements": [named_json(each) for each in path.steps]}
             for path in row.paths
