@@ -119,6 +119,18 @@ def test_what_only_a_later_change_names_is_judged_by_what_the_generation_knows_o
     }
 
 
+def test_people_of_places_are_counted_as_the_list_of_each_place_counts_them(chance: Random) -> None:
+    seen = Counter[bool]()
+    for model in models(chance):
+        with model.view() as view:
+            found = view.count_people([*model.resources, "unknown place"])
+            for place, count in found.items():
+                listing = view.who(Target("resource", place), Reach(kinds=("human",)))
+                assert count == (listing.total, listing.privileged), place
+                seen[count.privileged > 0] += count.total > count.privileged
+    assert min(seen.values()) > 0
+
+
 def rank(model: Model, account_id: str, path: tuple[str, ...]) -> tuple[bool, bool, int]:
     """Return what decides the order of the paths of one account."""
     is_unproven = any(model.edges[ends] for ends in pairwise((account_id, *path)))
