@@ -106,17 +106,23 @@ def read_lists(
                 pages = getattr(connector.hooks, hook)(skip=skip)
                 for page in pages if cut is None or cut.hook != hook else cut.end(pages):
                     try:
-                        checked = check.check(page)
+                        seen = _see(hook, page, check)
                     except InvalidAnswerError as error:
                         is_secret = isinstance(page.scope, str) and connector.redactor.is_in(page.scope)
                         kind = PageProblem("secret" if is_secret else "page", error.message)
                         reading.nameless.append((hook, kind))
                         pages.close()
                         break
-                    keep(SeenPage(hook, checked.page, checked.problems, _given_ending(page)))
+                    keep(seen)
             except PloyError as error:
                 reading.errors[hook] = error
     return reading
+
+
+def _see(hook: str, page: Page, check: PageCheck) -> SeenPage:
+    """Check a page as a host does."""
+    checked = check.check(page)
+    return SeenPage(hook, checked.page, checked.problems, _given_ending(page))
 
 
 def summarise(pages: Iterable[tuple[str, ScopeEnding | None, Iterable[tuple[Key, bytes]]]]) -> Summary:
@@ -135,6 +141,11 @@ def shorten(seen: SeenPage) -> tuple[str, ScopeEnding | None, list[tuple[Key, by
     """Return the scope and the ending of a page, and the key and the digest of each record."""
     records = [((each.record_type, each.id), hashlib.sha256(to_json(each)).digest()) for each in seen.records()]
     return seen.page.scope, seen.ending, records
+
+
+def size_of(seen: SeenPage) -> int:
+    """Return the size of the records of a page as JSON."""
+    return sum(len(to_json(record)) for record in seen.records())
 
 
 def name_of(record: Record) -> str:

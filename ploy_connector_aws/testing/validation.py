@@ -28,12 +28,12 @@ from ploy_connector_aws.spec import ConnectionReport, Page, PloyError
 from .cuts import Cut, plan_cuts
 from .driver import Driver
 from .instance import Instance
-from .reading import Reading, SeenPage, Summary, read_lists, shorten, summarise
+from .reading import Reading, SeenPage, Summary, read_lists, shorten, size_of, summarise
 from .results import NotTestedError, Result, Rule, examine
 
 NOTHING = Generation({}, ())
 
-FEWEST_RECORDS = 2_000
+FEWEST_RECORDS = 1_000
 """A read of fewer records shows too little of how the memory of a connector grows."""
 
 MEASUREMENTS = 8
@@ -98,9 +98,9 @@ class Held(NamedTuple):
     """The memory that a connector held during a read."""
 
     records: int
-    """How many records it had listed, with those of the page that it gave last."""
-    on_page: int
-    """How many records this page had: they are still there."""
+    """How many records it had listed."""
+    page_bytes: int
+    """The size of the last page as JSON: its records are still there."""
     bytes: int
     """What was held more than before the read."""
 
@@ -312,7 +312,7 @@ class Validation:
                 records += len(short[2])
                 pickle.dump(short, file)
                 if count in at:
-                    held.append(Held(records, len(short[2]), _traced_bytes() - before))
+                    held.append(Held(records, size_of(seen), _traced_bytes() - before))
 
             connector, instance = self.open()
             before = _traced_bytes() if is_traced else 0

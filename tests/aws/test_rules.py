@@ -22,6 +22,6 @@ def test_the_connector_keeps_every_rule_that_needs_no_driver(monkeypatch: pytest
             reads, plan = validation.reads, validation.plan
     assert [str(each) for each in results if each.outcome not in ("passed", "skipped")] == []
     assert {each.rule.id: each.reason for each in results if each.outcome == "skipped"} == {
-        "memory-is-bounded": f"a read has {plan.records} records, and at least 2,000 are needed"
+        "memory-is-bounded": f"a read has {plan.records} records, and at least 1,000 are needed"
     }
     assert reads == plan.reads

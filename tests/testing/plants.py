@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, NamedTuple
 
 from ploy_connector_aws.spec import (
@@ -240,19 +241,24 @@ def forget_children(self: Staff, skip: Set[str]) -> Iterator[Page]:
         yield from Staff.teams(self, skip)
 
 
+@cache
+def crowd() -> tuple[Page, ...]:
+    """Pages of many people."""
+    people = [Account(id=f"u-{number}", username=f"user{number}") for number in range(1, 1_001)]
+    pages = (people[start : start + 100] for start in range(0, 1_000, 100))
+    return tuple(Page(scope="people", records=tuple(page), complete=page[-1] is people[-1]) for page in pages)
+
+
 def many_people(self: Staff, skip: Set[str]) -> Iterator[Page]:
-    """List many people with much about each."""
-    for start in range(1, 2_001, 100):
-        people = (self.person(number) for number in range(start, start + 100))
-        records = tuple(person.model_copy(update={"tags": {"about": "x" * 4_000 + person.id}}) for person in people)
-        yield Page(scope="people", records=records, complete=start == 1_901)
+    """List many people."""
+    yield from crowd()
 
 
 def keep_everything(self: Staff, skip: Set[str]) -> Iterator[Page]:
-    """Keep all that is listed."""
-    kept: list[Page] = []
-    for page in many_people(self, skip):
-        kept.append(page)
+    """Keep the responses of the directory, of a megabyte each."""
+    kept: list[str] = []
+    for page in crowd():
+        kept.append("x" * 1_000_000)
         yield page
 
 
