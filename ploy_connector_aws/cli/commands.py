@@ -35,7 +35,12 @@ ConfigFile = Annotated[
     typer.Option(CONFIG, metavar="FILE", help="The TOML file with the settings.", envvar=_CONFIG_FILE_VARIABLE),
 ]
 ConnectorName = Annotated[
-    str | None, typer.Option("--connector", metavar="NAME", help="Which installed connector; aws by default.")
+    str | None,
+    typer.Option(
+        "--connector",
+        metavar="NAME",
+        help="Which installed connector, aws by default; or the class in a file, as ./staff.py:Staff.",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 FormatOption = Annotated[

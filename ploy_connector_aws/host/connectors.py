@@ -54,17 +54,18 @@ HOOKS = tuple(name for name in vars(ConnectorHooks) if not name.startswith("_"))
 
 
 class InvalidConnectorError(PloyError):
-    """An installed connector breaks the hook specification; the message names its distribution.
+    """A connector breaks the hook specification; the message names its distribution or its file.
 
     Args:
-        distribution: The distribution.
+        distribution: The distribution or, with a slash in it, the file.
         reason: Why, as the rest of a sentence.
     """
 
     code = "connector_refused"
 
     def __init__(self, distribution: str, reason: str) -> None:
-        super().__init__(f"Connector distribution {distribution!r} was refused: {reason}.")
+        source = "file" if "/" in distribution else "distribution"
+        super().__init__(f"Connector {source} {distribution!r} was refused: {reason}.")
         self.distribution = distribution
         self.reason = reason
 
