@@ -7,57 +7,31 @@ modules.
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from .exit_codes import Exit
+from .options import (
+    CONFIG,
+    CONFIG_FILE_VARIABLE,
+    Account,
+    AsJson,
+    ConfigFile,
+    ConnectorName,
+    Debug,
+    FormatOption,
+    Fresh,
+    Ids,
+    Names,
+    SeverityOption,
+    StateOption,
+    What,
+    choose_format,
+)
 
-
-class Format(StrEnum):
-    """How a list is printed."""
-
-    TABLE = "table"
-    CSV = "csv"
-    TSV = "tsv"
-    JSON = "json"
-    JSONL = "jsonl"
-
-
-CONFIG = "--config"
 HEALTH_PORT = 9464
-_CONFIG_FILE_VARIABLE = "PLOY_CONFIG_FILE"
-
-ConfigFile = Annotated[
-    Path | None,
-    typer.Option(CONFIG, metavar="FILE", help="The TOML file with the settings.", envvar=_CONFIG_FILE_VARIABLE),
-]
-ConnectorName = Annotated[
-    str | None,
-    typer.Option(
-        "--connector",
-        metavar="NAME",
-        help="Which installed connector, aws by default; or the class in a file, as ./staff.py:Staff.",
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
-FormatOption = Annotated[
-    Format | None,
-    typer.Option(
-        "--format",
-        metavar="FORMAT",
-        help=f"One of {', '.join(Format)}. Where the output is no terminal, a table is one line a row, tab separated.",
-    ),
-]
-Ids = Annotated[bool, typer.Option("--ids", help="Show the ids, too.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Log every step, and show tracebacks.")]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Read from the source now, instead of the last sync.")]
-Account = Annotated[
-    str, typer.Argument(metavar="ACCOUNT", help="A name, a user name, an e-mail address or an id, as it is printed.")
-]
-Names = list[str] | None
 
 
 def setup(
@@ -145,7 +119,7 @@ def run(
             metavar="FILE",
             help="A TOML file with the settings; repeat it for other organisations. A file with an integration's id or "
             "a config table stands for that integration; a file with neither, for all that Ploy enabled for its token.",
-            envvar=_CONFIG_FILE_VARIABLE,
+            envvar=CONFIG_FILE_VARIABLE,
         ),
     ] = None,
     health_port: Annotated[
@@ -168,23 +142,6 @@ def run(
     from .service import run
 
     return run(config or [], health_port, as_json=json, debug=debug)
-
-
-class What(StrEnum):
-    """What can be listed."""
-
-    ACCOUNTS = "accounts"
-    ENTITLEMENTS = "entitlements"
-    GRANTS = "grants"
-    RESOURCES = "resources"
-    FINDINGS = "findings"
-
-
-Severity = StrEnum("Severity", ["LOW", "MEDIUM", "HIGH", "CRITICAL"])
-State = StrEnum("State", ["OPEN", "ACCEPTED", "RESOLVED", "WITHDRAWN"])
-"""Of findings."""
-_SEVERITY = f"Only findings of this severity: {', '.join(Severity)}. Repeatable."
-_STATE = f"Only findings in this state, by default open: {', '.join(State)}. Repeatable."
 
 
 def list_records(
@@ -217,8 +174,8 @@ def list_records(
             help="Sort by name, kind, status, region, owner, privileged or grantable; -FIELD sorts downwards.",
         ),
     ] = "default",
-    severities: Annotated[list[Severity] | None, typer.Option("--severity", metavar="LEVEL", help=_SEVERITY)] = None,
-    states: Annotated[list[State] | None, typer.Option("--state", metavar="STATE", help=_STATE)] = None,
+    severities: SeverityOption = None,
+    states: StateOption = None,
     ids: Ids = False,
     fresh: Fresh = False,
     format: FormatOption = None,  # noqa: A002 - the name of the option
@@ -293,13 +250,6 @@ def who(
     return who(target, config, connector, fresh=fresh, ids=ids, chosen=choose_format(format, json), debug=debug)
 
 
-def choose_format(chosen: Format | None, as_json: bool) -> Format:
-    """Combine --format and --json, which means --format json."""
-    if as_json and chosen not in (None, Format.JSON):
-        raise typer.BadParameter(f"cannot be used with --format {chosen}", param_hint="--json")
-    return Format.JSON if as_json else chosen or Format.TABLE
-
-
 def _change(kind: Literal["grant", "revoke"], summary: str) -> Callable[..., Exit]:
     """Make the command of a kind of change; the two differ in nothing else."""
 
@@ -366,6 +316,19 @@ def connectors(json: AsJson = False, debug: Debug = False) -> Exit:
     from .connectors import connectors
 
     return connectors(as_json=json, debug=debug)
+
+
+def new(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The connector's name: lower-case letters, digits and hyphens.")
+    ],
+    json: AsJson = False,
+    debug: Debug = False,
+) -> Exit:
+    """Write the package of a new connector, with its tests, into a new folder; it runs as it is."""
+    from .new import new
+
+    return new(name, as_json=json, debug=debug)
 
 
 def sandbox(

@@ -18,6 +18,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "history": ("history --limit 5",),
     "manifest": ("manifest --connector aws",),
     "connectors": ("connectors --json",),
+    "new": ("new google-workspace",),
     "sandbox": ("sandbox --dir ./try-it",),
     "demo": ("demo",),
 }

@@ -27,7 +27,7 @@ from ploy_connector_aws.runtime.sync.ingest import OnProgress
 from ploy_connector_aws.runtime.sync.ingest import Progress as ReadProgress
 from ploy_connector_aws.spec.records import RecordType
 
-from .commands import Format
+from .options import Format
 from .stdout import stream, write
 
 MAXIMUM_REASONS = 10
