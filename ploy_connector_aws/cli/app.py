@@ -112,6 +112,7 @@ for command in (
     commands.history,
     commands.manifest,
     commands.connectors,
+    commands.validate,
     commands.new,
     commands.sandbox,
     commands.demo,

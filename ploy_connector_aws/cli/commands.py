@@ -21,10 +21,12 @@ from .options import (
     ConfigFile,
     ConnectorName,
     Debug,
+    Format,
     FormatOption,
     Fresh,
     Ids,
     Names,
+    ReportFormat,
     SeverityOption,
     StateOption,
     What,
@@ -191,7 +193,7 @@ def list_records(
     from .listing import Filters, list_records
 
     filters = Filters(kinds or [], statuses or [], privileged, unproven, search, place, holds, sort)
-    chosen = choose_format(format, json)
+    chosen = choose_format(Format, format, json)
     if what is What.FINDINGS:
         from .findings import list_findings
 
@@ -225,7 +227,9 @@ def access(
     """
     from .access import access
 
-    return access(account, config, connector, fresh=fresh, ids=ids, chosen=choose_format(format, json), debug=debug)
+    return access(
+        account, config, connector, fresh=fresh, ids=ids, chosen=choose_format(Format, format, json), debug=debug
+    )
 
 
 def who(
@@ -247,7 +251,7 @@ def who(
     """Show everybody who reaches a target and by which paths, the privileged first; disabled people are marked."""
     from .who import who
 
-    return who(target, config, connector, fresh=fresh, ids=ids, chosen=choose_format(format, json), debug=debug)
+    return who(target, config, connector, fresh=fresh, ids=ids, chosen=choose_format(Format, format, json), debug=debug)
 
 
 def _change(kind: Literal["grant", "revoke"], summary: str) -> Callable[..., Exit]:
@@ -316,6 +320,26 @@ def connectors(json: AsJson = False, debug: Debug = False) -> Exit:
     from .connectors import connectors
 
     return connectors(as_json=json, debug=debug)
+
+
+def validate(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="An installed connector, or the class in a file: ./staff.py:Staff.")
+    ],
+    config: ConfigFile = None,
+    trace: Annotated[bool, typer.Option("--trace", help="Read once, and show the tree of scopes.")] = False,
+    format: Annotated[  # noqa: A002 - the name of the option
+        ReportFormat | None, typer.Option("--format", metavar="FORMAT", help=f"One of {', '.join(ReportFormat)}.")
+    ] = None,
+    json: AsJson = False,
+    debug: Debug = False,
+) -> Exit:
+    """Read a connector's source once, and show the tree of its scopes: how each ended, or that nothing ended it."""
+    from .validate import show_trace
+
+    if not trace:
+        raise typer.BadParameter("is needed", param_hint="--trace")
+    return show_trace(name, config, chosen=choose_format(ReportFormat, format, json), debug=debug)
 
 
 def new(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -36,6 +36,14 @@ class Format(StrEnum):
     TSV = "tsv"
     JSON = "json"
     JSONL = "jsonl"
+
+
+class ReportFormat(StrEnum):
+    """How the report of ``validate`` is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    JUNIT = "junit"
 
 
 CONFIG = "--config"
@@ -71,8 +79,11 @@ Account = Annotated[
 Names = list[str] | None
 
 
-def choose_format(chosen: Format | None, as_json: bool) -> Format:
+_Format = TypeVar("_Format", Format, ReportFormat)
+
+
+def choose_format(kind: type[_Format], chosen: _Format | None, as_json: bool) -> _Format:
     """Combine --format and --json, which means --format json."""
-    if as_json and chosen not in (None, Format.JSON):
+    if as_json and chosen not in (None, kind.JSON):
         raise typer.BadParameter(f"cannot be used with --format {chosen}", param_hint="--json")
-    return Format.JSON if as_json else chosen or Format.TABLE
+    return kind.JSON if as_json else chosen or kind.TABLE

@@ -9,7 +9,7 @@ an integration may not be used).
 
 from .blockers import Blocker
 from .change_check import change_access
-from .connector_file import is_file_reference, load_file
+from .connector_file import is_file_reference, load_class, load_file
 from .connectors import Connector, InstalledConnector, InvalidConnectorError
 from .discovery import InstalledConnectors, RefusedConnector, check_connector, find_connectors
 from .setting_input import format_setting, parse_setting
@@ -28,6 +28,7 @@ __all__ = [
     "find_connectors",
     "format_setting",
     "is_file_reference",
+    "load_class",
     "load_file",
     "parse_setting",
 ]

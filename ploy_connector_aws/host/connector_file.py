@@ -27,9 +27,6 @@ def is_file_reference(connector: str) -> bool:
 def load_file(reference: str) -> InstalledConnector:
     """Import a connector from a file, and check it as an installed one.
 
-    The folder of the file becomes the first on Python's path, as when Python runs the file; for a file in a package,
-    the folder that holds the package does.
-
     Args:
         reference: The file and the name of the class, as in ``./staff.py:Staff``.
 
@@ -37,21 +34,42 @@ def load_file(reference: str) -> InstalledConnector:
         ConfigurationError: It names no class, or no file.
         InvalidConnectorError: It cannot be imported, breaks the specification, or has the name of a connector of ours.
     """
+    return _load_file(*_find(reference, "integration.connector"))
+
+
+def load_class(reference: str) -> type:
+    """Import a class from a file, such as the driver of a test.
+
+    The folder of the file becomes the first on Python's path, as when Python runs the file; for a file in a package,
+    the folder that holds the package does.
+
+    Raises:
+        ConfigurationError: There is no such file or class, or it cannot be imported.
+    """
+    path, name, shown = _find(reference, None)
+    try:
+        return _load_class(path, name, shown)
+    except InvalidConnectorError as error:
+        raise ConfigurationError(f"The file {shown!r} cannot be used: {error.reason}.") from error
+
+
+def _find(reference: str, setting: str | None) -> tuple[Path, str, str]:
+    """Return the file, the name of the class, and the file as it is shown; errors name the setting."""
     file, _, name = reference.rpartition(":")
     if not file or not name.isidentifier():
         raise ConfigurationError(
-            f"{reference!r} names no class.", field="integration.connector", fix="give FILE:CLASS, as ./staff.py:Staff"
+            f"{reference!r} names no class.", field=setting, fix="give FILE:CLASS, as ./staff.py:Staff"
         )
     path = Path(file).expanduser().resolve()
     if not path.is_file():
-        raise ConfigurationError(f"There is no file {file!r}.", field="integration.connector")
-    return _load_file(path, name, file if "/" in file else f"./{file}")
+        raise ConfigurationError(f"There is no file {file!r}.", field=setting)
+    return path, name, file if "/" in file else f"./{file}"
 
 
 @cache
 def _load_file(path: Path, name: str, shown: str) -> InstalledConnector:
     installed, original_path = find_connectors(), list(sys.path)
-    connector = within_limit(shown, partial(_load_class, path, name, shown))
+    connector = within_limit(shown, partial(_load_connector, path, name, shown))
     for rival in installed.candidates(connector.name):
         if _is_same_file(rival, connector.connector_class, original_path):
             continue
@@ -66,16 +84,21 @@ def _load_file(path: Path, name: str, shown: str) -> InstalledConnector:
     return connector
 
 
-def _load_class(path: Path, name: str, shown: str) -> InstalledConnector:
+def _load_connector(path: Path, name: str, shown: str) -> InstalledConnector:
+    loaded = _load_class(path, name, shown)
+    with rejecting(shown, f"its class {name!r} cannot be checked"):
+        return check_connector(shown, loaded)
+
+
+def _load_class(path: Path, name: str, shown: str) -> type:
     with rejecting(shown, "it cannot be imported"):
         module = _import_file(path, shown)
         loaded = getattr(module, name, None)
-    if not isinstance(loaded, type):
-        known = [each for each, value in vars(module).items() if isinstance(value, type) and hasattr(value, "manifest")]
-        classes = f"; its classes with a manifest are {', '.join(known)}" if known else ""
-        raise InvalidConnectorError(shown, f"it has no class {name!r}{classes}")
-    with rejecting(shown, f"its class {name!r} cannot be checked"):
-        return check_connector(shown, loaded)
+    if isinstance(loaded, type):
+        return loaded
+    known = [each for each, value in vars(module).items() if isinstance(value, type) and hasattr(value, "manifest")]
+    classes = f"; its classes with a manifest are {', '.join(known)}" if known else ""
+    raise InvalidConnectorError(shown, f"it has no class {name!r}{classes}")
 
 
 def _import_file(path: Path, shown: str) -> ModuleType:

@@ -209,13 +209,7 @@ def open_connector(
             what Ploy generated for it.
         PlatformError: The settings could not be read from Ploy.
     """
-    name, config = read_config(settings, platform)
-    with settings.naming():
-        installed = find_connector(name)
-    if settings.config is None:
-        reject_generated(settings, installed)
-    config = override_config(config, settings.config_overrides, installed.manifest.config_schema)
-    refuse_misspelt(settings, config, installed.manifest.config_schema)
+    installed, config = read_connector(settings, platform)
     schema = installed.manifest.config_schema
     secrets = secret_fields(installed) | {field for field, _ in find_secrets(schema, config)}
     public = {field: value for field, value in config.items() if field not in secrets}
@@ -229,6 +223,20 @@ def open_connector(
     )
     with settings.naming("config"):
         return Integration(settings, installed.open(config, context), fingerprint, memory)
+
+
+def read_connector(
+    settings: OperatorSettings, platform: PlatformClient | None = None
+) -> tuple[InstalledConnector, dict[str, Any]]:
+    """Find the integration's connector, and read the settings that it gets; as for ``open_connector``."""
+    name, config = read_config(settings, platform)
+    with settings.naming():
+        installed = find_connector(name)
+    if settings.config is None:
+        reject_generated(settings, installed)
+    config = override_config(config, settings.config_overrides, installed.manifest.config_schema)
+    refuse_misspelt(settings, config, installed.manifest.config_schema)
+    return installed, config
 
 
 def read_config(settings: OperatorSettings, platform: PlatformClient | None = None) -> tuple[str, dict[str, Any]]:

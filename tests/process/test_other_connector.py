@@ -139,6 +139,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("revoke", "ann", "staff", *CONFIRMED),
     ("sync",),
     ("history",),
+    ("validate", "doors", "--trace"),
     ("setup", "--connector", "doors", "--print", "note"),
 )
 
