@@ -100,7 +100,10 @@ def test_implemented_hooks_are_read_from_the_code() -> None:
         (WithDefault, "parameter 'skip' of hook 'list_accounts' has a default, so it would not be passed"),
         (CatchAll, "parameter 'rest' of hook 'list_accounts' is a catch-all, so it would receive nothing"),
         (UnknownParameter, "hook 'list_accounts'"),
-        (Later, "it needs hook specification 2; this host supports 1"),
+        (
+            Later,
+            "it needs version 2 of the hook specification, and this host speaks version 1; upgrade the host",
+        ),
         (NoManifest, "class 'NoManifest' has no class attribute 'manifest'"),
         (Incomplete, "it does not implement configure, test_connection"),
     ],

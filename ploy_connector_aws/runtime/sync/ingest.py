@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ploy_connector_aws.host import Connector
-from ploy_connector_aws.host.connectors import LIST_HOOKS
+from ploy_connector_aws.host.hook_check import LIST_HOOKS
 from ploy_connector_aws.host.page_check import LARGEST_LINE_BYTES, CheckedPage, PageCheck
 from ploy_connector_aws.runtime.errors import InternalError
 from ploy_connector_aws.runtime.snapshot.run import Run
