@@ -7,6 +7,7 @@ Whatever a hook raises or returns, a host gets an error of the specification. Th
 from __future__ import annotations
 
 import dis
+import logging
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -14,7 +15,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Self, cast
 
 from pydantic import ValidationError
 
@@ -43,6 +44,8 @@ from .safe_errors import (
     to_text,
     type_name,
 )
+
+_log = logging.getLogger(__name__)
 
 
 class InvalidConnectorError(PloyError):
@@ -75,7 +78,7 @@ class InstalledConnector:
         return self.manifest.name
 
     def open(self, config: Mapping[str, Any], context: ConnectorContext | None = None) -> Connector:
-        """Create an instance for one integration, and configure it.
+        """Create an instance for one integration, and configure it. The caller closes it.
 
         Args:
             config: The integration's settings.
@@ -102,7 +105,10 @@ class InstalledConnector:
 
 
 class Connector:
-    """One instance of a connector with its own PluginManager, so that a call reaches no other integration."""
+    """One instance of a connector with its own PluginManager, so that a call reaches no other integration.
+
+    As a context manager it closes itself at the end of the block.
+    """
 
     def __init__(self, installed: InstalledConnector, redactor: Redactor | None = None) -> None:
         self.installed = installed
@@ -113,6 +119,26 @@ class Connector:
         except ValueError as error:
             raise InvalidConnectorError(installed.distribution, str(error)) from None
         self._calls = HookCalls(installed.name, installed.connector_class, self._manager.hook)
+        self._is_closed = False
+
+    def __enter__(self) -> Self:
+        """Return it."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Let the connector release what it holds, once; call nothing of it afterwards. An error is only logged."""
+        if self._is_closed or not self.implements("close"):
+            return
+        self._is_closed = True
+        try:
+            self.hooks.close()
+        except (ConnectorError, HookFailedError) as error:
+            where = {"connector": self.installed.name, "hook": "close"}
+            _log.warning("close failed: %s", error.message, exc_info=error, extra=where)
 
     @property
     def hooks(self) -> ConnectorHooks:

@@ -26,6 +26,9 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
 }
 """The parameters that an implementation of each hook may have, without ``self``."""
 
+ADDED_LATER = frozenset({"close"})
+"""Hooks of names that connectors of the first hosts may use otherwise: without ``@hookimpl`` they are no mistake."""
+
 _METHODS = (FunctionType, staticmethod, classmethod)
 _NEAR = 0.85
 _WITHOUT_PARAMETERS = {*LIST_HOOKS, "test_connection"}
@@ -62,12 +65,14 @@ def _find_problems(hooks: pluggy.HookRelay, instance: object) -> Iterator[str]:
         for implementation in implementations:
             yield from _find_problems_of_one(name, implementation)
         unmarked = inspect.getattr_static(instance, name, None)  # no property is read
-        if not implementations and unmarked is not None:
+        if not implementations and unmarked is not None and name not in ADDED_LATER:
             kind = "method" if isinstance(unmarked, _METHODS) else "attribute"
             yield f"its {kind} {name!r} has the name of a hook, and no @hookimpl{_place(unmarked)}"
     unknown = sorted(name for name in vars(hooks) if not name.startswith("_") and name not in HOOKS)
     yield from (f"it implements an unknown hook {name!r}{_meant(name, HOOKS)}" for name in unknown)
-    yield from _find_misspelt(type(instance), [name for name in HOOKS if not implemented[name]])
+    yield from _find_misspelt(
+        type(instance), [name for name in HOOKS if not implemented[name] and name not in ADDED_LATER]
+    )
     missing = [name for name in REQUIRED_HOOKS if not implemented[name]]
     if missing:
         yield f"it does not implement {', '.join(missing)}"

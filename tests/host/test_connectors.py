@@ -13,6 +13,7 @@ from ploy_connector_aws.spec import (
     AuthenticationError,
     ConfigurationError,
     ConnectionReport,
+    HookFailedError,
     Manifest,
     NotFoundError,
     Page,
@@ -151,6 +152,42 @@ def test_each_integration_has_an_instance_of_its_own() -> None:
     one, two = tiny.open({"name": "one"}), tiny.open({"name": "two"})
     read = [[page.records for page in each.hooks.list_accounts(skip=frozenset())] for each in (one, two, one)]
     assert read == [[(Account(id="one"),)], [(Account(id="two"),)], [(Account(id="one"),)]]
+
+
+class Closing(Tiny):
+    closed: list[str] = []
+
+    @hookimpl
+    def list_accounts(self) -> Iterator[Page]:
+        raise OSError("no network")
+
+    @hookimpl
+    def close(self) -> None:
+        self.closed.append(self.name)
+        raise OSError("a secret text")
+
+
+def test_instance_is_closed_once_also_after_a_failure_and_its_error_is_only_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    Closing.closed.clear()
+    with pytest.raises(HookFailedError), check_connector("dist", Closing).open({"name": "one"}) as connector:
+        connector.hooks.list_accounts(skip=frozenset())
+    connector.close()
+    assert Closing.closed == ["one"]
+    (record,) = caplog.records
+    assert (record.levelname, record.connector, record.hook) == ("WARNING", "tiny", "close")  # type: ignore[attr-defined]
+    assert "OSError" in record.getMessage()
+    assert "secret" not in record.getMessage()
+
+
+def test_own_method_named_close_is_neither_refused_nor_called() -> None:
+    class Older(Tiny):
+        def close(self, force: bool) -> None:
+            raise AssertionError
+
+    with check_connector("dist", Older).open({"name": "one"}) as connector:
+        assert not connector.implements("close")
 
 
 def test_implements_reports_the_implemented_hooks() -> None:
