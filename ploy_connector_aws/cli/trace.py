@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.tree import Tree
 
 from ploy_connector_aws.host import Connector
-from ploy_connector_aws.host.connectors import LIST_HOOKS
+from ploy_connector_aws.host.hook_check import LIST_HOOKS
 from ploy_connector_aws.host.page_check import PageCheck
 from ploy_connector_aws.runtime.sync.ingest import OnProgress, Progress
 from ploy_connector_aws.spec import Failure, Page, PloyError

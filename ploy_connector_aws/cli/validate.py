@@ -19,8 +19,9 @@ def show_trace(name: str, config: Path | None, *, chosen: ReportFormat, debug: b
     if chosen is ReportFormat.JUNIT:
         raise typer.BadParameter("cannot be used with --trace", param_hint="--format junit")
     settings = read_operator_settings(config, name, debug=debug)
-    with shown_progress(quiet=chosen is not ReportFormat.TABLE) as on_progress:
-        found = trace(open_connector(settings).connector, on_progress)
+    is_quiet = chosen is not ReportFormat.TABLE
+    with shown_progress(quiet=is_quiet) as on_progress, open_connector(settings).connector as connector:
+        found = trace(connector, on_progress)
     if chosen is ReportFormat.JSON:
         print_json(found.to_json())
     else:

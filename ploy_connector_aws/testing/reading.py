@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ploy_connector_aws.host import Connector
-from ploy_connector_aws.host.connectors import LIST_HOOKS
+from ploy_connector_aws.host.hook_check import LIST_HOOKS
 from ploy_connector_aws.host.page_check import PageCheck
 from ploy_connector_aws.spec import Page, PloyError
 from ploy_connector_aws.spec.records import Record
