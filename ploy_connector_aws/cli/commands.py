@@ -328,18 +328,36 @@ def validate(
     ],
     config: ConfigFile = None,
     trace: Annotated[bool, typer.Option("--trace", help="Read once, and show the tree of scopes.")] = False,
+    every_page: Annotated[
+        bool, typer.Option("--every-page", help="Cut the reads at every page, for a source with few of them.")
+    ] = False,
+    writes: Annotated[
+        bool, typer.Option("--writes", help="Also let the source fail and the connector write, by means of the driver.")
+    ] = False,
+    driver: Annotated[
+        str | None, typer.Option("--driver", metavar="FILE:CLASS", help="Changes the source, for --writes.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Read as often as needed without asking.")] = False,
     format: Annotated[  # noqa: A002 - the name of the option
         ReportFormat | None, typer.Option("--format", metavar="FORMAT", help=f"One of {', '.join(ReportFormat)}.")
     ] = None,
     json: AsJson = False,
     debug: Debug = False,
 ) -> Exit:
-    """Read a connector's source once, and show the tree of its scopes: how each ended, or that nothing ended it."""
-    from .validate import show_trace
+    """Test a connector by the rules of the kit for authors, on a real source. Changes nothing without --writes.
 
-    if not trace:
-        raise typer.BadParameter("is needed", param_hint="--trace")
-    return show_trace(name, config, chosen=choose_format(ReportFormat, format, json), debug=debug)
+    The source is read once; then the command prints how many more reads and calls the rules need, and asks.
+    """
+    from .validate import show_trace, validate
+
+    chosen = choose_format(ReportFormat, format, json)
+    if trace and (writes or driver or every_page):
+        raise typer.BadParameter(
+            "reads once, and cannot be used with --writes, --driver or --every-page", param_hint="--trace"
+        )
+    if trace:
+        return show_trace(name, config, chosen=chosen, debug=debug)
+    return validate(name, config, driver, chosen=chosen, every_page=every_page, writes=writes, yes=yes, debug=debug)
 
 
 def new(
