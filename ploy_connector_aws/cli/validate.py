@@ -182,7 +182,7 @@ def _open(settings: OperatorSettings, driver: str | None, *, every_page: bool) -
             raise ConfigurationError(f"--driver: {driver} is no subclass of ploy_connector_aws.testing.Driver.")
     else:
         with settings.naming("config"):
-            installed.open(given)
+            installed.open(given).close()
     with Validation(installed.connector_class, given, driver_class, every_page=every_page) as validation:
         yield validation
 
