@@ -98,11 +98,11 @@ TIER_0: tuple[Rule, ...] = (
         connection_test.find_unclear_checks,
     ),
     Rule(
-        "checks-name-what-the-manifest-has",
+        "missing-permissions-are-known",
         0,
-        "Features and permissions that checks and failures name are in the manifest.",
-        "Use a name of manifest.features or manifest.permissions, or add it there.",
-        connection_test.find_unknown_names,
+        "Permissions that checks and failures miss are in the manifest, which explains them.",
+        "Use a name of manifest.permissions, or add the permission there.",
+        connection_test.find_unknown_permissions,
     ),
     Rule(
         "lists-end-without-error",

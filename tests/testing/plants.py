@@ -332,7 +332,7 @@ PLANTS: dict[str, Plant] = {
     "configure-makes-no-call": plant(configure=configured(call_early)),
     "connection-test-passes": plant(test_connection=report(outcome="failed", fix="Renew the token.")),
     "checks-are-clear": plant(test_connection=two_checks),
-    "checks-name-what-the-manifest-has": plant(test_connection=report(feature="people")),
+    "missing-permissions-are-known": plant(test_connection=report(missing_permissions=("write",))),
     "lists-end-without-error": changing("rooms", stop),
     "pages-are-valid": changing("rooms", each(updated(began_at=datetime(2099, 1, 1, tzinfo=UTC)))),
     "records-are-valid": changing("rooms", each_record(of_resources(tags={"floor": 3}))),

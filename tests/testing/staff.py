@@ -83,9 +83,7 @@ class Staff:
     @hookimpl
     def test_connection(self) -> ConnectionReport:
         self.call("ping")
-        return ConnectionReport(
-            checks=(Check(name="directory", outcome="passed", message="It can be read.", feature="rooms"),)
-        )
+        return ConnectionReport(checks=(Check(name="directory", outcome="passed", message="It can be read."),))
 
     @hookimpl
     def list_accounts(self, skip: Set[str]) -> Iterator[Page]:
