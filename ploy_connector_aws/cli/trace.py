@@ -166,17 +166,14 @@ def print_trace(out: Console, found: Trace) -> None:
     records = sum((each.records for each in found.scopes.values()), Counter[str]())
     out.print()
     read = _count(sum(found.hooks.values()), "page")
-    out.print(f"{_count(len(found.scopes), 'scope')}, {read}, {_list_records(records)}.", soft_wrap=True)
+    out.print(f"{_count(len(found.scopes), 'scope')}, {read}, {_list_records(records)}.")
     if found.is_proven:
-        out.print("[bold green]✓[/] Every scope was read, so a sync would prove everything.", soft_wrap=True)
+        out.print("[bold green]✓[/] Every scope was read, so a sync would prove everything.")
     if unproven:
         verb = "proves" if unproven == 1 else "prove"
-        out.print(
-            f"[bold yellow]![/] {_count(unproven, 'scope')} {verb} nothing: a sync would keep what they held before.",
-            soft_wrap=True,
-        )
+        out.print(f"[bold yellow]![/] {_count(unproven, 'scope')} {verb} nothing: a sync keeps what they held before.")
     for hook in found.errors:
-        out.print(f"[bold yellow]![/] {hook} ended by an error: a sync would keep what it did not announce.")
+        out.print(f"[bold yellow]![/] {hook} ended by an error: a sync keeps what it did not announce.")
 
 
 def _grow(
@@ -236,7 +233,7 @@ def _describe(scope: TracedScope, found: Trace) -> str:
     more = f", {scope.partial} of them partial" if scope.partial else ""
     more += f", {scope.retracted} retracted" if scope.retracted else ""
     mark = MARKS["passed" if scope.is_proven else "failed"]
-    name = f"{mark} [bold]{text(scope.name)}[/]"
+    name = f"{mark} [bold]{text(_shorten(scope))}[/]"
     parts = [name, f"[dim]{_count(scope.pages, 'page')},[/] {held}{more}", _describe_ending(scope)]
     if scope.parent is not None and scope.parent not in found.scopes:
         parts.append(f"[bold red]nothing announced its parent {text(scope.parent)}[/]")
@@ -249,6 +246,12 @@ def _describe(scope: TracedScope, found: Trace) -> str:
             lines.append(f"[bold]Fix:[/] {text(scope.failure.fix)}")
     lines += [f"[red]Invalid: {text(each)}[/]" for each in scope.problems[:MOST_SHOWN]]
     return "\n".join(lines)
+
+
+def _shorten(scope: TracedScope) -> str:
+    """Return the name without that of the parent above it, where it begins with that."""
+    prefix = f"{scope.parent}/"
+    return f"…/{scope.name.removeprefix(prefix)}" if scope.name.startswith(prefix) else scope.name
 
 
 def _describe_ending(scope: TracedScope) -> str:

@@ -89,7 +89,7 @@ def validate(
         with shown_progress("Reading once", quiet=is_quiet):
             plan = _plan(validation)
         if plan is not None and not yes:
-            console().print(text(str(plan)), soft_wrap=True)
+            console().print(text(str(plan)))
             if not Prompt(console()).ask_yes("Continue?", default=False):
                 console().print("No rule was tested.")
                 return Exit.USAGE
@@ -212,7 +212,7 @@ def _print_table(report: _Report) -> None:
             if each.outcome == outcome:
                 _print_problems(out, each)
     parts = ", ".join(f"{count} {_NOUNS[outcome]}" for outcome, count in report.counts.items() if count)
-    out.print(f"\n[bold]{len(report.results)} rules:[/] {parts}. {text(report.reads)}", soft_wrap=True)
+    out.print(f"\n[bold]{len(report.results)} rules:[/] {parts}. {text(report.reads)}")
 
 
 def _print_problems(out: Console, result: Result) -> None:

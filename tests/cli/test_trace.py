@@ -101,8 +101,8 @@ Staff directory
 │   └── ✓ people  2 pages, 4 accounts  complete
 └── list_entitlements  6 pages
     └── ✓ teams  2 pages, 2 entitlements  complete
-        ├── ✓ teams/t-0/members  2 pages, 2 grants  complete
-        └── ✓ teams/t-1/members  2 pages, 2 grants  complete
+        ├── ✓ …/t-0/members  2 pages, 2 grants  complete
+        └── ✓ …/t-1/members  2 pages, 2 grants  complete
 
 4 scopes, 8 pages, 4 accounts, 2 entitlements, 4 grants.
 ✓ Every scope was read, so a sync would prove everything."""
@@ -156,8 +156,8 @@ Staff directory
     └── ✓ other  1 page, no records  complete
 
 9 scopes, 10 pages, 2 accounts, 1 grant.
-! 4 scopes prove nothing: a sync would keep what they held before.
-! list_accounts ended by an error: a sync would keep what it did not announce."""
+! 4 scopes prove nothing: a sync keeps what they held before.
+! list_accounts ended by an error: a sync keeps what it did not announce."""
     )
 
 
