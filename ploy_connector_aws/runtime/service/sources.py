@@ -22,6 +22,7 @@ from ploy_connector_aws.runtime.errors import message_of
 from ploy_connector_aws.runtime.integration import (
     connector_of,
     find_connector,
+    name_of,
     open_platform,
     reject_generated,
 )
@@ -47,6 +48,11 @@ class DesiredIntegration:
     def id(self) -> str:
         """The integration's id."""
         return self.settings.integration.id
+
+    @property
+    def connector(self) -> str:
+        """The connector's name, also where the settings have it in a file."""
+        return name_of(self.settings.integration.connector)
 
     @property
     def digest(self) -> str:

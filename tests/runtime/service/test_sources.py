@@ -152,6 +152,7 @@ def test_connector_in_a_file_is_that_of_its_integrations_and_its_manifest_is_rep
         respx.get(API).mock(return_value=httpx.Response(200, json={"integrations": found}))
         (source,) = to_sources([given])
         assert wanted_by(source) == {"int-1": ("aws", {}), "int-2": (connector, {})}
+        assert [each.connector for each in source.read().integrations] == ["aws", "staff"]
         assert [str(call.request.url).rpartition("/")[2] for call in sent.calls] == ["aws", "staff", "connectors"]
     only = given.model_copy(update={"integration": given.integration.model_copy(update={"id": "int-1"})})
     with respx.mock:
