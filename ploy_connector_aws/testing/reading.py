@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ploy_connector_aws.host import Connector
-from ploy_connector_aws.host.connectors import LIST_HOOKS
+from ploy_connector_aws.host.hook_check import LIST_HOOKS
 from ploy_connector_aws.host.page_check import PageCheck, PageProblem
 from ploy_connector_aws.reference import Key
 from ploy_connector_aws.spec import Failure, InvalidAnswerError, Page, PloyError

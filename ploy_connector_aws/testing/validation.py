@@ -20,10 +20,12 @@ from ploy_connector_aws.host import (
     InvalidConnectorError,
     check_connector,
     find_connectors,
+    is_file_reference,
+    load_file,
 )
-from ploy_connector_aws.host.connectors import LIST_HOOKS
+from ploy_connector_aws.host.hook_check import LIST_HOOKS
 from ploy_connector_aws.reference import Generation, Outcome, compare, read_pages
-from ploy_connector_aws.spec import ConnectionReport, Page, PloyError
+from ploy_connector_aws.spec import ConfigurationError, ConnectionReport, Page, PloyError
 
 from .cuts import Cut, plan_cuts
 from .driver import Driver
@@ -120,7 +122,7 @@ class Validation:
     """One connector under test. A context manager: its end closes the driver.
 
     Args:
-        connector: The name of an installed connector, or a class.
+        connector: The name of an installed connector, the class in a file (``./staff.py:Staff``), or a class.
         settings: Those of the integration.
         driver: Changes the source, for tiers 1 and 2; None to test tier 0 only.
         every_page: Whether reads are cut at every page, for a source with few of them.
@@ -169,10 +171,12 @@ class Validation:
 
         Raises:
             InvalidConnectorError: It breaks the specification.
+            ConfigurationError: There is no such file.
             KeyError: None of that name is installed.
         """
         if isinstance(self._connector, str):
-            return find_connectors()[self._connector]
+            is_file = is_file_reference(self._connector)
+            return load_file(self._connector) if is_file else find_connectors()[self._connector]
         return check_connector(self._connector.__module__, self._connector)
 
     @_Shared
@@ -180,7 +184,7 @@ class Validation:
         """The connector."""
         try:
             return self.load()
-        except (InvalidConnectorError, KeyError):
+        except (InvalidConnectorError, ConfigurationError, KeyError):
             raise NotTestedError("the connector could not be loaded") from None
 
     @_Shared

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ploy_connector_aws.host import InvalidConnectorError
-from ploy_connector_aws.spec import Entitlement
+from ploy_connector_aws.spec import ConfigurationError, Entitlement
 from ploy_connector_aws.testing.results import NotTestedError, Problem
 from ploy_connector_aws.testing.validation import Validation
 
@@ -36,6 +36,8 @@ def find_load_errors(validation: Validation) -> Iterator[Problem]:
         yield Problem(f"connector {error.distribution!r}", f"A host refuses it: {error.reason}.")
     except KeyError as error:
         yield Problem(f"connector {error.args[0]!r}", "None of that name is installed.")
+    except ConfigurationError as error:
+        yield Problem("connector", error.message, error.fix)
 
 
 def find_undescribed_settings(validation: Validation) -> Iterator[Problem]:
