@@ -159,7 +159,8 @@ def _read_start(path: Path, connector: str | None, *, is_new: bool) -> Start:
     with (settings if connector is None else settings.with_connector(connector, "--connector")).naming():
         installed = find_connector(name)
     reject_generated(settings, installed)
-    values = override_config(known, settings.config_overrides, installed.manifest.config_schema)
+    with settings.naming("config"):
+        values = override_config(known, settings.config_overrides, installed.manifest.config_schema)
     session = SetupSession(installed.manifest, values, can_generate=source != "platform")
     return Start(session, installed, source, settings)
 

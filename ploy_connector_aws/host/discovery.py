@@ -25,7 +25,8 @@ from ploy_connector_aws.spec.manifest import SPEC_VERSION, Manifest
 
 from .connectors import Connector, InstalledConnector, InvalidConnectorError
 from .hook_check import HOOKS
-from .safe_errors import describe_exception, to_text
+from .safe_errors import LONGEST_MESSAGE, describe_exception, to_text
+from .setting_schema import find_schema_errors, inline
 
 LOAD_SECONDS = 20.0
 """Time limit for reading a distribution's metadata, and for importing and checking its connector."""
@@ -283,11 +284,15 @@ def _check_manifest(distribution: str, manifest: Manifest) -> Manifest:
             f" {SPEC_VERSION}; {fix}",
         )
     try:
-        return Manifest.model_validate_json(manifest.model_dump_json(warnings="error"))
+        checked = Manifest.model_validate_json(manifest.model_dump_json(warnings="error"))
+        plain = inline(checked.config_schema)
     except ValidationError as error:
         raise InvalidConnectorError(distribution, f"its manifest is not valid ({describe_errors(error)})") from None
     except Exception as error:
         raise InvalidConnectorError(distribution, f"its manifest is not valid ({describe_exception(error)})") from error
+    for problem in find_schema_errors(plain):
+        raise InvalidConnectorError(distribution, f"its manifest is not valid: {to_text(problem, LONGEST_MESSAGE)}")
+    return checked.model_copy(update={"config_schema": plain})
 
 
 @contextmanager

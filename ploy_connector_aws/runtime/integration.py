@@ -207,7 +207,8 @@ def open_connector(
         installed = find_connector(name)
     if settings.config is None:
         reject_generated(settings, installed)
-    config = override_config(config, settings.config_overrides, installed.manifest.config_schema)
+    with settings.naming("config"):
+        config = override_config(config, settings.config_overrides, installed.manifest.config_schema)
     refuse_misspelt(settings, config, installed.manifest.config_schema)
     schema = installed.manifest.config_schema
     secrets = secret_fields(installed) | {field for field, _ in find_secrets(schema, config)}

@@ -10,8 +10,10 @@ import pytest
 from ploy_connector_aws.graph.search import Search
 from ploy_connector_aws.host import find_connectors
 from ploy_connector_aws.platform import wire
+from ploy_connector_aws.platform.errors import PlatformRejectedError
 from ploy_connector_aws.sandbox.ploy import LocalPloy, pages
 from ploy_connector_aws.sandbox.ploy.pages.session import IDLE_SECONDS, Sessions
+from ploy_connector_aws.spec import Step, Wizard, WizardField
 
 from .browser import Visitor, at
 from .conftest import USERS, Customer, Enroll, account, accounts
@@ -170,6 +172,35 @@ def test_input_is_parsed_by_the_schema_and_secrets_are_not_shown_again(visitor: 
     assert ("s3cret-8" in shown, f"&#34;{knock}&#34;" in shown, "https://club.example/?a=a.b" in shown) == (
         *(False, True, True),
     )
+
+
+@pytest.mark.parametrize("schema", [{"properties": {"a": {"type": "nothing"}}}, {"properties": {"a": {"$ref": "#/b"}}}])
+def test_a_manifest_with_a_schema_that_no_page_can_use_is_refused(acme: Customer, schema: dict[str, Any]) -> None:
+    with pytest.raises(PlatformRejectedError, match="config_schema"):
+        acme.client.put_manifest(CLUB.model_copy(update={"config_schema": schema, "features": (), "wizard": None}))
+
+
+def test_a_setting_with_a_media_type_is_a_text_of_several_lines(visitor: Visitor, acme: Customer) -> None:
+    lines = {"type": "string", "contentMediaType": "application/x-pem-file"}
+    properties = {"certificate": lines, "key": {**lines, "writeOnly": True}}
+    names = tuple(WizardField(name=name) for name in properties)
+    step = Step(id="all", title="All", text=(), fields=names)
+    acme.client.put_manifest(
+        CLUB.model_copy(
+            update={"config_schema": {"properties": properties}, "wizard": Wizard(steps=(step,)), "features": ()}
+        )
+    )
+    own = visitor.fill("/app/setup/club").headers["location"].split("/")[3]
+    page = f"/app/integrations/{own}/setup/all"
+    pem = "-----BEGIN-----\n\nMIIBszCCAVmgAwIBAgIUQ\n-----END-----\n"
+    sent = {name: pem.replace("\n", "\r\n") for name in properties}
+    assert visitor.fill(page, **sent).status_code == 303
+    assert acme.ploy.registry.integration(own).integration.settings == {"certificate": pem, "key": pem}
+    shown = visitor.get(page).text
+    assert (shown.count("<textarea"), shown.count(f">{pem}</textarea>")) == (2, 1)
+    assert "MIIBszCCAVmgAwIBAgIUQ" not in visitor.get("/app/").text
+    assert visitor.fill(page, certificate=pem, key="").status_code == 303  # a saved secret stays
+    assert acme.ploy.registry.integration(own).integration.settings["key"] == pem
 
 
 def test_names_are_typed_as_lines_of_id_and_name(visitor: Visitor, acme: Customer) -> None:

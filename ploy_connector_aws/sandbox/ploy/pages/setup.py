@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ploy_connector_aws.host import SetupSession, format_setting, parse_setting
+from ploy_connector_aws.host.setting_schema import is_multiline, kind_of
 from ploy_connector_aws.sandbox.ploy.registry import IntegrationRow
 from ploy_connector_aws.sandbox.ploy.verification import find_blocker, require_unblocked
 from ploy_connector_aws.spec import (
@@ -34,7 +35,7 @@ from .tasks import task_values
 router = APIRouter()
 
 _LONGEST_INPUT = 2048
-_LONGEST_MAP = 128 * 1024
+_LONGEST_LINES = 128 * 1024
 
 
 class Question(NamedTuple):
@@ -45,6 +46,7 @@ class Question(NamedTuple):
     description: str
     kind: str
     """'generated' for a value that the platform generated; otherwise 'choice' or the type in the setting's schema."""
+    is_multiline: bool
     choices: list[str]
     is_required: bool
     is_secret: bool
@@ -88,7 +90,8 @@ class StepForm:
                 continue
             name, text = each.name, value(form, each.name)
             schema = self.session.schema_of(name)
-            if schema.get("type") == "boolean":
+            kind = kind_of(schema)
+            if kind == "boolean":
                 # A box that is not ticked is not in the form.
                 settings[name], self.typed[name] = bool(text), format_setting(bool(text))
                 continue
@@ -98,7 +101,9 @@ class StepForm:
                 self.discarded.add(name)
             elif name in self.session.values:
                 continue  # a saved secret stays, as the page does not show it
-            longest = _LONGEST_MAP if schema.get("type") == "object" else _LONGEST_INPUT
+            if text and is_multiline(schema):
+                text = str(form.get(name))  # all of it, with its last line end
+            longest = _LONGEST_LINES if kind == "object" or is_multiline(schema) else _LONGEST_INPUT
             if len(text) > longest:
                 self.errors[name] = f"This is longer than {longest} characters."
             elif text:
@@ -148,7 +153,8 @@ class StepForm:
             name=name,
             title=self.session.title_of(name),
             description=str(schema.get("description", "")),
-            kind="generated" if is_generated else "choice" if choices else str(schema.get("type", "string")),
+            kind="generated" if is_generated else "choice" if choices else kind_of(schema),
+            is_multiline=kind_of(schema) == "object" or is_multiline(schema),
             choices=choices,
             is_required=self.session.is_required(name),
             is_secret=is_secret,
