@@ -163,8 +163,14 @@ class WizardPrompts:
                 entered = self._prompt.ask_lines(title, is_secret=is_secret)
             else:
                 entered = self._prompt.ask(title, suggestion=suggestion, is_secret=is_secret)
+            given = entered or suggestion or ""
+            if not given and not self._session.is_required(field.name):
+                self._session.values.pop(field.name, None)
+                return
             try:
-                self._session.enter(field.name, entered or suggestion or "")
+                if not given:
+                    raise ValueError(f"{title} is required.")
+                self._session.enter(field.name, given)
             except ValueError as error:
                 self._prompt.print_error(str(error))
             else:

@@ -24,6 +24,7 @@ from ploy_connector_aws.spec.hooks import PROJECT_NAME
 from ploy_connector_aws.spec.manifest import SPEC_VERSION, Manifest
 
 from .connectors import Connector, InstalledConnector, InvalidConnectorError
+from .default_wizard import make_wizard
 from .hook_check import HOOKS
 from .safe_errors import LONGEST_MESSAGE, describe_exception, to_text
 from .setting_schema import find_schema_errors, inline
@@ -269,7 +270,7 @@ def check_connector(distribution: str, connector_class: type) -> InstalledConnec
 
 
 def _check_manifest(distribution: str, manifest: Manifest) -> Manifest:
-    """Validate a manifest again, as its author may have bypassed the model."""
+    """Validate a manifest again, as its author may have bypassed the model, and fill in a wizard where it has none."""
     version = vars(manifest).get("spec_version")
     if version != SPEC_VERSION or type(version) is not int:
         is_later = type(version) is int and version > SPEC_VERSION
@@ -292,7 +293,8 @@ def _check_manifest(distribution: str, manifest: Manifest) -> Manifest:
         raise InvalidConnectorError(distribution, f"its manifest is not valid ({describe_exception(error)})") from error
     for problem in find_schema_errors(plain):
         raise InvalidConnectorError(distribution, f"its manifest is not valid: {to_text(problem, LONGEST_MESSAGE)}")
-    return checked.model_copy(update={"config_schema": plain})
+    checked = checked.model_copy(update={"config_schema": plain})
+    return checked.model_copy(update={"wizard": checked.wizard or make_wizard(checked)})
 
 
 @contextmanager

@@ -160,14 +160,17 @@ class SetupSession:
                 self.generated.add(each.name)
 
     def suggestion(self, wizard_field: WizardField) -> str | None:
-        """Return the text that a field is filled in with at first: its value, or the wizard's suggestion.
+        """Return the text that a field is filled in with at first: its value, the wizard's suggestion, or the default.
 
         Raises:
             TemplateError: The suggestion needs a value that is not set.
         """
         if wizard_field.name in self.values:
             return format_setting(self.values[wizard_field.name])
-        return render(wizard_field.suggestion, "text", values=self._texts()) if wizard_field.suggestion else None
+        if wizard_field.suggestion:
+            return render(wizard_field.suggestion, "text", values=self._texts())
+        default = self.schema_of(wizard_field.name).get("default")
+        return None if default is None else format_setting(default)
 
     def document(self, document: Document) -> str:
         """Render a document; generates the values that it needs from the host.
@@ -207,6 +210,12 @@ class SetupSession:
         """Return the settings of the integration: the fields that are set, and what switches the features."""
         entered = {each.name: self.values[each.name] for each in self.wizard.fields() if each.name in self.values}
         return {**entered, **to_settings(self.manifest.features, self.features, self.manifest.config_schema)}
+
+    def used_in(self, step: Step) -> list[WizardField]:
+        """Return the fields of a step whose values its own documents and links contain."""
+        used = set().union(*map(self.wizard.placeholders_of, step.documents))
+        used |= {name for link in step.links for name in find_placeholders(link.url)}
+        return [each for each in step.fields if each.name in used and each.source == "person"]
 
     def find_error(self, installed: InstalledConnector, names: Collection[str]) -> ConfigurationError | None:
         """Open the connector with these settings and return its error, if that is about one of the named settings."""

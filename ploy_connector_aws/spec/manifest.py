@@ -51,7 +51,9 @@ class Manifest(FrozenModel):
     labels: Annotated[tuple[Label, ...], Field(max_length=200)] = Field(
         default=(), description="What people call records of each kind. A kind without one has a generic label."
     )
-    wizard: Wizard | None = Field(default=None, description="The steps of a set-up.")
+    wizard: Wizard | None = Field(
+        default=None, description="The steps of a set-up; without them, the host asks for the settings in one step."
+    )
 
     @model_validator(mode="after")
     def _check_references(self) -> Self:

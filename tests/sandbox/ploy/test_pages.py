@@ -13,7 +13,8 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import PlatformRejectedError
 from ploy_connector_aws.sandbox.ploy import LocalPloy, pages
 from ploy_connector_aws.sandbox.ploy.pages.session import IDLE_SECONDS, Sessions
-from ploy_connector_aws.spec import Step, Wizard, WizardField
+from ploy_connector_aws.spec import Document, Step, Wizard, WizardField
+from tests.host.test_default_wizard import PLAIN
 
 from .browser import Visitor, at
 from .conftest import USERS, Customer, Enroll, account, accounts
@@ -172,6 +173,34 @@ def test_input_is_parsed_by_the_schema_and_secrets_are_not_shown_again(visitor: 
     assert ("s3cret-8" in shown, f"&#34;{knock}&#34;" in shown, "https://club.example/?a=a.b" in shown) == (
         *(False, True, True),
     )
+
+
+def test_a_connector_without_a_wizard_has_one_step_with_its_defaults(visitor: Visitor, acme: Customer) -> None:
+    acme.client.put_manifest(PLAIN.manifest)
+    own = visitor.fill("/app/setup/plain").headers["location"].split("/")[3]
+    step = f"/app/integrations/{own}/setup/settings"
+    shown = visitor.get(step).text
+    assert (shown.count('name="port" value="443"'), shown.count('name="folder"')) == (1, 1)
+    assert visitor.fill(step, port="x").status_code == 422
+    assert "?test=task-" in visitor.fill(step, port="8", folder="/srv", feature="rooms").headers["location"]
+    assert acme.ploy.registry.integration(own).integration.settings == {"folder": "/srv", "port": 8}
+
+
+def test_a_document_shows_what_was_entered_in_its_own_step(visitor: Visitor, acme: Customer) -> None:
+    note = Document(id="note", title="A note", language="text", file_name="n", template="Go to {{ address }}!")
+    first = Step(id="first", title="First", text=(), fields=(WizardField(name="address"),), documents=(note,))
+    last = Step(id="last", title="Last", text=(), tests_connection=True)
+    acme.client.put_manifest(CLUB.model_copy(update={"wizard": Wizard(steps=(first, last))}))
+    own = visitor.fill("/app/setup/club").headers["location"].split("/")[3]
+    page = f"/app/integrations/{own}/setup"
+    assert (
+        "A note: fill in Address of the club above and continue; it is shown here then."
+        in visitor.get(f"{page}/first").text
+    )
+    assert visitor.fill(f"{page}/first", address="a.b").headers["location"] == f"{page}/first"
+    assert "Go to a.b!" in visitor.get(f"{page}/first").text
+    assert visitor.fill(f"{page}/first", address="a.b").headers["location"] == f"{page}/last"
+    assert visitor.fill(f"{page}/first", address="a.c").headers["location"] == f"{page}/first"
 
 
 @pytest.mark.parametrize("schema", [{"properties": {"a": {"type": "nothing"}}}, {"properties": {"a": {"$ref": "#/b"}}}])

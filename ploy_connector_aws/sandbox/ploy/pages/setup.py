@@ -223,9 +223,16 @@ def save_step(visit: IntegrationVisitor, step_id: str, sent: SentForm) -> Respon
     settings = form.read(step, sent)
     if form.errors:
         return _show(visit, form, step_id)
+    is_shown_again = any(
+        settings.get(name := each.name, form.session.values.get(name)) != form.session.values.get(name)
+        for each in form.session.used_in(step)
+    )
     ploy.verification.enter(visit.id, settings, form.session.features if step.asks_features else None)
     following = () if step.tests_connection else form.session.wizard.steps[index + 1 :]
     ploy.registry.note_step(visit.id, following[0].id if following else step.id)
+    if not step.tests_connection and is_shown_again:
+        visit.flash("Saved. Below is what you need with these settings; continue when you are done.")
+        return go_to(f"{visit.path}/setup/{step_id}")
     if not step.tests_connection:
         return go_to(visit.path + (f"/setup/{following[0].id}" if following else ""))
     form = _open(visit)
@@ -278,6 +285,7 @@ def _show(visit: IntegrationVisit, form: StepForm, step_id: str, *, test: str = 
         can_carry_out=bool(hints and step.documents),
         blocker=find_blocker(_switched_on(form.row), "check") if step.tests_connection else None,
         missing=session.missing(except_step=step) if step.tests_connection else [],
+        to_fill_in=[session.title_of(each.name) for each in session.used_in(step) if each.name not in session.values],
         links=[(each, url) for each in step.links if (url := form.link(each))],
         documents=[(each, form.document(each)) for each in step.documents],
         permissions=[each for each in manifest.permissions if set(each.features) & set(session.features)]
