@@ -80,6 +80,7 @@ THIRD_PARTY = {
     "structlog": {"runtime"},
     "fastapi": {"sandbox"},
     "jinja2": {"sandbox"},
+    "jsonschema": {"host"},
     "uvicorn": {"sandbox"},
     "werkzeug": {"sandbox"},
 }

@@ -168,7 +168,8 @@ def _read_start(path: Path, connector: str | None, *, is_new: bool) -> Start:
             )
         installed = find_connector(connector or own)
     reject_generated(settings, installed)
-    values = override_config(known, settings.config_overrides, installed.manifest.config_schema)
+    with settings.naming("config"):
+        values = override_config(known, settings.config_overrides, installed.manifest.config_schema)
     session = SetupSession(installed.manifest, values, can_generate=source != "platform")
     return Start(session, installed, source, settings, _to_stored(connector or own))
 

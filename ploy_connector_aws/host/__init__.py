@@ -3,8 +3,9 @@
 Map: ``discovery`` (finding connectors and checking each), ``connector_file`` (loading one that is not installed),
 ``hook_check`` (checking their methods), ``connectors`` (opening one, and calling its hooks), ``page_check`` and
 ``change_check`` (checking what they return), ``safe_errors`` (what may be repeated of its errors and reports),
-``redaction`` (keeping secrets out of texts), ``setting_input`` (text that a person typed, as a setting),
-``setup_session`` (the state of a set-up), ``blockers`` (why an integration may not be used).
+``redaction`` (keeping secrets out of texts), ``setting_schema`` (the schema of settings: defaults, and what is wrong
+with a value), ``setting_input`` (text that a person typed, as a setting), ``setup_session`` (the state of a set-up),
+``default_wizard`` (of a manifest without one), ``blockers`` (why an integration may not be used).
 """
 
 from .blockers import Blocker

@@ -44,6 +44,8 @@ from .safe_errors import (
     to_text,
     type_name,
 )
+from .setting_input import find_short_secret
+from .setting_schema import complete_settings, find_wrong_setting, properties_of, title_of
 
 _log = logging.getLogger(__name__)
 
@@ -78,31 +80,46 @@ class InstalledConnector:
         """The connector's name, unique among those installed."""
         return self.manifest.name
 
-    def open(self, config: Mapping[str, Any], context: ConnectorContext | None = None) -> Connector:
-        """Create an instance for one integration, and configure it. The caller closes it.
+    def open(
+        self, config: Mapping[str, Any], context: ConnectorContext | None = None, *, is_unfinished: bool = False
+    ) -> Connector:
+        """Create an instance for one integration, and configure it with complete settings. The caller closes it.
 
         Args:
             config: The integration's settings.
             context: The context of the connector; None for one without organisation and counters.
+            is_unfinished: Whether required settings may be missing, as in the middle of a set-up.
 
         Raises:
-            ConfigurationError: A setting is wrong, or a secret is too short to be redacted.
+            ConfigurationError: A setting is wrong, by the schema or for the connector; ``field`` names it.
             InvalidConnectorError: The hook implementations break the specification.
             HookFailedError: ``configure`` raised something else.
         """
-        secrets = list(find_secrets(self.manifest.config_schema, config))
-        for name, secret in secrets:
-            if 0 < len(secret) < MINIMUM_SECRET_LENGTH:
+        schema = self.manifest.config_schema
+        complete = complete_settings(schema, config)
+        values = [secret for _, secret in find_secrets(schema, complete)]
+        remember_secrets(values)
+        self._check(complete, is_unfinished=is_unfinished)
+        connector = Connector(self, Redactor(values))
+        connector.hooks.configure(config=complete, context=context or ConnectorContext())
+        return connector
+
+    def _check(self, config: Mapping[str, Any], *, is_unfinished: bool) -> None:
+        """Check complete settings by the schema, and that their secrets can be redacted."""
+        schema = self.manifest.config_schema
+        if is_unfinished:
+            schema = {name: value for name, value in schema.items() if name != "required"}
+        wrong = find_wrong_setting(schema, config)
+        if wrong is not None:
+            name, message = wrong
+            raise ConfigurationError(redact(message), field=redact(name) or None)
+        for name, each in properties_of(schema).items():
+            if problem := find_short_secret(each, config.get(name)):
                 raise ConfigurationError(
-                    f"The setting {name} is a secret and has fewer than {MINIMUM_SECRET_LENGTH} characters.",
+                    f"{title_of(schema, name)} {problem}.",
                     field=name,
                     fix=f"use a secret of {MINIMUM_SECRET_LENGTH} characters or more",
                 )
-        values = [secret for _, secret in secrets]
-        remember_secrets(values)
-        connector = Connector(self, Redactor(values))
-        connector.hooks.configure(config=config, context=context or ConnectorContext())
-        return connector
 
 
 class Connector:

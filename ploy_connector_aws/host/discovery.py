@@ -24,8 +24,10 @@ from ploy_connector_aws.spec.hooks import PROJECT_NAME
 from ploy_connector_aws.spec.manifest import SPEC_VERSION, Manifest
 
 from .connectors import Connector, InstalledConnector, InvalidConnectorError
+from .default_wizard import make_wizard
 from .hook_check import HOOKS
-from .safe_errors import describe_exception, to_text
+from .safe_errors import LONGEST_MESSAGE, describe_exception, to_text
+from .setting_schema import find_schema_errors, inline
 
 LOAD_SECONDS = 20.0
 """Time limit for reading a distribution's metadata, and for importing and checking its connector."""
@@ -282,7 +284,7 @@ def check_connector(distribution: str, connector_class: type) -> InstalledConnec
 
 
 def _check_manifest(distribution: str, manifest: Manifest) -> Manifest:
-    """Validate a manifest again, as its author may have bypassed the model."""
+    """Validate a manifest again, as its author may have bypassed the model, and fill in a wizard where it has none."""
     version = vars(manifest).get("spec_version")
     if version != SPEC_VERSION or type(version) is not int:
         is_later = type(version) is int and version > SPEC_VERSION
@@ -297,11 +299,16 @@ def _check_manifest(distribution: str, manifest: Manifest) -> Manifest:
             f" {SPEC_VERSION}; {fix}",
         )
     try:
-        return Manifest.model_validate_json(manifest.model_dump_json(warnings="error"))
+        checked = Manifest.model_validate_json(manifest.model_dump_json(warnings="error"))
+        plain = inline(checked.config_schema)
     except ValidationError as error:
         raise InvalidConnectorError(distribution, f"its manifest is not valid ({describe_errors(error)})") from None
     except Exception as error:
         raise InvalidConnectorError(distribution, f"its manifest is not valid ({describe_exception(error)})") from error
+    for problem in find_schema_errors(plain):
+        raise InvalidConnectorError(distribution, f"its manifest is not valid: {to_text(problem, LONGEST_MESSAGE)}")
+    checked = checked.model_copy(update={"config_schema": plain})
+    return checked.model_copy(update={"wizard": checked.wizard or make_wizard(checked)})
 
 
 @contextmanager

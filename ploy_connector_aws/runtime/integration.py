@@ -234,7 +234,8 @@ def read_connector(
         installed = find_connector(name)
     if settings.config is None:
         reject_generated(settings, installed)
-    config = override_config(config, settings.config_overrides, installed.manifest.config_schema)
+    with settings.naming("config"):
+        config = override_config(config, settings.config_overrides, installed.manifest.config_schema)
     refuse_misspelt(settings, config, installed.manifest.config_schema)
     return installed, config
 

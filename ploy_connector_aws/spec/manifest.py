@@ -43,7 +43,8 @@ class Manifest(FrozenModel):
     )
     poll_interval_seconds: Interval = Field(default=10, description="How often a host should ask for tasks.")
     config_schema: dict[str, JsonValue] = Field(
-        description='JSON Schema of the settings; secrets have "writeOnly": true. A "pattern" may have an '
+        description="JSON Schema (draft 2020-12) of the settings: a host validates them by it, and fills in defaults; "
+        'secrets have "writeOnly": true, texts of several lines a "contentMediaType". A "pattern" may have an '
         '"x-ploy-error-message", its requirement as the rest of a sentence that begins with the title ("must be a '
         'name"), and an "x-ploy-strip", a pattern of characters to remove from the input first. Patterns are those of '
         "Rust's regex crate, as in pydantic: without look-around and back-references."
@@ -53,7 +54,9 @@ class Manifest(FrozenModel):
     labels: Annotated[tuple[Label, ...], Field(max_length=200)] = Field(
         default=(), description="What people call records of each kind. A kind without one has a generic label."
     )
-    wizard: Wizard | None = Field(default=None, description="The steps of a set-up.")
+    wizard: Wizard | None = Field(
+        default=None, description="The steps of a set-up; without them, the host asks for the settings in one step."
+    )
 
     @model_validator(mode="after")
     def _check_references(self) -> Self:

@@ -80,6 +80,9 @@ def updated(**fields: Any) -> Callable[[Any], Any]:
     return lambda model: model.model_copy(update=fields)
 
 
+TOKEN: Any = MANIFEST.config_schema["properties"]["token"]  # type: ignore[index, call-overload]
+
+
 def schema(**settings: Any) -> dict[str, Any]:
     """A manifest whose schema has other settings."""
     properties: Any = MANIFEST.config_schema["properties"]
@@ -108,9 +111,10 @@ def need_page_size(config: Mapping[str, Any], staff: Staff) -> Mapping[str, Any]
     return config
 
 
-def crash_on_texts(config: Mapping[str, Any], staff: Staff) -> Mapping[str, Any]:
-    """Fail with a number that is a text."""
-    return {**config, "page_size": config.get("page_size", 2) + 0}
+def crash_on_empty_texts(config: Mapping[str, Any], staff: Staff) -> Mapping[str, Any]:
+    """Fail with a text that is empty, which the schema allows."""
+    assert config["token"][0]
+    return config
 
 
 def call_early(config: Mapping[str, Any], staff: Staff) -> Mapping[str, Any]:
@@ -327,13 +331,17 @@ PLANTS: dict[str, Plant] = {
     "wizard-asks-what-is-required": plant(manifest={"wizard": ask_nothing()}),
     "grant-and-revoke-together": Plant(without_revoke()),
     "settings-are-accepted": plant(configure=configured(refuse)),
-    "missing-settings-are-refused": plant(configure=configured(lambda config, _: {"token": SECRET, **config})),
-    "optional-settings-can-be-left-out": plant(configure=configured(need_page_size)),
-    "wrong-settings-are-refused": plant(configure=configured(crash_on_texts)),
+    "missing-settings-are-refused": plant(manifest=schema(token={**TOKEN, "default": SECRET})),
+    "optional-settings-can-be-left-out": plant(
+        manifest=schema(page_size={"type": "integer", "title": "Records on a page"}),
+        configure=configured(need_page_size),
+    ),
+    "wrong-settings-are-refused": plant(configure=configured(crash_on_empty_texts)),
     "unknown-settings-are-refused": plant(
+        manifest={"config_schema": {**MANIFEST.config_schema, "additionalProperties": True}},
         configure=configured(
             lambda config, _: {name: config[name] for name in ("token", "page_size") if name in config}
-        )
+        ),
     ),
     "configure-makes-no-call": plant(configure=configured(call_early)),
     "connection-test-passes": plant(test_connection=report(outcome="failed", fix="Renew the token.")),
