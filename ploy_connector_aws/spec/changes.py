@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 from pydantic import AwareDatetime, Field, model_validator
 
 from ._models import FrozenModel
-from .bounds import Moment
+from .bounds import Moment, SpecificationError
 from .pages import Scope
 from .records import Attributes, Entitlement, Grant, Id
 
@@ -112,7 +112,7 @@ class AccessChange(FrozenModel):
     @model_validator(mode="after")
     def _was_read_back(self) -> AccessChange:
         if (self.outcome == "previewed") != (self.verified_at is None):
-            raise ValueError("verified_at goes with every outcome but 'previewed'")
+            raise SpecificationError("verified_at goes with every outcome but 'previewed'")
         if (self.added or self.removed) and self.scope is None:
-            raise ValueError("what was added or removed needs its scope")
+            raise SpecificationError("what was added or removed needs its scope")
         return self
