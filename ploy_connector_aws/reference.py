@@ -192,8 +192,8 @@ def takes_precedence(
 def read_pages(pages: Iterable[Page], before: Mapping[str, Scope] = MappingProxyType({})) -> Run:
     """Convert the pages of a connector, in order, to a run. A record's digest is SHA-256 over its JSON.
 
-    A scope with two different endings has failed, and so has one with two origins, which then has none. A retraction
-    counts against earlier observations.
+    A scope with two different endings has failed, and so has one with two contents of one record, and one with two
+    origins, which then has none. A retraction counts against earlier observations.
 
     Args:
         pages: The pages.
@@ -229,10 +229,18 @@ def _read_scopes(pages: Iterable[Page]) -> dict[str, Scope]:
     for name, own in by_scope.items():
         endings = {page.ending for page in own if page.ending}
         origins = {page.origin for page in own if page.origin}
-        ending = "failed" if len(endings) > 1 or len(origins) > 1 else next(iter(endings), None)
+        is_contradictory = len(endings) > 1 or len(origins) > 1 or _has_two_contents(own)
+        ending = "failed" if is_contradictory else next(iter(endings), None)
         parent = next((page.parent for page in own if page.parent), None)
         scopes[name] = Scope(parent, ending, origins.pop() if len(origins) == 1 else None)
     return scopes
+
+
+def _has_two_contents(pages: Iterable[Page]) -> bool:
+    """Return whether pages of one scope have one record, each time in full, with different contents."""
+    seen: dict[Key, bytes] = {}
+    records = (record for page in pages for record in page.records)
+    return any(seen.setdefault((each.record_type, each.id), body := to_json(each)) != body for each in records)
 
 
 def _find_hold_reasons(
