@@ -134,7 +134,7 @@ def test_nothing_is_printed_about_sessions_where_nothing_was_opened(store: Store
     assert not any("essions" in line for line in lines_of(effects_of(view, removed=(), effects_complete=False)))
 
 
-def test_a_system_without_sessions_is_not_said_to_have_unknown_ones(store: Store) -> None:
+def test_absence_of_sessions_is_reported(store: Store) -> None:
     without = effects_of(view_of(store), has_sessions=False, sessions_end_by=None)
     (line,) = [line for line in without.lines() if "essions" in to_text(line)]
     assert (line.kind, to_text(line)) == ("text", "There are no sessions that could live longer.")
