@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ploy_connector_aws.host import Connector
 from ploy_connector_aws.host.hook_check import LIST_HOOKS
 from ploy_connector_aws.host.page_check import PageCheck, PageProblem
 from ploy_connector_aws.reference import Key
@@ -77,7 +76,6 @@ class Summary:
 
 
 def read_lists(
-    connector: Connector,
     instance: Instance,
     *,
     hooks: Collection[str] = LIST_HOOKS,
@@ -88,8 +86,7 @@ def read_lists(
     """Read everything that a configured connector lists.
 
     Args:
-        connector: The connector.
-        instance: Records what it prints.
+        instance: The instance.
         hooks: The lists to read.
         skip: Scopes that count as read, as in the hooks.
         cut: Where to end one of the lists; the lists after it are read.
@@ -97,6 +94,7 @@ def read_lists(
     """
     reading = Reading(instance)
     keep = reading.pages.append if on_page is None else on_page
+    connector = instance.connector
     check = PageCheck(connector.redactor)
     for hook in LIST_HOOKS:
         if hook not in hooks or not connector.implements(hook):

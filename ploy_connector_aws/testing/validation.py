@@ -6,7 +6,7 @@ import gc
 import pickle
 import tempfile
 import tracemalloc
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +15,6 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar, overload
 
 from ploy_connector_aws.host import (
-    Connector,
     InstalledConnector,
     InvalidConnectorError,
     check_connector,
@@ -199,23 +198,23 @@ class Validation:
         """The settings of the integration; those of the driver where there is one."""
         return self._settings if self._driver_class is None else self.driver.settings
 
-    def configure(self, settings: Mapping[str, Any]) -> tuple[Connector, Instance]:
-        """Open an instance with any settings.
-
-        Raises:
-            PloyError: As ``InstalledConnector.open``.
-        """
-        instance = Instance()
-        return instance.open(self.installed, settings, Path(self._folder.name)), instance
-
-    def open(self) -> tuple[Connector, Instance]:
-        """Open an instance with the settings of the integration."""
+    def try_settings(self, settings: Mapping[str, Any]) -> PloyError | None:
+        """Configure an instance with any settings, close it, and return the error of ``configure``."""
         try:
-            connector, instance = self.configure(self.settings)
+            with Instance().open(self.installed, settings, Path(self._folder.name)):
+                return None
+        except PloyError as error:
+            return error
+
+    def open(self) -> Instance:
+        """Open an instance with the settings of the integration. The caller closes it."""
+        instance = Instance()
+        try:
+            instance.open(self.installed, self.settings, Path(self._folder.name))
         except PloyError as error:
             raise NotTestedError(f"the connector refused its settings: {error.message}") from None
         self.instances.append(instance)
-        return connector, instance
+        return instance
 
     def read(
         self,
@@ -223,20 +222,18 @@ class Validation:
         hooks: Collection[str] = LIST_HOOKS,
         skip: Set[str] = frozenset(),
         cut: Cut | None = None,
-        on_page: Callable[[SeenPage], None] | None = None,
     ) -> Reading:
         """Read the lists with an instance of its own, as ``reading.read_lists`` does."""
-        connector, instance = self.open()
-        self.reads += 1
-        return read_lists(connector, instance, hooks=hooks, skip=skip, cut=cut, on_page=on_page)
+        with self.open() as instance:
+            self.reads += 1
+            return read_lists(instance, hooks=hooks, skip=skip, cut=cut)
 
     @_Shared
     def report(self) -> ConnectionReport | PloyError:
         """The report of the connection test, or what it raised."""
-        connector, instance = self.open()
-        with instance.recording("test_connection"):
+        with self.open() as instance, instance.recording("test_connection"):
             try:
-                return connector.test_connection()
+                return instance.connector.test_connection()
             except PloyError as error:
                 return error
 
@@ -318,10 +315,10 @@ class Validation:
                 if count in at:
                     held.append(Held(records, size_of(seen), _traced_bytes() - before))
 
-            connector, instance = self.open()
-            before = _traced_bytes() if is_traced else 0
-            self.reads += 1
-            reading = read_lists(connector, instance, on_page=keep)
+            with self.open() as instance:
+                before = _traced_bytes() if is_traced else 0
+                self.reads += 1
+                reading = read_lists(instance, on_page=keep)
             file.seek(0)
             return Measured(reading, summarise(pickle.load(file) for _ in range(count)), held)  # noqa: S301 - our own
 

@@ -26,6 +26,7 @@ from ploy_connector_aws.spec import (
 from tests.testing.staff import MANIFEST, SECRET, Staff
 
 Pages = Iterable[Page]
+PAGE_SIZE: Any = MANIFEST.config_schema["properties"]["page_size"]  # type: ignore[index, call-overload]
 COUNTER = itertools.count()
 
 
@@ -80,9 +81,6 @@ def updated(**fields: Any) -> Callable[[Any], Any]:
     return lambda model: model.model_copy(update=fields)
 
 
-TOKEN: Any = MANIFEST.config_schema["properties"]["token"]  # type: ignore[index, call-overload]
-
-
 def schema(**settings: Any) -> dict[str, Any]:
     """A manifest whose schema has other settings."""
     properties: Any = MANIFEST.config_schema["properties"]
@@ -106,14 +104,18 @@ def refuse(config: Mapping[str, Any], staff: Staff) -> Mapping[str, Any]:
 
 def need_page_size(config: Mapping[str, Any], staff: Staff) -> Mapping[str, Any]:
     """Fail without a setting that is not required."""
-    if isinstance(config.get("token"), str):
-        assert config["page_size"] is not None
+    assert config["page_size"] is not None
     return config
 
 
-def crash_on_empty_texts(config: Mapping[str, Any], staff: Staff) -> Mapping[str, Any]:
-    """Fail with a text that is empty, which the schema allows."""
-    assert config["token"][0]
+def need_token(config: Mapping[str, Any], staff: Staff) -> Mapping[str, Any]:
+    """Fail without a setting that the schema does not require."""
+    return {**config, "token": config["token"]}
+
+
+def divide(config: Mapping[str, Any], staff: Staff) -> Mapping[str, Any]:
+    """Fail with a number that the schema allows."""
+    assert 100 // config.get("page_size", 2)
     return config
 
 
@@ -326,22 +328,23 @@ def unstable_id(record: Any) -> Any:
 
 PLANTS: dict[str, Plant] = {
     "connector-loads": plant(manifest={"spec_version": 2}),
-    "settings-are-described": plant(manifest=schema(page_size={"type": "integer"})),
+    "settings-are-described": plant(manifest=schema(page_size={**PAGE_SIZE, "title": ""})),
     "secrets-are-marked": plant(manifest=schema(token={"type": "string", "title": "Token"})),
     "wizard-asks-what-is-required": plant(manifest={"wizard": ask_nothing()}),
     "grant-and-revoke-together": Plant(without_revoke()),
     "settings-are-accepted": plant(configure=configured(refuse)),
-    "missing-settings-are-refused": plant(manifest=schema(token={**TOKEN, "default": SECRET})),
+    "missing-settings-are-refused": plant(
+        "optional-settings-can-be-left-out",
+        manifest={"config_schema": {**MANIFEST.config_schema, "required": []}},
+        configure=configured(need_token),
+    ),
     "optional-settings-can-be-left-out": plant(
-        manifest=schema(page_size={"type": "integer", "title": "Records on a page"}),
+        manifest=schema(page_size={name: each for name, each in PAGE_SIZE.items() if name != "default"}),
         configure=configured(need_page_size),
     ),
-    "wrong-settings-are-refused": plant(configure=configured(crash_on_empty_texts)),
+    "wrong-settings-are-refused": plant(configure=configured(divide)),
     "unknown-settings-are-refused": plant(
-        manifest={"config_schema": {**MANIFEST.config_schema, "additionalProperties": True}},
-        configure=configured(
-            lambda config, _: {name: config[name] for name in ("token", "page_size") if name in config}
-        ),
+        manifest={"config_schema": {**MANIFEST.config_schema, "additionalProperties": True}}
     ),
     "configure-makes-no-call": plant(configure=configured(call_early)),
     "connection-test-passes": plant(test_connection=report(outcome="failed", fix="Renew the token.")),
