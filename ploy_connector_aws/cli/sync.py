@@ -188,7 +188,7 @@ def _preview(settings: OperatorSettings, *, as_json: bool) -> Exit:
         if as_json:
             print_json(_preview_json(found))
         else:
-            _print_preview(console(), found, Labels(opened.connector.installed.manifest.labels))
+            _print_preview(console(), found, Labels(connector.installed.manifest.labels))
         changes = found.changes
         return Exit.UNPROVEN if changes.unproven_scopes or changes.retained_unproven else Exit.OK
 

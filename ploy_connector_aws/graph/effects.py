@@ -218,6 +218,8 @@ class Effects:
             yield Line("warning", (Part("What else the account reaches at the same places is not fully known."),))
 
     def _session_line(self) -> Line:
+        if self.change.has_sessions is False:
+            return Line("text", (Part("There are no sessions that could live longer."),))
         if self.change.sessions_end_by is None:
             return Line("warning", (Part("It is unknown how long existing sessions stay valid."),))
         moment = Part("", moment=self.change.sessions_end_by)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args, get_o
 from pydantic import Field, JsonValue, TypeAdapter, model_validator
 
 from ._models import FrozenModel
+from .bounds import SpecificationError
 
 RecordType: TypeAlias = Literal["account", "entitlement", "grant", "resource", "finding"]
 """The five kinds of record."""
@@ -120,7 +121,7 @@ class Entitlement(_Record):
     @model_validator(mode="after")
     def _has_reason_unless_grantable(self) -> Entitlement:
         if self.grantable == (self.not_grantable_reason is not None):
-            raise ValueError("not_grantable_reason goes with grantable=False, and only with it")
+            raise SpecificationError("grantable=False needs a not_grantable_reason, and grantable=True has none")
         return self
 
 
@@ -155,7 +156,7 @@ class Grant(_Record):
         if all(isinstance(each, str) for each in ends):  # of another type they are refused by themselves
             expected = grant_id(*ends)
             if data.get("id", expected) != expected:
-                raise ValueError("a grant's id is derived from its principal and entitlement; leave it out")
+                raise SpecificationError("a grant's id is derived from its principal and entitlement; leave it out")
             return {**data, "id": expected}
         return data
 
@@ -213,7 +214,7 @@ class Finding(_Record):
     @model_validator(mode="after")
     def _is_about_other_records(self) -> Finding:
         if any(subject.type == "finding" for subject in self.subjects):
-            raise ValueError("a finding is about accounts, entitlements, grants and resources")
+            raise SpecificationError("a finding is about accounts, entitlements, grants and resources")
         return self
 
 

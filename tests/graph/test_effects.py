@@ -134,6 +134,14 @@ def test_nothing_is_printed_about_sessions_where_nothing_was_opened(store: Store
     assert not any("essions" in line for line in lines_of(effects_of(view, removed=(), effects_complete=False)))
 
 
+def test_absence_of_sessions_is_reported(store: Store) -> None:
+    without = effects_of(view_of(store), has_sessions=False, sessions_end_by=None)
+    (line,) = [line for line in without.lines() if "essions" in to_text(line)]
+    assert (line.kind, to_text(line)) == ("text", "There are no sessions that could live longer.")
+    with pytest.raises(ValueError, match="does not go with has_sessions=False"):
+        effects_of(view_of(store), has_sessions=False)
+
+
 def test_what_cannot_be_seen_is_one_line_with_a_link(store: Store) -> None:
     (note,) = [
         line for line in effects_of(view_of(store), invisible_paths=("One.", "Two.")).lines() if line.kind == "note"
