@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar, cast
 
 from ploy_connector_aws.aws.client.rate_limits import CancelledError
@@ -113,7 +113,8 @@ class WorkerPool:
             for job in jobs:
                 self._start(job)
             while pages := self._next_pages():
-                yield from pages
+                while pages:
+                    yield pages.popleft()
             if self._error is not None:
                 raise self._error
             self._is_stopped = True
@@ -214,7 +215,7 @@ class WorkerPool:
         if error is not None:
             self._stop()
 
-    def _next_pages(self) -> Sequence[Page]:
+    def _next_pages(self) -> deque[Page]:
         """Return the pages in the queue; none when nothing more will come."""
         with self._has_pages:
             self._is_storing = False
