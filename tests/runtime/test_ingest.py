@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -182,3 +183,21 @@ def test_grant_in_a_list_of_resources_fails_its_scope(store: Store) -> None:
         " list_resources lists.",
     )
     assert not [record for record in run.records() if record.type == "grant"]
+
+
+def test_memory_is_bounded_by_the_records_of_a_transaction_not_by_its_pages(store: Store) -> None:
+    """Each page has 300 records, so that the fourth fills a transaction, however fast they come."""
+    pages = tuple(
+        Page(scope=f"users/{page}", records=tuple(account(f"{page}.{number}") for number in range(300)), complete=True)
+        for page in range(9)
+    )
+    run = store.begin(uuid.uuid4().hex, datetime.now(UTC))
+    stored: list[int] = []
+
+    def count_stored() -> None:
+        stored.append(store.connection.execute(f"SELECT count(*) FROM {run.observations}").fetchone()[0])
+
+    read(open_directory(accounts=pages), store, run, checkpoint=count_stored)
+
+    assert stored[-1] == 2700
+    assert max(after - before for before, after in itertools.pairwise([0, *stored])) <= 1200

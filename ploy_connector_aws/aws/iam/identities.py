@@ -47,6 +47,9 @@ from .trust_grants import (
 _FILTER = {"UserDetailList": "User", "RoleDetailList": "Role"}
 """The filter of the request, by the member of the response that it fills."""
 
+_ROWS_PER_PAGE = 100
+"""A response has up to 1,000 rows, and a role has several records."""
+
 _SCOPES = {"UserDetailList": (USERS,), "RoleDetailList": (ROLES, TRUST)}
 """The scopes of such a member."""
 
@@ -130,15 +133,16 @@ Add = Callable[[ReadContext, dict[str, RecordBuffer], dict[str, Any]], None]
 
 def _to_pages(context: ReadContext, rows: list[Any], add: Add, *scopes: str) -> Iterator[Page]:
     """Convert one list of a response. A row that cannot be converted fails its scopes, and the others continue."""
-    pages = {scope: RecordBuffer() for scope in scopes}
-    for row in rows:
-        try:
-            add(context, pages, row)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it proves nothing about the other rows
-            context.fail(error, *scopes)
-            context.assumable_roles.error = context.assumable_roles.error or error
-    for scope, page in pages.items():
-        yield from page.to_pages(scope)
+    for start in range(0, len(rows), _ROWS_PER_PAGE):
+        pages = {scope: RecordBuffer() for scope in scopes}
+        for row in rows[start : start + _ROWS_PER_PAGE]:
+            try:
+                add(context, pages, row)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it proves nothing about the other rows
+                context.fail(error, *scopes)
+                context.assumable_roles.error = context.assumable_roles.error or error
+        for scope, page in pages.items():
+            yield from page.to_pages(scope)
 
 
 def _add_user(context: ReadContext, pages: dict[str, RecordBuffer], user: dict[str, Any]) -> None:
