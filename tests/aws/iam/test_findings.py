@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from ploy_connector_aws.aws.iam.findings import find_role_findings
 from ploy_connector_aws.aws.policy.privileges import Verdict
@@ -18,6 +17,7 @@ from ploy_connector_aws.sandbox.aws import IamAccount, IamGroup, IamRole, IamUse
 from ploy_connector_aws.sandbox.aws.iam_account import OWN_ACCOUNT, allowing, trusting
 from ploy_connector_aws.spec import Finding, RecordKey
 from tests.aws.snapshot import Snapshot
+from tests.yaml_files import read_yaml
 
 from .conftest import ADMINISTRATOR, OTHER_ACCOUNT, IamCustomer
 
@@ -28,7 +28,7 @@ GITHUB = "token.actions.githubusercontent.com"
 COGNITO = "cognito-identity.amazonaws.com"
 CASES = {
     case["case"]: case["trust_policy"]
-    for case in yaml.safe_load((Path(__file__).parents[2] / "data" / "cases" / "trust-policies.yaml").read_text())
+    for case in read_yaml(Path(__file__).parents[2] / "data" / "cases" / "trust-policies.yaml")
 }
 
 
