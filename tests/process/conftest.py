@@ -112,6 +112,19 @@ def read_document(process: Forked) -> str:
     return printed
 
 
+def read_environment(script: str) -> dict[str, str]:
+    """The environment of a shell that has read the file which a sandbox wrote."""
+    done = subprocess.run(
+        ["sh", "-c", f". {script} && env -0"],
+        env={name: os.environ[name] for name in ("PATH", "HOME")},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE_SECONDS,
+    )
+    return dict(each.split("=", 1) for each in done.stdout.split("\0") if each)
+
+
 @contextmanager
 def running_sandbox(folder: Path, environment: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """Run ``ploy-connector sandbox`` while the block runs; gives the document that it printed, and its process id."""
