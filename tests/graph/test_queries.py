@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from itertools import pairwise
 from random import Random
 
+import pytest
+
 from ploy_connector_aws.graph.edges import Edge
 from ploy_connector_aws.graph.privilege import Privilege
 from ploy_connector_aws.graph.reach import MOST_PATHS, MOST_THROUGH, Reach, Reacher
@@ -164,9 +166,10 @@ def test_of_too_many_paths_a_privileged_and_a_proven_one_are_listed() -> None:
     ]
 
 
-def test_who_reaches_a_target_as_a_search_of_all_paths_finds_it(chance: Random) -> None:
+@pytest.mark.parametrize("graphs", [_FEWER // 2, pytest.param(5 * _FEWER, marks=pytest.mark.soak)])
+def test_who_reaches_a_target_as_a_search_of_all_paths_finds_it(chance: Random, graphs: int) -> None:
     found_rows = 0
-    for model in models(chance):
+    for model in models(chance, graphs):
         targets: list[tuple[Target, set[str], str | None]]
         targets = [(Target("entitlement", id_), {id_}, None) for id_ in model.entitlements]
         targets += [(Target("resource", id_), model.targets(id_), id_) for id_ in (*model.resources, "unknown place")]
@@ -191,7 +194,7 @@ def test_who_reaches_a_target_as_a_search_of_all_paths_finds_it(chance: Random) 
                     check_reacher(model, each, ids, place)
                 check_who_pages_and_filters(view, target, list(found.rows))
                 found_rows += found.total
-    assert found_rows > _FEWER
+    assert found_rows > graphs
 
 
 def _order(each: Reacher) -> tuple[bool, int, str, str]:

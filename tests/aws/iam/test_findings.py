@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from ploy_connector_aws.aws.iam.findings import KINDS, find_role_findings
 from ploy_connector_aws.aws.labels import LABELS
@@ -20,6 +19,7 @@ from ploy_connector_aws.sandbox.aws.iam_account import OWN_ACCOUNT, allowing, tr
 from ploy_connector_aws.spec import Finding, RecordKey
 from tests.aws.snapshot import Snapshot
 from tests.aws.tampering import in_xml
+from tests.yaml_files import read_yaml
 
 from .conftest import ADMINISTRATOR, OTHER_ACCOUNT, IamCustomer
 from .test_reader import read_tampered
@@ -31,7 +31,7 @@ GITHUB = "token.actions.githubusercontent.com"
 COGNITO = "cognito-identity.amazonaws.com"
 CASES = {
     case["case"]: case["trust_policy"]
-    for case in yaml.safe_load((Path(__file__).parents[2] / "data" / "cases" / "trust-policies.yaml").read_text())
+    for case in read_yaml(Path(__file__).parents[2] / "data" / "cases" / "trust-policies.yaml")
 }
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.aws.iam.permission_set_roles import (
@@ -34,6 +33,7 @@ from ploy_connector_aws.sandbox.aws.iam_account import provisioned_role, trustin
 from ploy_connector_aws.spec import Entitlement, Grant, RecordKey, Resource
 from tests.aws.conftest import PROD
 from tests.aws.snapshot import Snapshot
+from tests.yaml_files import read_yaml
 
 from .conftest import ACCOUNT, ADMINISTRATOR, READ_ONLY_ACCESS, IamCustomer
 
@@ -146,7 +146,7 @@ def test_account_without_permission_set_roles_has_nothing_to_link(owner: IamCust
 
 # --- which of several roles of one name -----------------------------------------------------------------------------
 
-CASES = yaml.safe_load((Path(__file__).parents[2] / "data" / "cases" / "accounts-and-verdicts.yaml").read_text())
+CASES = read_yaml(Path(__file__).parents[2] / "data" / "cases" / "accounts-and-verdicts.yaml")
 FORMER = next(case for case in CASES if case["case"] == "center-role-of-former-instance")
 # boto3 returns moments, not texts.
 FORMER_ROLES = [{**role, "CreateDate": datetime.fromisoformat(role["CreateDate"])} for role in FORMER["roles"]]
