@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.console import Console
+
 from ploy_connector_aws.graph.privilege import Named, Privilege, Verdict
+from ploy_connector_aws.graph.reach import MOST_MENTIONS, describe_mentions
 from ploy_connector_aws.graph.search import FoundRecord
 from ploy_connector_aws.spec.labels import GENERIC, Labels
+from ploy_connector_aws.spec.lists import join_names
 from ploy_connector_aws.spec.records import RecordType
 
 from .output import text
@@ -69,6 +73,16 @@ def name_of(record: FoundRecord) -> str:
 def place_json(record: FoundRecord) -> dict[str, Any] | None:
     """The place of a record as JSON values; None where it is in none."""
     return named_json(record.named)["place"] if record.named else None
+
+
+def print_mentions(notes: Console, labels: Labels, mentions: Sequence[Named]) -> None:
+    """Print the entitlements that name a target of which an answer says who reaches it, and that it leaves out."""
+    if mentions:
+        names = join_names([each.full_name for each in mentions], MOST_MENTIONS)
+        notes.print(
+            f"[yellow]Not part of this answer:[/] {text(describe_mentions(labels, mentions))} {text(names)}.",
+            soft_wrap=True,
+        )
 
 
 def describe(labels: Labels, named: Named) -> str:

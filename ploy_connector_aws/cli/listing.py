@@ -11,7 +11,9 @@ import typer
 from rich.console import Console
 
 from ploy_connector_aws.graph.privilege import Named
+from ploy_connector_aws.graph.reach import Reach
 from ploy_connector_aws.graph.search import SORTED, FoundRecord, Search
+from ploy_connector_aws.graph.targets import Target
 from ploy_connector_aws.runtime.integration import read_operator_settings
 from ploy_connector_aws.spec import Account
 from ploy_connector_aws.spec.labels import Label, Labels
@@ -25,6 +27,7 @@ from .descriptions import (
     describe_privilege,
     name_of,
     named_json,
+    print_mentions,
     privilege_json,
 )
 from .exit_codes import Exit
@@ -111,6 +114,8 @@ def show_records(
     notes.print(f"{counted}. {view.age}", soft_wrap=not notes.is_terminal)
     if filters.privileged and not_judged:
         notes.print(f"[yellow]{not_judged} more could not be evaluated and may be privileged.[/]")
+    if search.holds and (mentions := view.graph.who(Target("entitlement", search.holds), Reach(limit=0)).mentions):
+        print_mentions(notes, view.labels, mentions)
     print_unproven(notes, view.run.scopes())
     return view.exit_code
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -37,6 +38,13 @@ MOST_NAMES = 10
 """A message lists at most this many names."""
 _ACCOUNT: tuple[RecordType, ...] = ("account",)
 _ENTITLEMENT: tuple[RecordType, ...] = ("entitlement",)
+_LISTS: dict[RecordType, str] = {"account": "accounts", "entitlement": "entitlements", "resource": "resources"}
+_ASK: dict[RecordType, str] = {
+    "account": "ploy-connector access {} shows what it holds",
+    "entitlement": "ploy-connector who {0} shows who has it, and ploy-connector access {0} what it opens",
+    "resource": "ploy-connector who {} shows who reaches it",
+}
+"""By the type of a record: the command that answers for it."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +187,10 @@ def find_named(graph: GraphView, name: str, types: tuple[RecordType, ...]) -> Na
     Raises:
         UnknownNameError: There is none of these types, or there are several.
     """
-    return _only(graph, graph.resolve(name, types), name, types)
+    found = graph.resolve(name, types)
+    if not found.matches and (other := _other_type(graph, name)):
+        raise other
+    return _only(graph, found, name, types)
 
 
 def _only(graph: GraphView, found: Resolution, name: str, types: tuple[RecordType, ...], *, more: str = "") -> Named:
@@ -201,11 +212,20 @@ def _only(graph: GraphView, found: Resolution, name: str, types: tuple[RecordTyp
 def unknown_name(found: Resolution, name: str, types: tuple[RecordType, ...], *, more: str = "") -> UnknownNameError:
     """Describe a name that no record has, with close names."""
     nouns = " and no ".join(OF_TYPES[type_][0] for type_ in types)
-    meant = f"did you mean {' or '.join(found.close)}? " if found.close else ""
-    return UnknownNameError(
-        f"No {nouns} has the name or id {name!r}.{more}",
-        fix=f"{meant}Run ploy-connector sync first if it is new in the source",
-    )
+    listed = " or ".join(f"ploy-connector list {_LISTS[type_]}" for type_ in types)
+    fix = f"did you mean {' or '.join(found.close)}?" if found.close else f"{listed} shows the names"
+    return UnknownNameError(f"No {nouns} has the name or id {name!r}.{more}", fix=fix)
+
+
+def _other_type(graph: GraphView, name: str) -> UnknownNameError | None:
+    """Return the error for a name that records of another type have; None where no record has it."""
+    found = graph.resolve(name).matches
+    if not found:
+        return None
+    type_ = found[0].type
+    noun = OF_TYPES[type_][0]
+    article = "an" if noun[0] in "aeiou" else "a"
+    return UnknownNameError(f"{name!r} is the name of {article} {noun}.", fix=_ASK[type_].format(shlex.quote(name)))
 
 
 def _describe(graph: GraphView, named: Named) -> str:

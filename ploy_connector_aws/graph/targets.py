@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
@@ -20,7 +21,7 @@ class Target(NamedTuple):
     """What is reached."""
 
     type: Literal["resource", "entitlement"]
-    """Of a resource: every entitlement in it, or in a resource below it."""
+    """Of a resource: every entitlement in it, or in a resource below it. Of a role: also the same in each place."""
     id: str
 
 
@@ -62,8 +63,37 @@ def find_targets(edges: Edges, target: Target) -> list[int]:
     """Find the entitlements at a target."""
     if target.type == "entitlement":
         number = edges.number("entitlement", target.id)
-        return [] if number is None else [number]
+        return [] if number is None else [number, *in_places(edges, target.id)]
     return [row[0] for row in edges.db.execute(inside(edges, target.id, "entitlement"))]
+
+
+def in_places(edges: Edges, role_id: str) -> list[int]:
+    """Find the entitlements that are a role in one place each."""
+    names, bodies = edges.tables.names, edges.tables.bodies
+    rows = edges.db.execute(
+        f"SELECT n.number FROM {names} n CROSS JOIN {bodies} b ON b.rowid = n.body WHERE n.type = 'entitlement'"
+        " AND n.kind = 'account_role' AND n.body IS NOT NULL AND n.id != ?1"
+        " AND json_extract(b.body, '$.role_id') = ?1 ORDER BY n.number",
+        (role_id,),
+    )
+    return [row[0] for row in rows]
+
+
+def find_mentions(edges: Edges, target: Target) -> list[int]:
+    """Find the entitlements whose attributes name the entitlement that is the target, by its id.
+
+    What that means for their holders is not known, so none of them leads to the target by it.
+    """
+    if target.type != "entitlement":
+        return []
+    names, bodies = edges.tables.names, edges.tables.bodies
+    rows = edges.db.execute(
+        f"SELECT n.number FROM {names} n CROSS JOIN {bodies} b ON b.rowid = n.body WHERE n.type = 'entitlement'"
+        " AND n.body IS NOT NULL AND n.id != ?1 AND instr(b.body, ?2) AND EXISTS (SELECT 1 FROM"
+        " json_tree(b.body, '$.attributes') t WHERE t.type = 'text' AND t.value = ?1) ORDER BY n.number",
+        (target.id, json.dumps(target.id, ensure_ascii=False).encode()),
+    )
+    return [row[0] for row in rows]
 
 
 def find_reaching(edges: Edges, target: Target) -> Leading:

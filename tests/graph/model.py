@@ -70,8 +70,9 @@ class Model:
         entitlements = {
             f"e{n}": Entitlement(
                 id=f"e{n}",
-                kind=chance.choice(("group", "role", "policy")),
+                kind=(kind := chance.choice(("group", "role", "policy", "account_role"))),
                 name=f"E{chance.randrange(5)}",
+                role_id=chance.choice((None, "e0", "e1")) if kind == "account_role" else None,
                 resource_id=chance.choice(where),
                 privileged=judged(),
                 grantable=True,
@@ -145,6 +146,14 @@ class Model:
                 found[path[-1]] = min(len(path), found.get(path[-1], len(path)))
         return found
 
+    def opened(self, start: str, in_places: set[str], *, only_proven: bool = False) -> dict[str, int]:
+        """Return what it opens, and the fewest steps; what it is in places is one step away."""
+        found = dict(self.reached(start, only_proven=only_proven))
+        for each in in_places:
+            for id_, length in ({each: 0} | self.reached(each, only_proven=only_proven)).items():
+                found[id_] = min(length + 1, found.get(id_, length + 1))
+        return {id_: length for id_, length in found.items() if id_ != start}
+
     @cached_property
     def _reached(self) -> dict[tuple[str, bool], dict[str, int]]:
         return {}
@@ -180,6 +189,10 @@ class Model:
             record = self.resources.get(resource)
             resource = record.parent_id if record else None
         return False
+
+    def same_role(self, id_: str) -> set[str]:
+        """Return an entitlement, and those that are the same role in one place each."""
+        return {id_, *(each.id for each in self.entitlements.values() if each.role_id == id_)}
 
     def targets(self, place: str) -> set[str]:
         """Return the entitlements in a place."""

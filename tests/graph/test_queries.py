@@ -7,12 +7,15 @@ from collections.abc import Iterable
 from itertools import pairwise
 from random import Random
 
+from pydantic import JsonValue
+
 from ploy_connector_aws.graph.privilege import Privilege
-from ploy_connector_aws.graph.reach import MOST_PATHS, MOST_THROUGH, Reach, Reacher
+from ploy_connector_aws.graph.reach import MOST_PATHS, MOST_THROUGH, Reach, Reacher, describe_mentions
 from ploy_connector_aws.graph.search import Search
 from ploy_connector_aws.graph.targets import Target
 from ploy_connector_aws.graph.view import GraphView
 from ploy_connector_aws.spec import Account, Entitlement, Record
+from ploy_connector_aws.spec.labels import Labels
 from ploy_connector_aws.spec.records import RecordType
 
 from .model import TABLES, Model, grant, open_tables
@@ -92,6 +95,47 @@ def rank(model: Model, account_id: str, path: tuple[str, ...]) -> tuple[bool, bo
     return model.verdict(path[-1]) not in ("through", "direct"), is_unproven, len(path)
 
 
+def test_role_is_reached_through_the_same_role_in_each_place() -> None:
+    in_places = [
+        Entitlement(id=f"r-{place}", kind="account_role", name="R", role_id="r", resource_id=place, grantable=True)
+        for place in ("a", "b")
+    ]
+    records: list[Record] = [
+        *(Account(id=id_, username=id_) for id_ in ("u1", "u2", "u3")),
+        Entitlement(id="r", kind="role", name="R", grantable=True),
+        *in_places,
+        *(grant(*ends) for ends in (("u1", "r-a"), ("u2", "r-b"))),
+    ]
+    with open_tables(records) as db:
+        view = GraphView(db, TABLES)
+        assert [each.account.id for each in view.who(Target("entitlement", "r")).rows] == ["u1", "u2"]
+        assert [each.id for each in view.list_records("account", Search(holds="r")).rows] == ["u1", "u2"]
+        assert [each.entitlement.id for each in view.opens("entitlement", "r").rows] == ["r-a", "r-b"]
+        assert [each.account.id for each in view.who(Target("entitlement", "r-a")).rows] == ["u1"]
+
+
+def test_entitlements_that_only_name_a_target_are_listed_beside_the_answer() -> None:
+    def role(id_: str, **attributes: JsonValue) -> Entitlement:
+        return Entitlement(id=id_, kind="role", name=id_.upper(), grantable=True, attributes=attributes)
+
+    records: list[Record] = [
+        Account(id="u1", username="ann"),
+        Entitlement(id='p"ü', kind="policy", name="P", grantable=True),
+        role("names", policies=[{"id": 'p"ü'}]),
+        role("leads", policy='p"ü'),
+        role("longer", policy='p"ü2'),
+        grant("leads", 'p"ü'),
+        grant("u1", "leads"),
+    ]
+    with open_tables(records) as db:
+        found = GraphView(db, TABLES).who(Target("entitlement", 'p"ü'))
+    assert [each.account.id for each in found.rows] == ["u1"]
+    assert [each.id for each in found.mentions] == ["names"]
+    assert describe_mentions(Labels(), found.mentions) == (
+        "1 role names it in its details, without a grant that was read. Who has these may have it, too; ask for each:"
+    )
+
+
 def test_of_too_many_paths_a_privileged_and_a_proven_one_are_listed() -> None:
     groups = [Entitlement(id=f"g{n:02}", kind="group", name=f"G{n:02}", grantable=True) for n in range(12)]
     ends = [
@@ -123,7 +167,7 @@ def test_who_reaches_a_target_as_a_search_of_all_paths_finds_it(chance: Random) 
     found_rows = 0
     for model in models(chance):
         targets: list[tuple[Target, set[str], str | None]]
-        targets = [(Target("entitlement", id_), {id_}, None) for id_ in model.entitlements]
+        targets = [(Target("entitlement", id_), model.same_role(id_), None) for id_ in model.entitlements]
         targets += [(Target("resource", id_), model.targets(id_), id_) for id_ in (*model.resources, "unknown place")]
         with model.view() as view:
             for target, ids, place in targets:
@@ -175,9 +219,10 @@ def test_what_a_record_opens_is_all_that_a_search_of_all_paths_finds(chance: Ran
         with model.view() as view:
             for id_ in (*model.accounts, *model.entitlements):
                 found = view.opens("account" if id_ in model.accounts else "entitlement", id_)
-                reached = {end: length for end, length in model.reached(id_).items() if end != id_}
+                starts = model.same_role(id_) - {id_} if id_ in model.entitlements else set[str]()
+                reached = model.opened(id_, starts)
                 assert {each.entitlement.id: each.distance for each in found.rows} == reached
-                proven = model.reached(id_, only_proven=True)
+                proven = model.opened(id_, starts, only_proven=True)
                 assert {
                     each.entitlement.id for each in found.rows if each.is_unproven
                 } == reached.keys() - proven.keys()
@@ -219,7 +264,7 @@ def check_list(model: Model, view: GraphView, search: Search) -> None:
 
     def is_in(id_: str, resource: str | None, held: set[str]) -> bool:
         is_placed = not search.place or model.is_below(resource, search.place) or bool(held & targets)
-        return is_placed and (not search.holds or search.holds in held)
+        return is_placed and (not search.holds or bool(model.same_role(search.holds) & held))
 
     rows: dict[RecordType, list[tuple[str, str, str, str, bool]]] = {
         "account": [
@@ -236,7 +281,7 @@ def check_list(model: Model, view: GraphView, search: Search) -> None:
             (f"{principal} {entitlement}", *kind_of(model, principal), model.verdict(entitlement), is_unproven)
             for (principal, entitlement), is_unproven in model.edges.items()
             if (not search.place or entitlement in targets)
-            and (not search.holds or search.holds in {entitlement, *model.reached(entitlement)})
+            and (not search.holds or bool(model.same_role(search.holds) & {entitlement, *model.reached(entitlement)}))
         ],
     }
     filters = (search.kinds, search.statuses, search.verdicts, () if search.unproven is None else (search.unproven,))
