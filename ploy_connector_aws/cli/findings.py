@@ -152,7 +152,7 @@ def _read(settings: OperatorSettings, *, quiet: bool) -> _Found:
 
         observed = [Finding.model_validate_json(record.body) for record in view.current.records("finding")]
         # Nothing is unproven for a time: there was no earlier read.
-        by_rule = list(view.graph.findings(lambda _: None, now))
+        by_rule = [each.finding for each in view.graph.findings(lambda _: None, now)]
         rows = [
             wire.FindingStatus(
                 **finding.model_dump(exclude={"subjects"}),

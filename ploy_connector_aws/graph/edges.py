@@ -209,12 +209,13 @@ class Edges:
         }
 
     def _described(self, numbers: Iterable[int]) -> dict[int, tuple[Named, Judged]]:
-        found: dict[int, tuple[Named, Judged]] = {
-            number: (Named(key.type, key.id, key.id, "unknown"), Judged(NOT_JUDGED))
-            for number, key in self._extra.items()
-        }
         names = self.tables.names
         columns = ", ".join(self.judged(each) for each in ("verdict", "toward", "path_unproven"))
+        extra = self._stored(self._extra) if self._extra else {}
+        found: dict[int, tuple[Named, Judged]] = {
+            number: (Named(key.type, key.id, key.id, "unknown"), extra[number].judged)
+            for number, key in self._extra.items()
+        }
         for part in in_parts(set(numbers) - found.keys()):
             marks = ", ".join("?" * len(part))
             rows = self.db.execute(
@@ -281,10 +282,18 @@ class Edges:
     def _stored(self, numbers: Iterable[int]) -> dict[int, _Stored]:
         """Read what is known of principals, with the verdicts that were judged again."""
         numbers = set(numbers)
-        found = {
-            each: _Stored(None, self._extra_class(each), Judged(NOT_JUDGED)) for each in numbers & self._extra.keys()
+        selected = self.put("ends", numbers)
+        again = {
+            number: Judged(verdict, toward, distance, bool(is_unproven))
+            for number, verdict, toward, distance, is_unproven in self.db.execute(
+                "SELECT number, verdict, toward, distance, path_unproven FROM temp.judged"
+                f" WHERE number < 0 AND number IN ({selected})"
+            )
         }
-        self.put("ends", numbers)
+        found = {
+            each: _Stored(None, self._extra_class(each), again.get(each, Judged(NOT_JUDGED)))
+            for each in numbers & self._extra.keys()
+        }
         columns = ", ".join(
             f"iif(j.number IS NULL, n.{column}, j.{column})"
             for column in ("verdict", "toward", "distance", "path_unproven")

@@ -107,9 +107,12 @@ def find_reaching(edges: Edges, target: Target) -> Leading:
     privileged = _put_leading(edges, targets, steps)
     edges.db.execute("DROP TABLE IF EXISTS temp.reached")
     edges.db.execute("CREATE TEMP TABLE reached (number INTEGER PRIMARY KEY, class, rank, is_unproven, home)")
+    own = f"SELECT n.own FROM {edges.tables.names} n WHERE n.number = e.principal"
     for holders in _holders_of_leading(edges):
         _add_reached(
-            edges, f"SELECT e.principal, e.class, max(l.rank), min(max(l.is_unproven, e.is_unproven)), 0 {holders}"
+            edges,
+            f"SELECT e.principal, e.class, max(iif(l.is_policy AND ({own}) IS 0, 0, l.rank)),"
+            f" min(max(l.is_unproven, e.is_unproven)), 0 {holders}",
         )
     if target.type == "resource":
         verdict = edges.judged("verdict")
@@ -163,22 +166,40 @@ def verdicts_of(edges: Edges, numbers: Iterable[int]) -> dict[int, int]:
 
 
 def _put_leading(edges: Edges, targets: Iterable[int], steps: Mapping[int, list[tuple[int, bool]]]) -> frozenset[int]:
-    """Put what leads to targets into the temporary table ``leading``; return the privileged targets."""
+    """Put what leads to targets into the temporary table ``leading``; return the privileged targets.
+
+    A policy makes no holder privileged whose own verdict is that it is not: a boundary may take away what it allows.
+    """
+    names = edges.tables.names
+    known = edges.db.execute(
+        f"SELECT n.number, n.kind = 'policy', n.own FROM ({edges.put('judging', steps)}) d CROSS JOIN {names} n"
+        " ON n.number = d.number"
+    ).fetchall()
+    policies = {number for number, is_policy, _ in known if is_policy}
+    harmless = {number for number, _, own in known if own == 0}
     before: dict[int, list[tuple[int, bool]]] = {}
+    conferring: dict[int, list[tuple[int, bool]]] = {}
     for node, behind in steps.items():
         for to, is_unproven in behind:
             before.setdefault(to, []).append((node, is_unproven))
+            if to not in policies or node not in harmless:
+                conferring.setdefault(to, []).append((node, is_unproven))
     verdicts = verdicts_of(edges, targets)
     privileged_targets = frozenset(each for each, verdict in verdicts.items() if verdict >= THROUGH)
-    privileged = _leading_to(before, privileged_targets)
-    not_judged = _leading_to(before, (each for each, verdict in verdicts.items() if verdict == NOT_JUDGED))
+    privileged = _leading_to(conferring, privileged_targets)
+    not_judged = _leading_to(conferring, (each for each, verdict in verdicts.items() if verdict == NOT_JUDGED))
     proven = _leading_to(before, targets, only_proven=True)
     edges.db.execute("DROP TABLE IF EXISTS temp.leading")
-    edges.db.execute("CREATE TEMP TABLE leading (number INTEGER PRIMARY KEY, rank, is_unproven)")
+    edges.db.execute("CREATE TEMP TABLE leading (number INTEGER PRIMARY KEY, rank, is_unproven, is_policy)")
     edges.db.executemany(
-        "INSERT INTO temp.leading VALUES (?, ?, ?)",
+        "INSERT INTO temp.leading VALUES (?, ?, ?, ?)",
         (
-            (each, PRIVILEGED if each in privileged else UNKNOWN if each in not_judged else 0, each not in proven)
+            (
+                each,
+                PRIVILEGED if each in privileged else UNKNOWN if each in not_judged else 0,
+                each not in proven,
+                each in policies,
+            )
             for each in steps
         ),
     )

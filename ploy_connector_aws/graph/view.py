@@ -9,7 +9,7 @@ from datetime import datetime
 from ploy_connector_aws.spec.records import Finding, RecordType
 
 from .edges import Edge, Edges
-from .findings import find_findings
+from .findings import RuleFinding, find_findings, is_undecided
 from .names import NAMED, Resolution, resolve
 from .paths import PathFinder, Paths
 from .privilege import Named, Privilege
@@ -76,6 +76,10 @@ class GraphView:
         """Find the records that a text names, as it is printed: see ``names.resolve``."""
         return resolve(self._edges, text, types)
 
-    def findings(self, unproven_since: Callable[[str], datetime | None], now: datetime) -> Iterator[Finding]:
+    def findings(self, unproven_since: Callable[[str], datetime | None], now: datetime) -> Iterator[RuleFinding]:
         """Apply the rules of the host: see ``findings.find_findings``."""
         return find_findings(self._edges, unproven_since, now)
+
+    def is_undecided(self, finding: Finding) -> bool:
+        """Whether an earlier finding of a rule may still be right: see ``findings.is_undecided``."""
+        return is_undecided(self._edges, finding)

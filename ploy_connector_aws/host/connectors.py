@@ -257,7 +257,10 @@ class HookCalls:
         return self._to_report(answer) if hook == "test_connection" else answer
 
     def _pages(self, hook: str, answer: Any) -> Generator[Page, None, None]:
-        """Yield the pages of a list hook, which runs while the next page is requested."""
+        """Yield the pages of a list hook, which runs while the next page is requested.
+
+        An exception that is thrown into this generator is raised in the hook, at its last ``yield``.
+        """
         position = _Position()
         if isinstance(answer, Page | str | bytes | dict):
             raise self._wrong_type(hook, answer, "an iterator of Page", "returned")
@@ -266,11 +269,12 @@ class HookCalls:
                 pages = iter(answer)
             except TypeError:
                 raise self._wrong_type(hook, answer, "an iterator of Page", "returned") from None
+        thrown: Exception | None = None
         try:
             while True:
                 with self._running(hook, position):
                     try:
-                        page = next(pages)
+                        page = next(pages) if thrown is None else _throw(pages, thrown)
                     except StopIteration:
                         return
                 if not isinstance(page, Page):
@@ -278,7 +282,11 @@ class HookCalls:
                 position.pages += 1
                 scope = getattr(page, "scope", None)
                 position.scope = scope if isinstance(scope, str) else None
-                yield page
+                try:
+                    yield page
+                    thrown = None
+                except Exception as error:  # noqa: BLE001 - the caller's, for the hook
+                    thrown = error
         finally:
             # The end of the hook does not affect the pages that were read.
             with suppress(BaseException), self._running(hook, position):
@@ -339,6 +347,13 @@ class HookCalls:
         if hook in LIST_HOOKS:
             parts.append(str(position))
         return ", ".join((*parts, *([line] if line else [])))
+
+
+def _throw(pages: Iterator[Any], error: Exception) -> Any:
+    """Raise an exception in an iterator where it stopped, and return its next item."""
+    if isinstance(pages, Generator):
+        return pages.throw(error)
+    raise error
 
 
 def _is_mistake(error: BaseException) -> bool:

@@ -174,6 +174,13 @@ class Model:
             for start, end in pairwise(path)
         )
 
+    def confers(self, path: tuple[str, ...]) -> bool:
+        """Whether the end of a path can make its start privileged: no step from one that is not itself to a policy."""
+        return not any(
+            end in self.entitlements and self.entitlements[end].kind == "policy" and self.own(start) is False
+            for start, end in pairwise(path)
+        )
+
     def deciding(self, start: str, wanted: bool | None, *, only_proven: bool = False) -> list[int]:
         """Return the lengths of the paths that give its start a verdict."""
         paths = self.paths(start, only_proven=only_proven)

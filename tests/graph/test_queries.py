@@ -9,6 +9,7 @@ from random import Random
 
 from pydantic import JsonValue
 
+from ploy_connector_aws.graph.edges import Edge
 from ploy_connector_aws.graph.privilege import Privilege
 from ploy_connector_aws.graph.reach import MOST_PATHS, MOST_THROUGH, Reach, Reacher, describe_mentions
 from ploy_connector_aws.graph.search import Search
@@ -68,7 +69,10 @@ def check_reacher(model: Model, found: Reacher, targets: set[str], place: str | 
     record = model.accounts.get(account.id)
     lives_there = place is not None and record is not None and model.is_below(record.resource_id, place)
     ends = [path for path in model.paths(account.id) if path[-1] in targets and not targets.intersection(path[:-1])]
-    verdicts = {model.verdict(path[-1]) for path in ends} | ({model.verdict(account.id)} if lives_there else set())
+    conferring = [path for path in ends if model.confers((account.id, *path))]
+    verdicts = {model.verdict(path[-1]) for path in conferring} | (
+        {model.verdict(account.id)} if lives_there else set()
+    )
     is_privileged = True if verdicts & {"direct", "through"} else None if "not_judged" in verdicts else False
     assert (found.is_privileged, found.lives_there) == (is_privileged, lives_there)
     assert found.is_direct == any(len(path) == 1 for path in ends)
@@ -87,6 +91,35 @@ def check_reacher(model: Model, found: Reacher, targets: set[str], place: str | 
         assert path.is_unproven == any(model.edges[ends] for ends in pairwise((account.id, *ids)))
     assert found.more_paths_exact
     assert found.more_paths == len(ends) - len(listed)
+
+
+def test_policy_that_a_boundary_limits_gives_no_privileged_access() -> None:
+    policy = Entitlement(id="full", kind="policy", name="Full", grantable=True, privileged=True)
+    accounts = [Account(id=f"u-{own}", username=f"{own}", privileged=own) for own in (True, False, None)]
+    with open_tables([policy, *accounts, *(grant(each.id, "full") for each in accounts)]) as db:
+        found = GraphView(db, TABLES).who(Target("entitlement", "full"))
+        only = GraphView(db, TABLES).who(Target("entitlement", "full"), Reach(only_privileged=True))
+    assert {each.account.id: each.is_privileged for each in found.rows} == {
+        "u-True": True,
+        "u-False": False,
+        "u-None": True,
+    }
+    assert (found.privileged, {each.account.id for each in only.rows}) == (2, {"u-True", "u-None"})
+
+
+def test_what_only_a_later_change_names_is_judged_by_what_the_generation_knows_of_its_path() -> None:
+    admins = Entitlement(id="admins", kind="group", name="Admins", grantable=True, privileged=True)
+    readers = Entitlement(id="readers", kind="group", name="Readers", grantable=True, privileged=False)
+    later = [("u-new", "team"), ("team", "admins"), ("u-other", "readers"), ("u-lost", "nowhere")]
+    with open_tables([admins, readers]) as db:
+        view = GraphView(db, TABLES, added=[Edge.of(grant(*each)) for each in later])
+        found = view.privileges("account", ["u-new", "u-other", "u-lost"]) | view.privileges("entitlement", ["team"])
+    assert {id_: (each.verdict, [step.id for step in each.path]) for id_, each in found.items()} == {
+        "u-new": ("through", ["team", "admins"]),
+        "team": ("through", ["admins"]),
+        "u-other": ("not_judged", []),
+        "u-lost": ("not_judged", []),
+    }
 
 
 def rank(model: Model, account_id: str, path: tuple[str, ...]) -> tuple[bool, bool, int]:

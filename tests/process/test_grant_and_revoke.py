@@ -192,6 +192,22 @@ def test_change_is_made_while_ploy_is_away_and_reported_by_the_next_command(demo
     assert history(demo)[0]["reported_at"] is not None
 
 
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_error_while_reporting_hides_no_change_that_was_made(demo: Site, more: tuple[str, ...]) -> None:
+    token = demo.world.folder / "token"
+    demo.world.aws.faults.before("DeleteGroupMembership", token.unlink)
+
+    code, out, err = run(demo, "revoke", *ORDER, "--yes", *more)
+
+    assert (code, err, is_member(demo), recorded(demo)) == (Exit.OK, "", False, [])
+    if more:
+        assert (change_of(out)["outcome"], json.loads(out)["reported"]) == ("applied", False)
+    else:
+        assert "✓ Revoked: Jonas Vik no longer holds Production On-Call." in out
+        assert out.splitlines()[-1].startswith("Not reported to Ploy yet: ")
+        assert "token" in out.splitlines()[-1]
+
+
 def test_change_of_unknown_outcome_is_a_manual_task_and_not_shown_as_changed(demo: Site) -> None:
     faults = demo.world.aws.faults
     faults.before("DeleteGroupMembership", lambda: faults.cut_connection(1, times=None, afterwards=True))

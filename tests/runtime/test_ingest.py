@@ -15,7 +15,7 @@ from ploy_connector_aws.runtime.snapshot.compare import compare
 from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.sync.ingest import read
-from ploy_connector_aws.spec import SPEC_VERSION, ConnectionReport, Manifest, Page, TemporaryError, hookimpl
+from ploy_connector_aws.spec import SPEC_VERSION, ConnectionReport, Grant, Manifest, Page, TemporaryError, hookimpl
 
 from .records import DENIED, account
 
@@ -117,3 +117,16 @@ def test_only_a_switched_off_list_of_resources_hides_no_access(
     compare(store, run)
     store.update(run, matches_platform=1)
     assert run.proves_everything() is is_proven
+
+
+def test_grant_in_a_list_of_resources_fails_its_scope(store: Store) -> None:
+    edge = Grant(principal_kind="account", principal_id="u-1", entitlement_id="e-1")
+    rooms = Page(scope="rooms", records=(edge,), complete=True)
+    run = read_into(store, open_directory(accounts=(USERS,), resources=(rooms,)))
+    compare(store, run)
+    assert endings(run)["rooms"] == (
+        "failed",
+        f"The connector reported an invalid record or page: the grant {edge.id!r} is none of the resources that"
+        " list_resources lists.",
+    )
+    assert not [record for record in run.records() if record.type == "grant"]

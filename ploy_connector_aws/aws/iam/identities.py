@@ -160,7 +160,8 @@ def _add_user(context: ReadContext, pages: dict[str, RecordBuffer], user: dict[s
         is_partial=listed is None or verdict.is_partial,
     )
     signed_in = last_used.get("PasswordLastUsed")
-    context.sign_ins.add_user(id_, user["UserId"], user.get("UserName", user["Arn"]), signed_in, verdict)
+    name, is_listed = user.get("UserName", user["Arn"]), listed is not None
+    context.sign_ins.add_user(id_, user["UserId"], name, signed_in, verdict, is_listed=is_listed)
     holder = Holder("user", user["Arn"], user.get("UserName", ""), user["UserId"], tuple(to_tags(user).items()))
     context.assumable_roles.add_holder(holder, permissions, boundary)
     context.spool.add_edges(Edge("membership", "group", group, id_, {}) for group in groups)

@@ -111,7 +111,7 @@ def _read_pages(
     try:
         pages = getattr(connector.hooks, hook)(skip=skip)
         for page in pages:
-            checked = check.check(page)
+            checked = check.check(page, hook)
             if checked.problem is not None:
                 _log.warning(
                     "%s",
