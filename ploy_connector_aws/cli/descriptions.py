@@ -18,24 +18,32 @@ from .output import text
 
 STATUS_STYLES = {"active": "green", "disabled": "red"}
 PRIVILEGE_MARKS: dict[Verdict, str] = {
-    "direct": "  [red]privileged[/]",
-    "through": "  [red]leads to privileged access[/]",
+    "direct": "  [red]{}[/]",
+    "through": "  [red]leads to {} access[/]",
     "no": "",
     "not_judged": "",
 }
-"""By verdict, where the path stands beside it."""
-PRIVILEGE_STYLES = {"yes": "red", "not evaluated": "yellow"}
+PRIVILEGE_STYLES = {"yes": "red", "administrator": "red", "not evaluated": "yellow"}
+
+
+def privilege_mark(privilege: Privilege) -> str:
+    """Return what stands after a name, beside the path, as markup."""
+    return PRIVILEGE_MARKS[privilege.verdict].format("administrator" if privilege.is_administrator else "privileged")
 
 
 def describe_privilege(record: FoundRecord) -> str:
-    """Describe whether a record is privileged: yes, no, not judged, or through what."""
-    return "yes" if record.privilege.verdict == "direct" else record.privilege.describe()
+    """Describe whether a record is privileged: 'yes', 'administrator', 'no', 'not evaluated', or through what."""
+    found = record.privilege
+    if found.is_privileged and not found.is_administrator:
+        return "yes" if found.through is None else found.describe().removeprefix("privileged ")
+    return found.describe()
 
 
 def privilege_json(privilege: Privilege) -> dict[str, Any]:
     """A privilege, with the path that decides, as JSON values."""
     return {
         "verdict": privilege.verdict,
+        "administrator": privilege.is_administrator,
         "path": [named_json(each) for each in privilege.path],
         "unproven": privilege.is_unproven,
     }

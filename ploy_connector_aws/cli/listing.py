@@ -12,7 +12,7 @@ from rich.console import Console
 
 from ploy_connector_aws.graph.privilege import Named
 from ploy_connector_aws.graph.reach import Reach
-from ploy_connector_aws.graph.search import SORTED, FoundRecord, Search
+from ploy_connector_aws.graph.search import PRIVILEGED_VERDICTS, SORTED, FoundRecord, Search
 from ploy_connector_aws.graph.targets import Target
 from ploy_connector_aws.runtime.integration import read_operator_settings
 from ploy_connector_aws.spec import Account
@@ -32,7 +32,7 @@ from .descriptions import (
 )
 from .exit_codes import Exit
 from .formats import Column, Rows
-from .output import console, notes_console, print_json_list, print_unproven
+from .output import console, notes_console, print_json_list, print_unproven, text
 from .snapshot_view import SnapshotView, find_named, open_snapshot_view
 
 TYPES: dict[What, RecordType] = {
@@ -102,7 +102,8 @@ def show_records(
     not_judged = facets.verdicts.get("not_judged", 0)
     if chosen is Format.JSON:
         head = {"as_of": view.run.reading_started_at.isoformat(), "complete": view.is_complete}
-        head |= {"not_judged": not_judged} if filters.privileged else {}
+        if filters.privileged:
+            head |= {"not_judged": not_judged, "administrators": facets.administrators}
         print_json_list(head, what.value, map(rows.to_json, found))
         return view.exit_code
     count = rows.write(out, chosen)
@@ -111,6 +112,8 @@ def show_records(
     counted = count_by_kind(view.labels, type_, count, kinds_found)
     if filters.privileged:
         counted = counted.replace(" ", " privileged ", 1)
+        counted += f" in {text(filters.place)}" if filters.place else ""
+        counted += f", {facets.administrators} with full administrator access" if facets.administrators else ""
     notes.print(f"{counted}. {view.age}", soft_wrap=not notes.is_terminal)
     if filters.privileged and not_judged:
         notes.print(f"[yellow]{not_judged} more could not be evaluated and may be privileged.[/]")
@@ -146,7 +149,7 @@ def _to_search(view: SnapshotView, kinds: Kinds, filters: Filters) -> Search:
         is_descending=filters.sort.startswith("-"),
         kinds=kinds.find(filters.kinds),
         statuses=tuple(filters.statuses),
-        verdicts=("direct", "through") if filters.privileged else (),
+        verdicts=PRIVILEGED_VERDICTS if filters.privileged else (),
         unproven=True if filters.unproven else None,
         place=find_named(view.graph, filters.place, ("resource",)).id if filters.place is not None else "",
         holds=find_named(view.graph, filters.holds, ("entitlement",)).id if filters.holds is not None else "",

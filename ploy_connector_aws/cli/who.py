@@ -25,7 +25,6 @@ from ploy_connector_aws.spec.labels import Labels
 
 from .commands import Format
 from .descriptions import (
-    PRIVILEGE_MARKS,
     PRIVILEGE_STYLES,
     STATUS_STYLES,
     count_by_kind,
@@ -36,6 +35,7 @@ from .descriptions import (
     place_json,
     print_mentions,
     privilege_json,
+    privilege_mark,
 )
 from .exit_codes import Exit
 from .formats import Column, Row, Rows
@@ -285,7 +285,7 @@ def _print_opened(out: Console, labels: Labels, row: OpenedEntitlement, *, with_
     place = (place_json(entitlement) or {}).get("name", "")
     at = f", {place}" if place and place not in name_of(entitlement) else ""
     shown = [
-        f"  • {text(name_of(entitlement))}{PRIVILEGE_MARKS[entitlement.privilege.verdict]}",
+        f"  • {text(name_of(entitlement))}{privilege_mark(entitlement.privilege)}",
         "[yellow](unproven)[/]" if row.is_unproven else "",
         f"[dim]{text(labels.of('entitlement', entitlement.content)[0] + at)}[/]",
     ]

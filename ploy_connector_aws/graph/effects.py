@@ -158,8 +158,7 @@ class Effects:
         names = Part(self.account, "name"), Part(between), Part(self.entitlement, "name")
         yield Line("headline", (Part(title), Part(f" {before}"), *names, Part(after)))
         if self.privilege and self.privilege.is_privileged:
-            through = self.privilege.describe().removeprefix("privileged")
-            yield Line("text", (Part(f"{self.entitlement} is "), Part(f"privileged {through}".strip(), "privileged")))
+            yield Line("text", (Part(f"{self.entitlement} is "), Part(self.privilege.describe(), "privileged")))
         if change.verified_at is not None:
             yield Line(
                 "text", (Part("Verified by reading it back at "), Part("", moment=change.verified_at), Part("."))

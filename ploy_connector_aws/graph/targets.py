@@ -108,7 +108,7 @@ def find_reaching(edges: Edges, target: Target) -> Leading:
     edges.db.execute("DROP TABLE IF EXISTS temp.reached")
     edges.db.execute("CREATE TEMP TABLE reached (number INTEGER PRIMARY KEY, class, rank, is_unproven, home)")
     own = f"SELECT n.own FROM {edges.tables.names} n WHERE n.number = e.principal"
-    for holders in _holders_of_leading(edges):
+    for holders in holders_of_leading(edges):
         _add_reached(
             edges,
             f"SELECT e.principal, e.class, max(iif(l.is_policy AND ({own}) IS 0, 0, l.rank)),"
@@ -126,18 +126,15 @@ def find_reaching(edges: Edges, target: Target) -> Leading:
 
 
 def put_reaching(edges: Edges, table: str, target: Target) -> str:
-    """Put the accounts that reach a target into a temporary table, by number; return a statement that selects them."""
+    """Put the accounts with a path to a target into a temporary table, by number; return a statement for them."""
     edges.put("leading", edges.leading(find_targets(edges, target)))
     selected = edges.put(table, ())
-    sources = [f"SELECT e.principal {holders}" for holders in _holders_of_leading(edges)]
-    if target.type == "resource":
-        sources.append(inside(edges, target.id, "account"))
-    for source in sources:
-        edges.db.execute(f"INSERT OR IGNORE INTO temp.{table} {source}")
+    for holders in holders_of_leading(edges):
+        edges.db.execute(f"INSERT OR IGNORE INTO temp.{table} SELECT e.principal {holders}")
     return selected
 
 
-def _holders_of_leading(edges: Edges) -> Iterator[str]:
+def holders_of_leading(edges: Edges) -> Iterator[str]:
     """Yield the rest of statements for the accounts that hold what is in the temporary table ``leading``.
 
     In them, ``e`` is an edge, ``l`` the row of its entitlement; rows are grouped by account.

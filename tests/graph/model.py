@@ -72,6 +72,7 @@ class Model:
                 id=f"e{n}",
                 kind=(kind := chance.choice(("group", "role", "policy", "account_role"))),
                 name=f"E{chance.randrange(5)}",
+                administrator=chance.random() < 0.3,
                 role_id=chance.choice((None, "e0", "e1")) if kind == "account_role" else None,
                 resource_id=chance.choice(where),
                 privileged=judged(),
@@ -87,6 +88,7 @@ class Model:
                 username=f"U{chance.randrange(5)}",
                 resource_id=chance.choice(where),
                 privileged=judged(),
+                administrator=chance.random() < 0.3,
             )
             for n in range(chance.randint(1, 5))
         }
@@ -181,10 +183,23 @@ class Model:
             for start, end in pairwise(path)
         )
 
-    def deciding(self, start: str, wanted: bool | None, *, only_proven: bool = False) -> list[int]:
-        """Return the lengths of the paths that give its start a verdict."""
-        paths = self.paths(start, only_proven=only_proven)
-        return [len(path) for path in paths if self.own(path[-1]) is wanted and self.decides((start, *path))]
+    def is_administrator(self, id_: str) -> bool:
+        """Whether a record itself is an administrator."""
+        record = self.accounts.get(id_) or self.entitlements.get(id_)
+        return record is not None and bool(record.privileged and record.administrator)
+
+    def strength(self, ids: tuple[str, ...]) -> tuple[bool, bool, int]:
+        """Return what decides between reasons: the lowest is that of the verdict.
+
+        Args:
+            ids: The record, and the path to the one that decides.
+        """
+        return any(self.edges[ends] for ends in pairwise(ids)), not self.is_administrator(ids[-1]), len(ids)
+
+    def strengths(self, start: str, wanted: bool | None) -> list[tuple[bool, bool, int]]:
+        """Return the strengths of its own record and of the paths that give it a verdict."""
+        found = [(start, *path) for path in self.paths(start)] + [(start,)]
+        return [self.strength(ids) for ids in found if self.own(ids[-1]) is wanted and self.decides(ids)]
 
     def is_below(self, resource: str | None, place: str) -> bool:
         """Whether a resource is a place, or below it."""
@@ -196,6 +211,17 @@ class Model:
             record = self.resources.get(resource)
             resource = record.parent_id if record else None
         return False
+
+    def verdict_in(self, place: str, id_: str, home: str | None) -> str:
+        """Return the verdict of an account or entitlement by what it reaches in a place, or as what belongs to it."""
+        targets = self.targets(place)
+        if id_ in targets:
+            return self.verdict(id_)
+        found = {self.verdict(id_)} if self.is_below(home, place) else {"no"}
+        for path in self.paths(id_):
+            if path[-1] in targets and not targets.intersection(path[:-1]) and self.confers((id_, *path)):
+                found.add("through" if self.verdict(path[-1]) in ("direct", "through") else self.verdict(path[-1]))
+        return next(each for each in ("direct", "through", "not_judged", "no") if each in found)
 
     def same_role(self, id_: str) -> set[str]:
         """Return an entitlement, and those that are the same role in one place each."""

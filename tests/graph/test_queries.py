@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from ploy_connector_aws.graph.edges import Edge
 from ploy_connector_aws.graph.privilege import Privilege
 from ploy_connector_aws.graph.reach import MOST_PATHS, MOST_THROUGH, Reach, Reacher, describe_mentions
-from ploy_connector_aws.graph.search import Search
+from ploy_connector_aws.graph.search import PRIVILEGED_VERDICTS, Search
 from ploy_connector_aws.graph.targets import Target
 from ploy_connector_aws.graph.view import GraphView
 from ploy_connector_aws.spec import Account, Entitlement, Record
@@ -33,19 +33,17 @@ def models(chance: Random, count: int = _FEWER) -> list[Model]:
 def check_privilege(model: Model, id_: str, found: Privilege) -> None:
     """Check the verdict of one record, and the path that decides it."""
     assert found.verdict == model.verdict(id_)
-    wanted = True if found.verdict == "through" else None
-    if found.verdict in ("direct", "no") or (found.verdict == "not_judged" and model.own(id_) is None):
-        assert (found.path, found.is_unproven) == ((), False)
-        return
     ids = (id_, *(step.id for step in found.path))
-    unproven = [model.edges[ends] for ends in pairwise(ids)]
-    assert model.own(ids[-1]) is wanted
     assert len(set(ids)) == len(ids)
     assert model.decides(ids)
-    proven = model.deciding(id_, wanted, only_proven=True)
-    assert found.is_unproven == any(unproven) == (not proven)
-    if proven:
-        assert len(found.path) == min(proven)
+    assert found.is_administrator == (found.is_privileged is True and model.is_administrator(ids[-1]))
+    if found.verdict == "no":
+        assert (found.path, found.is_unproven) == ((), False)
+        return
+    wanted = None if found.verdict == "not_judged" else True
+    assert model.own(ids[-1]) is wanted
+    assert found.is_unproven == model.strength(ids)[0]
+    assert model.strength(ids) == min(model.strengths(id_, wanted))
 
 
 def test_privilege_is_found_by_path_as_a_search_of_all_paths_finds_it(chance: Random) -> None:
@@ -295,18 +293,21 @@ def check_list(model: Model, view: GraphView, search: Search) -> None:
     """Compare a list of each type with the records that pass."""
     targets = model.targets(search.place)
 
+    def verdict(id_: str, home: str | None = None) -> str:
+        return model.verdict_in(search.place, id_, home) if search.place else model.verdict(id_)
+
     def is_in(id_: str, resource: str | None, held: set[str]) -> bool:
         is_placed = not search.place or model.is_below(resource, search.place) or bool(held & targets)
         return is_placed and (not search.holds or bool(model.same_role(search.holds) & held))
 
     rows: dict[RecordType, list[tuple[str, str, str, str, bool]]] = {
         "account": [
-            (id_, each.kind, each.status, model.verdict(id_), False)
+            (id_, each.kind, each.status, verdict(id_, each.resource_id), False)
             for id_, each in model.accounts.items()
             if is_in(id_, each.resource_id, {*model.reached(id_)})
         ],
         "entitlement": [
-            (id_, each.kind, "", model.verdict(id_), False)
+            (id_, each.kind, "", verdict(id_), False)
             for id_, each in model.entitlements.items()
             if is_in(id_, each.resource_id, {id_, *model.reached(id_)})
         ],
@@ -332,6 +333,20 @@ def check_list(model: Model, view: GraphView, search: Search) -> None:
         for place, facet in enumerate(facets):
             assert facet == Counter(row[place + 1] for row in expected if failed[row] in ([], [place]))
         assert list(view.stream_records(type_, search)) == list(found.rows)
+        for row, each in zip(ids, found.rows, strict=True):
+            assert each.privilege.verdict == next(values[3] for values in expected if values[0] == row)
+            if type_ != "grant" and search.place and each.privilege.path:
+                steps = (each.id, *(step.id for step in each.privilege.path))
+                assert set(pairwise(steps)) <= model.edges.keys()
+                assert targets & set(steps) or type_ == "account"
+        if search.verdicts == PRIVILEGED_VERDICTS and search.sort == "default":
+            administrators = [each.privilege.is_administrator for each in found.rows]
+            assert type_ == "grant" or administrators == sorted(administrators, reverse=True)
+        if type_ != "grant":
+            expected_rows = [each for each in found.rows if each.privilege.is_administrator]
+            assert found.facets.administrators == len(expected_rows)
+            only = view.list_records(type_, search._replace(only_administrators=True))
+            assert (list(only.rows), only.total) == (expected_rows, len(expected_rows))
         page = view.list_records(type_, search._replace(offset=1, limit=2))
         assert (page.rows, page.total) == (found.rows[1:3], found.total)
         down = view.list_records(type_, search._replace(is_descending=True))
