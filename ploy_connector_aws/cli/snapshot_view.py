@@ -28,7 +28,7 @@ from ploy_connector_aws.runtime.sync.ingest import read
 from ploy_connector_aws.spec import PloyError
 from ploy_connector_aws.spec.labels import OF_TYPES, Labels
 from ploy_connector_aws.spec.lists import join_names
-from ploy_connector_aws.spec.records import RecordType
+from ploy_connector_aws.spec.records import RecordKey, RecordType, grant_id
 
 from .errors import UnknownNameError
 from .exit_codes import Exit
@@ -140,12 +140,13 @@ def name_in(content: dict[str, Any], otherwise: str) -> str:
     return str(content.get("display_name") or content.get("username") or content.get("name") or otherwise)
 
 
-def find_account(view: Overlay | None, name: str) -> str:
+def find_account(view: Overlay | None, name: str, *, holding: str | None = None) -> str:
     """Return the id of the account of this name: id, display name, user name or e-mail address.
 
     Args:
         view: The last sync; None without one. Then the name counts as an id, which the source knows or not.
         name: What a person typed.
+        holding: The name of what is to be taken from it: of several accounts only those that hold it are meant, if any.
 
     Raises:
         UnknownNameError: The last sync read everything and has no such account, or it has several.
@@ -154,6 +155,10 @@ def find_account(view: Overlay | None, name: str) -> str:
         return name
     graph = view.graph()
     found = graph.resolve(name, _ACCOUNT)
+    if holding is not None and len(found.matches) > 1:
+        held = graph.resolve(holding, _ENTITLEMENT).matches
+        holders = tuple(each for each in found.matches if any(_holds(view, each.id, other.id) for other in held))
+        found = found._replace(matches=holders or found.matches)
     return name if not found.matches and _is_partial(view) else _only(graph, found, name, _ACCOUNT).id
 
 
@@ -234,6 +239,11 @@ def _describe(graph: GraphView, named: Named) -> str:
     user = record.content.get("username") if record else None
     ids = ", ".join(dict.fromkeys(each for each in (user, named.id) if each and each != named.name))
     return f"{named.kind.replace('_', ' ')} {named.full_name}{f' ({ids})' if ids else ''}"
+
+
+def _holds(view: Overlay, account_id: str, entitlement_id: str) -> bool:
+    """Whether an account holds an entitlement directly."""
+    return view.record(RecordKey(type="grant", id=grant_id("account", account_id, entitlement_id))) is not None
 
 
 def _is_partial(view: Overlay) -> bool:

@@ -97,8 +97,16 @@ class Privilege(NamedTuple):
         """Describe it as after a name: 'privileged', 'administrator through NAME in PLACE', 'no', 'not evaluated'."""
         if not self.is_privileged:
             return "no" if self.verdict == "no" else "not evaluated"
-        what = "administrator" if self.is_administrator else "privileged"
-        return what if self.through is None else f"{what} through {self.through.full_name}"
+        return ("administrator" if self.is_administrator else "privileged") + self._through
+
+    def describe_as_verb(self) -> tuple[str, str]:
+        """Describe what is privileged as after its name: 'is', 'privileged through NAME in PLACE'."""
+        verb, what = ("has", "full administrator access") if self.is_administrator else ("is", "privileged")
+        return verb, what + self._through
+
+    @property
+    def _through(self) -> str:
+        return "" if self.through is None else f" through {self.through.full_name}"
 
 
 class Judged(NamedTuple):

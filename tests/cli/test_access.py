@@ -166,6 +166,9 @@ def test_name_of_several_records_and_unknown_name_list_what_could_be_meant(view:
     with pytest.raises(UnknownNameError, match=re.escape("use the id: human Ann (ann, u1), human Ann (ann2, u2).")):
         find_account(view.current, "ann ")
     assert find_account(view.current, "ANN2") == "u2"
+    assert find_account(view.current, "ann ", holding="Admins") == "u2"  # the other one does not hold it
+    with pytest.raises(UnknownNameError, match=re.escape("(ann, u1)")):
+        find_account(view.current, "ann ", holding="admin")  # both hold it through groups, or not at all
     with pytest.raises(UnknownNameError) as unknown:
         find_entitlement(view.current, "admn", "u1")
     assert unknown.value.message == "No group or role has the name or id 'admn'. ann holds: readers."
