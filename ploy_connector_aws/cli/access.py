@@ -65,7 +65,7 @@ def access(
         if not accounts:
             return show_opened(console(), view, account, chosen, with_ids=ids)
         if len(accounts) > MOST_NAMES:
-            find_named(view.graph, account, ("account",))  # an error with what could be meant
+            find_named(view.graph, account, ("account",), view.labels)  # an error with what could be meant
         finder = view.current.path_finder()
         found = [(each, finder.paths_of(each.id)) for each in accounts]
         if chosen is Format.JSON:

@@ -92,8 +92,9 @@ def change(
         raise RejectedError(f"The connector {title} cannot {kind} access.", reason="not_supported")
     warning = None if preview else _check_allowed(settings)
     with Journal(settings.tasks_path) as journal, _last_sync(settings, journal) as view:
-        account_id = find_account(view, account, holding=entitlement if kind == "revoke" else None)
-        entitlement_id = find_entitlement(view, entitlement, account_id)
+        labels = Labels(opened.installed.manifest.labels)
+        account_id = find_account(view, account, labels, holding=entitlement if kind == "revoke" else None)
+        entitlement_id = find_entitlement(view, entitlement, account_id, labels)
         if kind == "grant":
             _require_grantable(view, account_id)
         request = AccessRequest(

@@ -140,12 +140,13 @@ def name_in(content: dict[str, Any], otherwise: str) -> str:
     return str(content.get("display_name") or content.get("username") or content.get("name") or otherwise)
 
 
-def find_account(view: Overlay | None, name: str, *, holding: str | None = None) -> str:
+def find_account(view: Overlay | None, name: str, labels: Labels, *, holding: str | None = None) -> str:
     """Return the id of the account of this name: id, display name, user name or e-mail address.
 
     Args:
         view: The last sync; None without one. Then the name counts as an id, which the source knows or not.
         name: What a person typed.
+        labels: What people call the records.
         holding: The name of what is to be taken from it: of several accounts only those that hold it are meant, if any.
 
     Raises:
@@ -159,16 +160,17 @@ def find_account(view: Overlay | None, name: str, *, holding: str | None = None)
         held = graph.resolve(holding, _ENTITLEMENT).matches
         holders = tuple(each for each in found.matches if any(_holds(view, each.id, other.id) for other in held))
         found = found._replace(matches=holders or found.matches)
-    return name if not found.matches and _is_partial(view) else _only(graph, found, name, _ACCOUNT).id
+    return name if not found.matches and _is_partial(view) else _only(graph, found, name, _ACCOUNT, labels).id
 
 
-def find_entitlement(view: Overlay | None, name: str, account_id: str) -> str:
+def find_entitlement(view: Overlay | None, name: str, account_id: str, labels: Labels) -> str:
     """Return the id of the entitlement of this name: id, name, or 'NAME in PLACE'.
 
     Args:
         view: The last sync; None without one. Then the name counts as an id, which the source knows or not.
         name: What a person typed.
         account_id: The account whose access is to be changed; an error lists what it holds.
+        labels: What people call the records.
 
     Raises:
         UnknownNameError: The last sync read everything and has no such entitlement, or it has several.
@@ -183,10 +185,10 @@ def find_entitlement(view: Overlay | None, name: str, account_id: str) -> str:
     content = account.content if account else {}
     who = str(content.get("username") or name_in(content, account_id))
     held = join_names(_held_names(graph, account_id), MOST_NAMES) or "nothing"
-    return _only(graph, found, name, _ENTITLEMENT, more=f" {who} holds: {held}.").id
+    return _only(graph, found, name, _ENTITLEMENT, labels, more=f" {who} holds: {held}.").id
 
 
-def find_named(graph: GraphView, name: str, types: tuple[RecordType, ...]) -> Named:
+def find_named(graph: GraphView, name: str, types: tuple[RecordType, ...], labels: Labels) -> Named:
     """Return the record of this name, as it is printed.
 
     Raises:
@@ -195,10 +197,18 @@ def find_named(graph: GraphView, name: str, types: tuple[RecordType, ...]) -> Na
     found = graph.resolve(name, types)
     if not found.matches and (other := _other_type(graph, name)):
         raise other
-    return _only(graph, found, name, types)
+    return _only(graph, found, name, types, labels)
 
 
-def _only(graph: GraphView, found: Resolution, name: str, types: tuple[RecordType, ...], *, more: str = "") -> Named:
+def _only(
+    graph: GraphView,
+    found: Resolution,
+    name: str,
+    types: tuple[RecordType, ...],
+    labels: Labels,
+    *,
+    more: str = "",
+) -> Named:
     """Return the only match.
 
     Raises:
@@ -207,7 +217,7 @@ def _only(graph: GraphView, found: Resolution, name: str, types: tuple[RecordTyp
     if not found.matches:
         raise unknown_name(found, name, types, more=more)
     if len(found.matches) > 1:
-        names = [_describe(graph, each) for each in found.matches]
+        names = [_describe(graph, each, labels) for each in found.matches]
         raise UnknownNameError(
             f"{len(names)} records have the name {name!r}; use the id: {join_names(names, MOST_NAMES)}."
         )
@@ -233,12 +243,13 @@ def _other_type(graph: GraphView, name: str) -> UnknownNameError | None:
     return UnknownNameError(f"{name!r} is the name of {article} {noun}.", fix=_ASK[type_].format(shlex.quote(name)))
 
 
-def _describe(graph: GraphView, named: Named) -> str:
+def _describe(graph: GraphView, named: Named, labels: Labels) -> str:
     """Describe one of several records of a name: what it is, its place, its user name, and its id."""
     record = graph.record(named.type, named.id)
     user = record.content.get("username") if record else None
     ids = ", ".join(dict.fromkeys(each for each in (user, named.id) if each and each != named.name))
-    return f"{named.kind.replace('_', ' ')} {named.full_name}{f' ({ids})' if ids else ''}"
+    noun = labels.of(named.type, {"id": named.id, "kind": named.kind})[0]
+    return f"{noun} {named.full_name}{f' ({ids})' if ids else ''}"
 
 
 def _holds(view: Overlay, account_id: str, entitlement_id: str) -> bool:

@@ -68,7 +68,7 @@ def show_who(out: Console, view: SnapshotView, target: str, chosen: Format, *, w
     Raises:
         UnknownNameError: Nothing has this name, or several records have it.
     """
-    named = find_named(view.graph, target, ("resource", "entitlement"))
+    named = find_named(view.graph, target, ("resource", "entitlement"), view.labels)
     reached, first = _find_reach(view.graph, named)
     rows = _reachers(view.graph, _target(reached), first)
     if chosen is Format.JSON:
@@ -189,7 +189,7 @@ def _print_reacher(out: Console, labels: Labels, row: Reacher, *, with_ids: bool
 
 def _describe_paths(row: Reacher) -> Iterator[str]:
     """Yield a line for each path, and one for those that are not listed."""
-    if row.lives_there:
+    if row.belongs_to_target:
         yield "belongs to it"
     for path in row.paths:
         yield _describe_path(path) + (" (unproven)" if path.is_unproven and not row.is_unproven else "")
@@ -225,7 +225,7 @@ def _reacher_json(row: Reacher) -> dict[str, Any]:
         "privilege": privilege_json(row.account.privilege),
         "privileged_there": row.is_privileged,
         "direct": row.is_direct,
-        "lives_there": row.lives_there,
+        "belongs_to_target": row.belongs_to_target,
         "paths": [
             {"unproven": path.is_unproven, "entitlements": [named_json(each) for each in path.steps]}
             for path in row.paths
@@ -241,7 +241,7 @@ def show_opened(out: Console, view: SnapshotView, name: str, chosen: Format, *, 
     Raises:
         UnknownNameError: Nothing has this name, or several records have it.
     """
-    named = find_named(view.graph, name, ("account", "entitlement"))
+    named = find_named(view.graph, name, ("account", "entitlement"), view.labels)
     first = view.graph.opens("entitlement", named.id, limit=_PAGE)
     rows = _opened(view.graph, named, first)
     if chosen is Format.JSON:

@@ -225,9 +225,9 @@ class Effects:
 
     def _session_line(self) -> Line:
         if self.change.sessions_end_by is None:
-            return Line("warning", (Part("Unknown how long sessions issued before may live."),))
+            return Line("warning", (Part("It is unknown how long existing sessions stay valid."),))
         moment = Part("", moment=self.change.sessions_end_by)
-        return Line("text", (Part("Sessions issued before may live until "), moment, Part(".")))
+        return Line("text", (Part("Existing sessions may stay valid until "), moment, Part(".")))
 
 
 def find_effects(

@@ -57,7 +57,7 @@ class Reacher(NamedTuple):
     """Whether its access at the target is privileged; None where that was not judged."""
     is_direct: bool
     """Whether it holds an entitlement at the target directly."""
-    lives_there: bool
+    belongs_to_target: bool
     """Whether it belongs to the resource itself; then it may have no path."""
     through: tuple[Named, ...]
     """The entitlements that it holds and that lead to the target without being it, the first few of them."""
@@ -233,7 +233,7 @@ def _to_reachers(edges: Edges, page: Sequence[tuple[int, int, int, int]], leadin
             account,
             _IS_PRIVILEGED[rank],
             any(to in leading.targets for to, _ in held[number]),
-            bool(lives_there),
+            bool(belongs_to_target),
             tuple(named[node] for node in through[number][:MOST_THROUGH]),
             tuple(
                 ReachPath(tuple(named[node] for node in path), is_path_unproven)
@@ -242,7 +242,7 @@ def _to_reachers(edges: Edges, page: Sequence[tuple[int, int, int, int]], leadin
             *paths[number][1:],
             bool(is_unproven),
         )
-        for account, (number, rank, is_unproven, lives_there) in zip(records_of(edges, held), page, strict=True)
+        for account, (number, rank, is_unproven, belongs_to_target) in zip(records_of(edges, held), page, strict=True)
     )
 
 

@@ -163,24 +163,8 @@ def verdicts_of(edges: Edges, numbers: Iterable[int]) -> dict[int, int]:
 
 
 def _put_leading(edges: Edges, targets: Iterable[int], steps: Mapping[int, list[tuple[int, bool]]]) -> frozenset[int]:
-    """Put what leads to targets into the temporary table ``leading``; return the privileged targets.
-
-    A policy makes no holder privileged whose own verdict is that it is not: a boundary may take away what it allows.
-    """
-    names = edges.tables.names
-    known = edges.db.execute(
-        f"SELECT n.number, n.kind = 'policy', n.own FROM ({edges.put('judging', steps)}) d CROSS JOIN {names} n"
-        " ON n.number = d.number"
-    ).fetchall()
-    policies = {number for number, is_policy, _ in known if is_policy}
-    harmless = {number for number, _, own in known if own == 0}
-    before: dict[int, list[tuple[int, bool]]] = {}
-    conferring: dict[int, list[tuple[int, bool]]] = {}
-    for node, behind in steps.items():
-        for to, is_unproven in behind:
-            before.setdefault(to, []).append((node, is_unproven))
-            if to not in policies or node not in harmless:
-                conferring.setdefault(to, []).append((node, is_unproven))
+    """Put what leads to targets into the temporary table ``leading``; return the privileged targets."""
+    before, conferring, policies = judge_leading(edges, steps)
     verdicts = verdicts_of(edges, targets)
     privileged_targets = frozenset(each for each, verdict in verdicts.items() if verdict >= THROUGH)
     privileged = _leading_to(conferring, privileged_targets)
@@ -201,6 +185,34 @@ def _put_leading(edges: Edges, targets: Iterable[int], steps: Mapping[int, list[
         ),
     )
     return privileged_targets
+
+
+def judge_leading(
+    edges: Edges, steps: Mapping[int, list[tuple[int, bool]]]
+) -> tuple[dict[int, list[tuple[int, bool]]], dict[int, list[tuple[int, bool]]], set[int]]:
+    """Turn the steps of entitlements round, and leave out those that make no holder privileged.
+
+    A policy makes no holder privileged whose own verdict is that it is not: a boundary may take away what it allows.
+
+    Returns:
+        By entitlement, which ones hold it, each with whether the edge is unproven; of these, those that it can make
+        privileged; and the policies.
+    """
+    names = edges.tables.names
+    known = edges.db.execute(
+        f"SELECT n.number, n.kind = 'policy', n.own FROM ({edges.put('judging', steps)}) d CROSS JOIN {names} n"
+        " ON n.number = d.number"
+    ).fetchall()
+    policies = {number for number, is_policy, _ in known if is_policy}
+    harmless = {number for number, _, own in known if own == 0}
+    before: dict[int, list[tuple[int, bool]]] = {}
+    conferring: dict[int, list[tuple[int, bool]]] = {}
+    for node, behind in steps.items():
+        for to, is_unproven in behind:
+            before.setdefault(to, []).append((node, is_unproven))
+            if to not in policies or node not in harmless:
+                conferring.setdefault(to, []).append((node, is_unproven))
+    return before, conferring, policies
 
 
 def _leading_to(

@@ -13,6 +13,7 @@ from .edges import Edge, Edges
 from .findings import RuleFinding, find_findings, is_undecided
 from .names import NAMED, Resolution, resolve
 from .paths import PathFinder, Paths
+from .people import PeopleCount, count_people
 from .privilege import Named, Privilege
 from .reach import Opened, Reach, ReachListing, find_opened, find_reach
 from .search import FoundRecord, Listing, Search, list_records, records_of, stream_records
@@ -64,6 +65,10 @@ class GraphView:
     def who(self, target: Target, search: Reach = _ALL) -> ReachListing:
         """Find the accounts that reach a resource or an entitlement, and by which paths."""
         return find_reach(self._edges, target, search)
+
+    def count_people(self, resource_ids: Iterable[str]) -> dict[str, PeopleCount]:
+        """Count the people who reach each of these resources: see ``people.count_people``."""
+        return count_people(self._edges, resource_ids)
 
     def opens(self, type_: RecordType, id_: str, *, offset: int = 0, limit: int = 50) -> Opened:
         """Find what an account or an entitlement opens, with the counts of all of it."""

@@ -90,7 +90,7 @@ def test_revoke_lists_what_the_account_still_can_do_at_the_same_place_and_nowher
         "oncall → Admin in prod privileged",
         "Would still enter The prod site as Reader (team)",
         "No other path to the same access is known as of 09:00.",
-        "Sessions issued before may live until 09:00.",
+        "Existing sessions may stay valid until 09:00.",
     ]
 
 
@@ -131,7 +131,7 @@ def test_nothing_is_printed_about_sessions_where_nothing_was_opened(store: Store
     view = view_of(store)
     assert not any("essions" in line for line in lines_of(effects_of(view, closed_paths=())))
     unknown = lines_of(effects_of(view, closed_paths=(), effects_complete=False, sessions_end_by=None))
-    assert "Unknown how long sessions issued before may live." in unknown
+    assert "It is unknown how long existing sessions stay valid." in unknown
     assert not any("essions" in line for line in lines_of(effects_of(view, removed=(), effects_complete=False)))
 
 
@@ -237,7 +237,7 @@ def test_what_a_connector_would_not_change_is_previewed_from_the_last_sync(store
         "oncall → Admin in prod privileged",
         "Would still enter The prod site as Reader (team)",
         "No other path to the same access is known as of 09:00.",
-        "Unknown how long sessions issued before may live.",
+        "It is unknown how long existing sessions stay valid.",
     ]
     assert preview_lines(view, "grant", "admins")[:5] == [
         "Preview from the last sync, nothing was changed: Ann would get admins.",

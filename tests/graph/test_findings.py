@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ploy_connector_aws.graph.edges import Edge
-from ploy_connector_aws.graph.findings import DISABLED, HELD_DIRECTLY, UNPROVEN
+from ploy_connector_aws.graph.findings import DISABLED, HELD_DIRECTLY, RULES, UNPROVEN
 from ploy_connector_aws.graph.view import GraphView
 from ploy_connector_aws.spec import Account, Entitlement, Finding, Record, RecordKey, Resource
+from ploy_connector_aws.spec.labels import GENERIC
 
 from .model import TABLES, grant, open_tables
 
@@ -138,6 +139,10 @@ def test_finding_rests_on_the_grants_and_entitlements_of_its_paths() -> None:
     with open_tables((*HELD, *lead)) as db:
         ((_, rests_on),) = GraphView(db, TABLES).findings(lambda _: None, NOW)
     assert set(rests_on) == keys(*lead, *HELD[1:2], *HELD[3:])
+
+
+def test_each_rule_has_a_generic_label() -> None:
+    assert {label.kind for label in GENERIC if label.record_type == "finding"} == {rule.kind for rule in RULES}
 
 
 UNKNOWN = entitlement("admin", "account_role", privileged=None)

@@ -65,20 +65,20 @@ def check_reacher(model: Model, found: Reacher, targets: set[str], place: str | 
     """Check one account that reaches a target."""
     account = found.account
     record = model.accounts.get(account.id)
-    lives_there = place is not None and record is not None and model.is_below(record.resource_id, place)
+    belongs_to_target = place is not None and record is not None and model.is_below(record.resource_id, place)
     ends = [path for path in model.paths(account.id) if path[-1] in targets and not targets.intersection(path[:-1])]
     conferring = [path for path in ends if model.confers((account.id, *path))]
     verdicts = {model.verdict(path[-1]) for path in conferring} | (
-        {model.verdict(account.id)} if lives_there else set()
+        {model.verdict(account.id)} if belongs_to_target else set()
     )
     is_privileged = True if verdicts & {"direct", "through"} else None if "not_judged" in verdicts else False
-    assert (found.is_privileged, found.lives_there) == (is_privileged, lives_there)
+    assert (found.is_privileged, found.belongs_to_target) == (is_privileged, belongs_to_target)
     assert found.is_direct == any(len(path) == 1 for path in ends)
     through, firsts = {each.id for each in found.through}, {path[0] for path in ends if path[0] not in targets}
     assert through <= firsts
     assert len(through) == min(len(firsts), MOST_THROUGH)
     proven = [path for path in model.paths(account.id, only_proven=True) if path[-1] in targets]
-    assert found.is_unproven == (not proven and not lives_there)
+    assert found.is_unproven == (not proven and not belongs_to_target)
     listed = [tuple(step.id for step in path.steps) for path in found.paths]
     assert [rank(model, account.id, path) for path in listed] == sorted(rank(model, account.id, path) for path in ends)[
         :MOST_PATHS
@@ -118,6 +118,18 @@ def test_what_only_a_later_change_names_is_judged_by_what_the_generation_knows_o
         "u-other": ("not_judged", []),
         "u-lost": ("not_judged", []),
     }
+
+
+def test_people_of_places_are_counted_as_the_list_of_each_place_counts_them(chance: Random) -> None:
+    seen = Counter[bool]()
+    for model in models(chance):
+        with model.view() as view:
+            found = view.count_people([*model.resources, "unknown place"])
+            for place, count in found.items():
+                listing = view.who(Target("resource", place), Reach(kinds=("human",)))
+                assert count == (listing.total, listing.privileged), place
+                seen[count.privileged > 0] += count.total > count.privileged
+    assert min(seen.values()) > 0
 
 
 def rank(model: Model, account_id: str, path: tuple[str, ...]) -> tuple[bool, bool, int]:

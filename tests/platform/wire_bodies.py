@@ -135,6 +135,7 @@ CLUB = Manifest(
             link="https://club.example/{{ id }}",
             is_place=True,
         ),
+        Label(record_type="finding", kind="open-door", singular="open door", plural="open doors"),
     ),
     wizard=Wizard(
         steps=(

@@ -144,7 +144,7 @@ def test_preview_lists_what_the_person_can_still_do_at_the_same_place(demo: Site
     assert "  ! Would still enter 716350982241 as AdministratorAccess (Production On-Call) privileged" in lines
     assert "  No other path to the same access is known" in out
     assert sum("cannot be seen" in line for line in lines) == 1
-    assert any(line.startswith("  Sessions issued before may live until ") for line in lines)
+    assert any(line.startswith("  Existing sessions may stay valid until ") for line in lines)
 
 
 def test_preview_of_what_opens_nothing_has_no_line_about_sessions(demo: Site) -> None:

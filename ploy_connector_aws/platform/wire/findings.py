@@ -48,7 +48,7 @@ class FindingStatus(ResponseModel):
     advice: str | None = None
     state: FindingState
     is_judged: bool = Field(
-        description="False where it is not known whether it still is so: its scope was not read completely, or what its"
+        description="False where it is unknown whether it still applies: its scope was not read completely, or what its"
         " rule compares is not known any more."
     )
     first_seen_at: Moment

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ploy_connector_aws.aws.iam.findings import find_role_findings
+from ploy_connector_aws.aws.iam.findings import KINDS, find_role_findings
+from ploy_connector_aws.aws.labels import LABELS
 from ploy_connector_aws.aws.policy.privileges import Verdict
 from ploy_connector_aws.aws.policy.trust import to_trust
 from ploy_connector_aws.sandbox.aws import IamAccount, IamGroup, IamRole, IamUser
@@ -237,6 +238,10 @@ def test_finding_on_a_role_states_what_was_seen_and_is_more_severe_where_the_rol
     assert (worse.id, worse.severity) == (finding.id, "high")
     assert worse.evidence == f"{finding.evidence} The role is privileged."
     assert [each.severity for each in find([allow("*")], Verdict(True))] == ["critical"]
+
+
+def test_each_kind_has_a_label() -> None:
+    assert {label.kind for label in LABELS if label.record_type == "finding"} == KINDS.keys()
 
 
 def test_each_principal_has_a_finding_of_its_own() -> None:

@@ -126,6 +126,10 @@ def test_list_of_places_is_a_tab_of_its_own_named_by_the_connector(visitor: Visi
     assert shown(page) == ["North"]
     assert re.search(r'kind=house" aria-current="page">Houses</a>', page)
     assert "<h1>Houses</h1>" in page
+    assert re.findall(r'data-label="People">([^<]*)<', page) == ["3 people, 2 privileged"]
+    (row,) = visitor.get(at(customer, "/resources/download/json?kind=house")).json()
+    assert (row["name"], row["people"], row["privileged_people"]) == ("North", 3, 2)
+    assert "people" not in visitor.get(at(customer, "/resources/download/json")).json()[0]
 
 
 def test_history_names_changes_of_the_period_and_who_decided(visitor: Visitor, customer: Customer) -> None:
