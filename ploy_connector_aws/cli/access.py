@@ -20,12 +20,12 @@ from ploy_connector_aws.spec import RecordKey
 from ploy_connector_aws.spec.labels import Labels
 
 from .descriptions import (
-    PRIVILEGE_MARKS,
     STATUS_STYLES,
     describe_privilege,
     name_of,
     place_json,
     privilege_json,
+    privilege_mark,
 )
 from .exit_codes import Exit
 from .formats import Column, Rows
@@ -134,7 +134,7 @@ def to_tree(view: Overlay, account: StoredRecord, paths: Paths, labels: Labels) 
             label = text(name_of(step))
             if len(ids) > _DEEPEST:
                 label += f"  [dim]through[/] {text(name_of(steps[ids[-2]]))}"
-            label += PRIVILEGE_MARKS[step.privilege.verdict]
+            label += privilege_mark(step.privilege)
             if unproven.get(ids, path.is_unproven):
                 label += "  [yellow](unproven)[/]"
             kind, place = labels.of("entitlement", step.content)[0], step.named and step.named.place

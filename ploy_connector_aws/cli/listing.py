@@ -12,7 +12,9 @@ from rich.console import Console
 
 from ploy_connector_aws.graph.people import PeopleCount
 from ploy_connector_aws.graph.privilege import Named
-from ploy_connector_aws.graph.search import SORTED, FoundRecord, Search
+from ploy_connector_aws.graph.reach import Reach
+from ploy_connector_aws.graph.search import PRIVILEGED_VERDICTS, SORTED, FoundRecord, Search
+from ploy_connector_aws.graph.targets import Target
 from ploy_connector_aws.runtime.integration import read_operator_settings
 from ploy_connector_aws.spec import Account
 from ploy_connector_aws.spec.labels import Label, Labels
@@ -25,12 +27,13 @@ from .descriptions import (
     describe_privilege,
     name_of,
     named_json,
+    print_mentions,
     privilege_json,
 )
 from .exit_codes import Exit
 from .formats import Column, Rows
 from .options import Format, What
-from .output import console, notes_console, print_json_list, print_unproven
+from .output import console, notes_console, print_json_list, print_unproven, text
 from .snapshot_view import SnapshotView, find_named, open_snapshot_view
 
 TYPES: dict[What, RecordType] = {
@@ -101,7 +104,8 @@ def show_records(
     not_judged = facets.verdicts.get("not_judged", 0)
     if chosen is Format.JSON:
         head = {"as_of": view.run.reading_started_at.isoformat(), "complete": view.is_complete}
-        head |= {"not_judged": not_judged} if filters.privileged else {}
+        if filters.privileged:
+            head |= {"not_judged": not_judged, "administrators": facets.administrators}
         print_json_list(head, what.value, map(rows.to_json, found))
         return view.exit_code
     count = rows.write(out, chosen)
@@ -110,9 +114,13 @@ def show_records(
     counted = count_by_kind(view.labels, type_, count, kinds_found)
     if filters.privileged:
         counted = counted.replace(" ", " privileged ", 1)
+        counted += f" in {text(filters.place)}" if filters.place else ""
+        counted += f", {facets.administrators} with full administrator access" if facets.administrators else ""
     notes.print(f"{counted}. {view.age}", soft_wrap=not notes.is_terminal)
     if filters.privileged and not_judged:
         notes.print(f"[yellow]{not_judged} more could not be evaluated and may be privileged.[/]")
+    if search.holds and (mentions := view.graph.who(Target("entitlement", search.holds), Reach(limit=0)).mentions):
+        print_mentions(notes, view.labels, mentions)
     print_unproven(notes, view.run.scopes())
     return view.exit_code
 
@@ -150,7 +158,7 @@ def _to_search(view: SnapshotView, kinds: Kinds, filters: Filters) -> Search:
         is_descending=filters.sort.startswith("-"),
         kinds=kinds.find(filters.kinds),
         statuses=tuple(filters.statuses),
-        verdicts=("direct", "through") if filters.privileged else (),
+        verdicts=PRIVILEGED_VERDICTS if filters.privileged else (),
         unproven=True if filters.unproven else None,
         place=_id_of(view, filters.place, "resource"),
         holds=_id_of(view, filters.holds, "entitlement"),

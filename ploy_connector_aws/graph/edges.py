@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, TypeVar
 
 from ploy_connector_aws.spec.records import Grant, RecordKey, RecordType
 
-from .privilege import NOT_JUDGED, VERDICTS, Judged, Named, Place, Privilege, judge
+from .privilege import NOT_JUDGED, THROUGH, VERDICTS, Judged, Named, Place, Privilege, judge
 from .tables import CLASSES, FIRST_ENTITLEMENT, Tables, use_casefold
 
 T = TypeVar("T")
@@ -203,14 +203,19 @@ class Edges:
                 yield rows[number][0]
 
         return {
-            number: Privilege(VERDICTS[judged.verdict], tuple(path(number)), judged.is_unproven)
+            number: Privilege(
+                VERDICTS[judged.verdict],
+                tuple(path(number)),
+                judged.is_unproven,
+                judged.verdict >= THROUGH and judged.distance < 0,
+            )
             for number in numbers & rows.keys()
             for judged in (rows[number][1],)
         }
 
     def _described(self, numbers: Iterable[int]) -> dict[int, tuple[Named, Judged]]:
         names = self.tables.names
-        columns = ", ".join(self.judged(each) for each in ("verdict", "toward", "path_unproven"))
+        columns = ", ".join(self.judged(each) for each in ("verdict", "toward", "distance", "path_unproven"))
         extra = self._stored(self._extra) if self._extra else {}
         found: dict[int, tuple[Named, Judged]] = {
             number: (Named(key.type, key.id, key.id, "unknown"), extra[number].judged)
@@ -224,10 +229,9 @@ class Edges:
                 f" WHERE n.number IN ({marks})",
                 part,
             )
-            for number, type_, id_, name, kind, resource, place, place_kind, verdict, toward, is_unproven in rows:
+            for number, type_, id_, name, kind, resource, place, place_kind, verdict, toward, length, u in rows:
                 where = Place(resource, place or resource, place_kind or "") if resource else None
-                judged = Judged(verdict, toward, 0, bool(is_unproven))
-                found[number] = Named(type_, id_, name, kind, where), judged
+                found[number] = Named(type_, id_, name, kind, where), Judged(verdict, toward, length, bool(u))
         return found
 
     def _number_of(self, type_: RecordType, id_: str) -> int:

@@ -114,7 +114,7 @@ def _find_disabled(edges: Edges) -> Iterator[RuleFinding]:
         count = "1 entitlement" if len(held) == 1 else f"{len(held)} entitlements"
         evidence = f"{account.name} is disabled and still holds {count}."
         if privilege.is_privileged:
-            evidence += f" It is privileged{'' if privilege.through is None else ' ' + privilege.describe()}."
+            evidence += f" It {' '.join(privilege.describe_as_verb())}."
         grants = (_grant_of(account, named[each]) for each in held)
         severity: Severity = "high" if verdict >= THROUGH else "medium"
         yield _finding(DISABLED, severity, evidence, [account], (*grants, *_along(account, privilege)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
@@ -20,7 +21,7 @@ class Target(NamedTuple):
     """What is reached."""
 
     type: Literal["resource", "entitlement"]
-    """Of a resource: every entitlement in it, or in a resource below it."""
+    """Of a resource: every entitlement in it, or in a resource below it. Of a role: also the same in each place."""
     id: str
 
 
@@ -62,8 +63,37 @@ def find_targets(edges: Edges, target: Target) -> list[int]:
     """Find the entitlements at a target."""
     if target.type == "entitlement":
         number = edges.number("entitlement", target.id)
-        return [] if number is None else [number]
+        return [] if number is None else [number, *in_places(edges, target.id)]
     return [row[0] for row in edges.db.execute(inside(edges, target.id, "entitlement"))]
+
+
+def in_places(edges: Edges, role_id: str) -> list[int]:
+    """Find the entitlements that are a role in one place each."""
+    names, bodies = edges.tables.names, edges.tables.bodies
+    rows = edges.db.execute(
+        f"SELECT n.number FROM {names} n CROSS JOIN {bodies} b ON b.rowid = n.body WHERE n.type = 'entitlement'"
+        " AND n.kind = 'account_role' AND n.body IS NOT NULL AND n.id != ?1"
+        " AND json_extract(b.body, '$.role_id') = ?1 ORDER BY n.number",
+        (role_id,),
+    )
+    return [row[0] for row in rows]
+
+
+def find_mentions(edges: Edges, target: Target) -> list[int]:
+    """Find the entitlements whose attributes name the entitlement that is the target, by its id.
+
+    What that means for their holders is not known, so none of them leads to the target by it.
+    """
+    if target.type != "entitlement":
+        return []
+    names, bodies = edges.tables.names, edges.tables.bodies
+    rows = edges.db.execute(
+        f"SELECT n.number FROM {names} n CROSS JOIN {bodies} b ON b.rowid = n.body WHERE n.type = 'entitlement'"
+        " AND n.body IS NOT NULL AND n.id != ?1 AND instr(b.body, ?2) AND EXISTS (SELECT 1 FROM"
+        " json_tree(b.body, '$.attributes') t WHERE t.type = 'text' AND t.value = ?1) ORDER BY n.number",
+        (target.id, json.dumps(target.id, ensure_ascii=False).encode()),
+    )
+    return [row[0] for row in rows]
 
 
 def find_reaching(edges: Edges, target: Target) -> Leading:
@@ -78,7 +108,7 @@ def find_reaching(edges: Edges, target: Target) -> Leading:
     edges.db.execute("DROP TABLE IF EXISTS temp.reached")
     edges.db.execute("CREATE TEMP TABLE reached (number INTEGER PRIMARY KEY, class, rank, is_unproven, home)")
     own = f"SELECT n.own FROM {edges.tables.names} n WHERE n.number = e.principal"
-    for holders in _holders_of_leading(edges):
+    for holders in holders_of_leading(edges):
         _add_reached(
             edges,
             f"SELECT e.principal, e.class, max(iif(l.is_policy AND ({own}) IS 0, 0, l.rank)),"
@@ -96,18 +126,15 @@ def find_reaching(edges: Edges, target: Target) -> Leading:
 
 
 def put_reaching(edges: Edges, table: str, target: Target) -> str:
-    """Put the accounts that reach a target into a temporary table, by number; return a statement that selects them."""
+    """Put the accounts with a path to a target into a temporary table, by number; return a statement for them."""
     edges.put("leading", edges.leading(find_targets(edges, target)))
     selected = edges.put(table, ())
-    sources = [f"SELECT e.principal {holders}" for holders in _holders_of_leading(edges)]
-    if target.type == "resource":
-        sources.append(inside(edges, target.id, "account"))
-    for source in sources:
-        edges.db.execute(f"INSERT OR IGNORE INTO temp.{table} {source}")
+    for holders in holders_of_leading(edges):
+        edges.db.execute(f"INSERT OR IGNORE INTO temp.{table} SELECT e.principal {holders}")
     return selected
 
 
-def _holders_of_leading(edges: Edges) -> Iterator[str]:
+def holders_of_leading(edges: Edges) -> Iterator[str]:
     """Yield the rest of statements for the accounts that hold what is in the temporary table ``leading``.
 
     In them, ``e`` is an edge, ``l`` the row of its entitlement; rows are grouped by account.

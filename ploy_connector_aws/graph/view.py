@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
+from typing import Literal
 
 from ploy_connector_aws.spec.records import Finding, RecordType
 
@@ -73,9 +74,9 @@ class GraphView:
         """Find what an account or an entitlement opens, with the counts of all of it."""
         return find_opened(self._edges, type_, id_, offset=offset, limit=limit)
 
-    def paths_of(self, account_id: str) -> Paths:
-        """Find paths to every entitlement that an account holds; not every path to each."""
-        return PathFinder.over(self._edges).paths_of(account_id)
+    def paths_of(self, id_: str, type_: Literal["account", "entitlement"] = "account") -> Paths:
+        """Find paths to every entitlement that an account holds, or that another opens; not every path to each."""
+        return PathFinder.over(self._edges).paths_of(id_, type_)
 
     def resolve(self, text: str, types: Collection[RecordType] = NAMED) -> Resolution:
         """Find the records that a text names, as it is printed: see ``names.resolve``."""

@@ -170,10 +170,36 @@ def test_name_of_several_records_and_unknown_name_list_what_could_be_meant(view:
     with pytest.raises(UnknownNameError, match=re.escape("use the id: person Ann (ann, u1), person Ann (ann2, u2).")):
         find_account(view.current, "ann ", Labels())
     assert find_account(view.current, "ANN2", Labels()) == "u2"
+    assert find_account(view.current, "ann ", Labels(), holding="Admins") == "u2"  # the other one does not hold it
+    with pytest.raises(UnknownNameError, match=re.escape("(ann, u1)")):
+        find_account(view.current, "ann ", Labels(), holding="admin")  # both hold it through groups, or not at all
     with pytest.raises(UnknownNameError) as unknown:
         find_entitlement(view.current, "admn", "u1", Labels())
     assert unknown.value.message == "No group or role has the name or id 'admn'. ann holds: readers."
-    assert str(unknown.value.fix).startswith("did you mean admin or admins? ")
+    assert unknown.value.fix == "did you mean admin or admins?"
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "fix"),
+    [
+        ("ann2", "'ann2' is the name of a person or machine.", "ploy-connector access ann2 shows what it holds"),
+        (
+            "nowhere near",
+            "No resource and no group or role has the name or id 'nowhere near'.",
+            "ploy-connector list resources or ploy-connector list entitlements shows the names",
+        ),
+    ],
+)
+def test_who_of_what_is_no_target_points_to_what_helps(view: SnapshotView, name: str, message: str, fix: str) -> None:
+    with pytest.raises(UnknownNameError) as unknown:
+        shown_who(view, name)
+    assert (unknown.value.message, unknown.value.fix) == (message, fix)
+
+
+def test_access_of_a_place_points_to_who(view: SnapshotView) -> None:
+    with pytest.raises(UnknownNameError) as unknown:
+        show_opened(Console(file=io.StringIO()), view, "Production", Format.TABLE, with_ids=False)
+    assert unknown.value.fix == "ploy-connector who Production shows who reaches it"
 
 
 def test_list_of_places_counts_the_people_who_reach_each(view: SnapshotView) -> None:

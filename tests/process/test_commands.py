@@ -188,8 +188,8 @@ def test_access_shows_every_path_as_a_tree(shown: Site, who: str) -> None:
     assert (code, err) == (Exit.OK, "")
     lines = {line.strip("│├└─ ") for line in out.splitlines()}
     assert lines >= {
-        "admins  leads to privileged access  group",
-        "Administrator in 222222222222  privileged  account role",
+        "admins  leads to administrator access  group",
+        "Administrator in 222222222222  administrator  account role",
         "everyone  group",
         "Reader in 111111111111  account role",
     }

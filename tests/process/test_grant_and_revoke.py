@@ -154,6 +154,19 @@ def test_preview_of_what_opens_nothing_has_no_line_about_sessions(demo: Site) ->
     assert "essions" not in out
 
 
+def test_preview_of_what_the_connector_would_not_change_is_made_from_the_last_sync(demo: Site) -> None:
+    order = ("revoke", "jonas.vik", "okta-aws-developers", "--preview")
+    code, out, err = run(demo, *order)
+    assert (code, err) == (Exit.REFUSED, "")
+    assert out.startswith(
+        "Preview from the last sync, nothing was changed: Jonas Vik would lose okta-aws-developers.\n"
+    )
+    assert "This connector would not make this change. The group is managed by" in out
+    assert "okta-aws-developers → Developer in " in out
+    code, out, _ = run(demo, *order, "--json")
+    assert (code, json.loads(out)["rejected"]["code"]) == (Exit.REFUSED, "externally_managed")
+
+
 def test_grant_to_a_disabled_person_is_refused(demo: Site) -> None:
     for arguments in (("--preview",), ("--yes",)):
         code, _, err = run(demo, "grant", "jonas.vik", "Security", *arguments)

@@ -60,8 +60,10 @@ def test_permission_set_in_the_own_account_links_to_its_role_and_its_policies(ow
         kind="account_role",
         name=f"Administrator in {owner.account_id}",
         resource_id=owner.account_id,
+        role_id=owner.seeded.permission_sets["Administrator"],
         not_grantable_reason=grantability.ACCOUNT_ROLE,
         privileged=True,
+        administrator=True,
         privileged_reasons=snapshot.of("entitlement")[ADMINISTRATOR].privileged_reasons,
         attributes={
             "aws_account_id": owner.account_id,
@@ -321,8 +323,9 @@ def test_permission_set_is_never_reported_as_harmless(
 ) -> None:
     open_ = settled(owner, **described)
 
-    assert (open_.privileged, open_.privileged_reasons) == (None, ())
-    assert unseen in repr(open_.attributes["privilege_undecided"])
+    assert open_.privileged is None
+    assert open_.attributes["privilege_undecided"] == list(open_.privileged_reasons)
+    assert unseen in repr(open_.privileged_reasons)
 
 
 @pytest.mark.parametrize("policy", ["AdministratorAccess", "PowerUserAccess", "job-function/DatabaseAdministrator"])

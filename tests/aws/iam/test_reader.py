@@ -289,8 +289,8 @@ def test_undecodable_document_leaves_the_verdict_undecided(owner: IamCustomer, m
     snapshot = read_tampered(owner, monkeypatch, tamper)
     versions = snapshot.of("entitlement")[owner.policy("Versions")]
 
-    assert (versions.privileged, versions.privileged_reasons) == (None, ())
-    assert versions.attributes["privilege_undecided"]
+    assert versions.privileged is None
+    assert versions.attributes["privilege_undecided"] == list(versions.privileged_reasons) != []
     assert snapshot.of("entitlement")[owner.group("operators")].privileged is None
     assert snapshot.failures == {}
 
