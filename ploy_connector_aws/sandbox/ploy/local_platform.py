@@ -233,10 +233,12 @@ class LocalPlatform:
         self._note_created(integration_id, task, revision)
         return task
 
-    def order_again(self, integration_id: str, task_id: str) -> OrderedTask:
+    def order_again(
+        self, integration_id: str, task_id: str, *, requested_by: str | None = None, reason: str | None = None
+    ) -> OrderedTask:
         """Create a manual task once more; return the new task."""
         revision = self.registry.integration(integration_id).revision
-        task = self.queue(integration_id).order_again(task_id)
+        task = self.queue(integration_id).order_again(task_id, requested_by=requested_by, reason=reason)
         self._note_created(integration_id, task, revision)
         return task
 

@@ -50,6 +50,7 @@ class _NewTask(_Model):
     account_id: str | None = None
     entitlement_id: str | None = None
     reason: str | None = None
+    requested_by: str | None = None
     preview: bool = False
     deadline: Moment | None = None
 

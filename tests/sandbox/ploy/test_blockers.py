@@ -12,7 +12,7 @@ from ploy_connector_aws.platform.errors import UnknownIntegrationError
 from ploy_connector_aws.sandbox.ploy.verification import find_blocker
 
 from .browser import Visitor, at
-from .conftest import USERS, Customer, account
+from .conftest import DECIDER, USERS, Customer, account
 from .manifests import CLUB
 from .worker import Worker, failed_of, grant_of
 
@@ -58,8 +58,8 @@ def test_blocked_task_is_rejected_and_not_queued(known: Customer, visitor: Visit
         ("check", "/order", {"kind": "check"}),
         ("sync", "/order", {"kind": "sync"}),
         ("preview", "/preview", {"kind": "grant", **pair}),
-        ("change", f"/access/{seen.id}", {}),
-        ("change", f"/tasks/{failed.id}/order-again", {}),
+        ("change", f"/access/{seen.id}", DECIDER),
+        ("change", f"/tasks/{failed.id}/order-again", DECIDER),
     ]
 
     for action, path, filled in orders:

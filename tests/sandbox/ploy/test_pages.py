@@ -14,7 +14,7 @@ from ploy_connector_aws.sandbox.ploy import LocalPloy, pages
 from ploy_connector_aws.sandbox.ploy.pages.session import IDLE_SECONDS, Sessions
 
 from .browser import Visitor, at
-from .conftest import USERS, Customer, Enroll, account, accounts
+from .conftest import DECIDER, USERS, Customer, Enroll, account, accounts
 from .manifests import CLUB
 from .worker import Worker, failed_of
 
@@ -275,9 +275,9 @@ def test_manual_task_is_resolved_with_a_note_or_ordered_again(visitor: Visitor, 
         acme.client.fail_task(acme.id, task.id, failed_of(task))
     one, other = acme.ploy.queue(acme.id).manual()
     assert "The role may not write." in visitor.get(at(acme, "/tasks")).text
-    assert visitor.fill(at(acme, f"/tasks/{one.id}/resolve"), note=" ").status_code == 422
-    visitor.fill(at(acme, f"/tasks/{one.id}/resolve"), note="by hand")
-    visitor.fill(at(acme, f"/tasks/{other.id}/order-again"))
+    assert visitor.fill(at(acme, f"/tasks/{one.id}/resolve"), name="Ada", reason=" ").status_code == 422
+    visitor.fill(at(acme, f"/tasks/{one.id}/resolve"), name="Ada", reason="by hand")
+    visitor.fill(at(acme, f"/tasks/{other.id}/order-again"), **DECIDER)
 
     assert acme.ploy.queue(acme.id).manual() == []
     assert worker.history(one)[-1] == ("resolved", "by hand")
@@ -287,10 +287,10 @@ def test_manual_task_is_resolved_with_a_note_or_ordered_again(visitor: Visitor, 
 def test_only_an_answered_preview_can_be_ordered(visitor: Visitor, acme: Customer) -> None:
     worker = Worker(acme)
     seen = visitor.fill(at(acme, "/preview"), kind="revoke", account="u1", entitlement="g1").headers["location"]
-    assert visitor.fill(seen).status_code == 409
+    assert visitor.fill(seen, **DECIDER).status_code == 409
     (task,) = worker.lease()
     worker.complete(task)
-    ordered = visitor.fill(seen, reason="left").headers["location"]
+    ordered = visitor.fill(seen, name="Ada", reason="left").headers["location"]
 
     again = acme.ploy.queue(acme.id).task(ordered.split("/")[-1])
     assert (again.kind, again.preview, again.account_id, again.entitlement_id, again.reason) == (
@@ -298,4 +298,4 @@ def test_only_an_answered_preview_can_be_ordered(visitor: Visitor, acme: Custome
     )
     (task,) = worker.lease()
     worker.complete(task)
-    assert visitor.fill(ordered).status_code == 409
+    assert visitor.fill(ordered, **DECIDER).status_code == 409

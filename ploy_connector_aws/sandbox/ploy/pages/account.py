@@ -30,7 +30,6 @@ _PATHS_SHOWN = 200
 _ENTITLEMENTS_SHOWN = 25
 _DEEPEST = 12
 """How many levels of a list stay readable."""
-_LONGEST_REASON = 1000
 
 
 class HeldEntitlement(NamedTuple):
@@ -201,7 +200,6 @@ def order_preview(visit: IntegrationVisitor, form: SentForm) -> Response:
         kind,
         account_id=value(form, "account"),
         entitlement_id=value(form, "entitlement"),
-        reason=value(form, "reason")[:_LONGEST_REASON] or None,
         preview=True,
     )
     return go_to(f"{visit.path}/access/{task.id}")
@@ -221,8 +219,9 @@ def show_change(visit: IntegrationVisitor, task_id: str) -> Response:
 @router.post("/integrations/{integration_id}/access/{task_id}")
 def order_change(visit: IntegrationVisitor, task_id: str, form: SentForm) -> Response:
     """Order what was previewed. A repeated form orders nothing more."""
+    decision = visit.decision(form)
     require_unblocked(visit.row, visit.queue.task(task_id).kind)
-    task = visit.queue.order_previewed(task_id, value(form, "reason")[:_LONGEST_REASON] or None)
+    task = visit.queue.order_previewed(task_id, requested_by=decision["name"], reason=decision["reason"])
     return go_to(f"{visit.path}/access/{task.id}")
 
 

@@ -15,7 +15,7 @@ from ploy_connector_aws.spec.records import Severity
 
 from .filters import Choice, Facet
 from .rendering import render_page
-from .session import IntegrationVisit, IntegrationVisitor, Offset, SentForm, decision_of, go_to
+from .session import IntegrationVisit, IntegrationVisitor, Offset, SentForm, go_to
 
 router = APIRouter()
 
@@ -58,7 +58,7 @@ def reopen(visit: IntegrationVisitor, number: int, form: SentForm) -> Response:
 
 
 def _decide(visit: IntegrationVisit, number: int, state: Literal["open", "accepted"], form: SentForm) -> Response:
-    decision = decision_of(form)
+    decision = visit.decision(form)
     try:
         visit.ploy.findings.decide(visit.id, number, state, **decision)
         visit.flash(_DONE[state])

@@ -42,6 +42,16 @@ TASK_STATES = {
     "manual": ("Needs a person", "bad"),
     "resolved": ("Resolved by a person", "dim"),
 }
+TASK_EVENTS = {
+    "created": "Requested",
+    "made": "Made on the command line",
+    "leased": "Started by the service",
+    "lease_ended": "The service stopped answering",
+    "resumed": "Resumed by the service",
+    "done": "Done",
+    "manual": "Needs a person",
+    "resolved": "Resolved",
+}
 ENDED_SYNCS = {
     "committed": ("Done", "good"),
     "held_for_review": ("Held for approval", "warn"),
@@ -86,7 +96,7 @@ def render_page(visit: Visit | None, template: str, *, status: int = 200, **valu
 def render_part(visit: Visit | None, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
     """Render a part of a page, without the messages at its top."""
     if visit is not None:
-        values |= {"form_token": visit.form_token, "now": visit.ploy.now}
+        values |= {"form_token": visit.form_token, "now": visit.ploy.now, "typed_name": visit.session.name}
     if isinstance(visit, IntegrationVisit):
         values |= {"integration": visit.row, "id": visit.id, "at": visit.path, "labels": visit.labels}
     return HTMLResponse(_ENVIRONMENT.get_template(template).render(values), status_code=status)
@@ -257,6 +267,7 @@ _ENVIRONMENT.globals.update(
     name_of=name_of,
     outcomes=OUTCOMES,
     tones=TONES,
+    events=TASK_EVENTS,
     kinds=KINDS,
     sync_states=SYNC_STATES,
     page_of=PAGE_OF,

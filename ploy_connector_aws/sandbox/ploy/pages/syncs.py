@@ -17,7 +17,7 @@ from ploy_connector_aws.sandbox.ploy.views import NamedRecord
 from ploy_connector_aws.spec.records import RecordType
 
 from .rendering import render_page
-from .session import IntegrationVisit, IntegrationVisitor, Offset, SentForm, decision_of, go_to
+from .session import IntegrationVisit, IntegrationVisitor, Offset, SentForm, go_to
 
 router = APIRouter()
 
@@ -127,7 +127,7 @@ def show_changes(
 @router.post("/integrations/{integration_id}/syncs/{sync_id}/approve")
 def approve(visit: IntegrationVisitor, sync_id: str, form: SentForm) -> Response:
     """Approve a held sync."""
-    decision = decision_of(form)
+    decision = visit.decision(form)
     with _once(visit, sync_id):
         answer = visit.ploy.approve(visit.id, sync_id, **decision)
         visit.flash(f"Approved: visible as generation {answer.generation}.")
@@ -137,7 +137,7 @@ def approve(visit: IntegrationVisitor, sync_id: str, form: SentForm) -> Response
 @router.post("/integrations/{integration_id}/syncs/{sync_id}/reject")
 def reject(visit: IntegrationVisitor, sync_id: str, form: SentForm) -> Response:
     """Reject a held sync."""
-    decision = decision_of(form)
+    decision = visit.decision(form)
     with _once(visit, sync_id):
         visit.ploy.syncs(visit.id).reject(sync_id, **decision)
         visit.flash("Rejected: the visible records have not changed.")

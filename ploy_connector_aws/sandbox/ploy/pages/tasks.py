@@ -9,7 +9,6 @@ from itertools import groupby
 from typing import Any
 
 from fastapi import APIRouter
-from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ploy_connector_aws.graph.effects import Effects, find_effects
@@ -21,7 +20,7 @@ from ploy_connector_aws.sandbox.ploy.verification import require_unblocked
 from ploy_connector_aws.spec.records import RecordKey, RecordType
 
 from .rendering import render_page, render_part
-from .session import IntegrationVisit, IntegrationVisitor, Offset, SentForm, go_to, value
+from .session import IntegrationVisit, IntegrationVisitor, Offset, SentForm, go_to
 
 router = APIRouter()
 
@@ -64,22 +63,21 @@ def show_progress(visit: IntegrationVisitor, task_id: str, whole: bool = False) 
 @router.post("/integrations/{integration_id}/tasks/{task_id}/resolve")
 def resolve(visit: IntegrationVisitor, task_id: str, form: SentForm) -> Response:
     """Resolve a manual task."""
-    note = value(form, "note")
-    if not note:
-        raise HTTPException(422, "Enter what was done, so that others can read it later.")
+    decision = visit.decision(form)
     with _once(visit, task_id):
-        visit.queue.resolve(task_id, note[:2000])
+        visit.queue.resolve(task_id, decision["reason"], name=decision["name"])
         visit.flash("Resolved.")
     return go_to(f"{visit.path}/tasks/{task_id}")
 
 
 @router.post("/integrations/{integration_id}/tasks/{task_id}/order-again")
-def order_again(visit: IntegrationVisitor, task_id: str) -> Response:
+def order_again(visit: IntegrationVisitor, task_id: str, form: SentForm) -> Response:
     """Order a manual task once more."""
+    decision = visit.decision(form)
     old = visit.queue.task(task_id)
     with _once(visit, task_id):
         require_unblocked(visit.row, old.kind, old.preview)
-        task_id = visit.ploy.order_again(visit.id, task_id).id
+        task_id = visit.ploy.order_again(visit.id, task_id, requested_by=decision["name"], reason=decision["reason"]).id
         visit.flash("Requested again, as a new task.")
     return go_to(f"{visit.path}/tasks/{task_id}")
 
