@@ -71,6 +71,7 @@ OF_TYPES: Mapping[RecordType, tuple[str, str]] = {
     "entitlement": ("group or role", "groups and roles"),
     "grant": ("grant", "grants"),
     "resource": ("resource", "resources"),
+    "finding": ("finding", "findings"),
 }
 """Singular and plural for records of one type, whatever their kinds."""
 

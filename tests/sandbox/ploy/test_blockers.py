@@ -123,16 +123,16 @@ def test_blocked_task_names_its_blocker_and_is_reported_when_released(acme: Cust
     task = Worker(acme).order("revoke")
     parts = at(acme, f"/tasks/{task.id}/progress")
     assert "data-in-progress" in visitor.get(parts).text
-    visitor.fill(at(acme, "/switch"), name="read_only", to="on")
+    visitor.fill(at(acme, "/switch"), switch="read_only:on", **DECIDER)
 
     for path in (parts, at(acme, "/tasks")):
         assert "Waiting: read only" in visitor.get(path).text
     assert "data-in-progress" not in visitor.get(parts).text
-    visitor.fill(at(acme, "/switch"), name="paused", to="on")
+    visitor.fill(at(acme, "/switch"), switch="paused:on", **DECIDER)
     assert "Waiting: paused" in visitor.get(parts).text
-    visitor.fill(at(acme, "/switch"), name="paused", to="off")
+    visitor.fill(at(acme, "/switch"), switch="paused:off", **DECIDER)
     assert "can start now" not in visitor.get(at(acme)).text
-    visitor.fill(at(acme, "/switch"), name="read_only", to="off")
+    visitor.fill(at(acme, "/switch"), switch="read_only:off", **DECIDER)
     assert "1 waiting task can start now." in visitor.get(at(acme)).text
 
 
@@ -148,7 +148,7 @@ def test_paused_setup_is_not_tested(acme: Customer, visitor: Visitor) -> None:
     acme.client.put_manifest(CLUB)
     own = visitor.fill("/app/setup/club").headers["location"].split("/")[3]
     step = f"/app/integrations/{own}/setup/all"
-    visitor.fill(f"/app/integrations/{own}/switch", name="paused", to="on")
+    visitor.fill(f"/app/integrations/{own}/switch", switch="paused:on", **DECIDER)
 
     shown = visitor.get(step).text
     assert ("Test the connection</button>" in shown, "The integration is paused" in shown) == (False, True)

@@ -128,21 +128,21 @@ def test_integration_of_another_organisation_is_unknown_on_every_page(
     paths = ["", "/accounts", "/account?id=u1", "/syncs", "/unproven", "/tasks", "/setup", "/grant?account=u1"]
 
     assert [visitor.get(at(other, path)).status_code for path in paths] == [404] * len(paths)
-    assert visitor.fill(at(other, "/switch"), name="paused", to="on").status_code == 404
+    assert visitor.fill(at(other, "/switch"), switch="paused:on", **DECIDER).status_code == 404
     assert not other.ploy.registry.integration(other.id).flags.paused
 
 
 def test_switches_take_effect_and_an_unverified_integration_stays_off(visitor: Visitor, acme: Customer) -> None:
     acme.client.put_manifest(CLUB)
     for name, to in (("paused", "on"), ("read_only", "on"), ("enabled", "off")):
-        visitor.fill(at(acme, "/switch"), name=name, to=to)
+        visitor.fill(at(acme, "/switch"), switch=f"{name}:{to}", **DECIDER)
     enabled = acme.ploy.registry.integration(acme.id)
     assert (enabled.flags.paused, enabled.flags.read_only, enabled.is_enabled) == (True, True, False)
     assert visitor.fill(at(acme, "/order"), kind="sync").status_code == 409
 
     begun = visitor.fill("/app/setup/club").headers["location"]
     own = begun.split("/")[3]
-    assert visitor.fill(f"/app/integrations/{own}/switch", name="enabled", to="on").status_code == 409
+    assert visitor.fill(f"/app/integrations/{own}/switch", switch="enabled:on", **DECIDER).status_code == 409
     assert not acme.ploy.registry.integration(own).is_enabled
     assert (
         visitor.fill(f"/app/integrations/{own}/preview", kind="grant", account="a", entitlement="b").status_code == 409

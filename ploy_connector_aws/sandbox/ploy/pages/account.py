@@ -15,8 +15,9 @@ from ploy_connector_aws.graph.paths import Path as AccessPath
 from ploy_connector_aws.graph.privilege import Named, Place
 from ploy_connector_aws.graph.search import FoundRecord, Search
 from ploy_connector_aws.platform import wire
+from ploy_connector_aws.sandbox.ploy.record_names import name_of
 from ploy_connector_aws.sandbox.ploy.verification import require_unblocked
-from ploy_connector_aws.sandbox.ploy.views import AccountAccess, name_of
+from ploy_connector_aws.sandbox.ploy.views import AccountAccess
 
 from .diagram import draw
 from .rendering import render_page, url_of

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy.findings import SEVERITIES, STATES, FindingRow
+from ploy_connector_aws.sandbox.ploy.record_names import ShownName
 from ploy_connector_aws.sandbox.ploy.registry import ForbiddenError
 from ploy_connector_aws.spec.records import Severity
 
@@ -98,7 +99,7 @@ def _facets(
     ]
 
 
-def _names(visit: IntegrationVisit, rows: tuple[FindingRow, ...]) -> dict[tuple[str, str], str]:
-    """Return the names of the subjects that are there, by type and id."""
+def _names(visit: IntegrationVisit, rows: tuple[FindingRow, ...]) -> dict[tuple[str, str], ShownName]:
+    """Return the names of the subjects that are or were there, by type and id."""
     found = visit.view.names([key for row in rows for key in row.finding.subjects])
     return {(key.type, key.id): name for key, name in found.items()}

@@ -14,10 +14,10 @@ from starlette.responses import HTMLResponse
 from ploy_connector_aws.graph.search import FoundRecord
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy.held_changes import Share
+from ploy_connector_aws.sandbox.ploy.record_names import name_of
 from ploy_connector_aws.sandbox.ploy.registry import IntegrationRow
 from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
 from ploy_connector_aws.sandbox.ploy.verification import find_blocker
-from ploy_connector_aws.sandbox.ploy.views import name_of
 from ploy_connector_aws.spec import ConnectionReport, Labels
 from ploy_connector_aws.spec.labels import OF_TYPES
 from ploy_connector_aws.spec.records import RecordType

@@ -11,9 +11,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ploy_connector_aws.sandbox.ploy.problems import ProblemError
+from ploy_connector_aws.sandbox.ploy.record_changes import AT_THE_SOURCE, Cause
+from ploy_connector_aws.sandbox.ploy.record_names import NamedRecord
 from ploy_connector_aws.sandbox.ploy.snapshots import ChangeKind
 from ploy_connector_aws.sandbox.ploy.sync_store import Generation, Sync
-from ploy_connector_aws.sandbox.ploy.views import NamedRecord
+from ploy_connector_aws.spec.labels import OF_TYPES
 from ploy_connector_aws.spec.records import RecordType
 
 from .rendering import render_page
@@ -33,9 +35,30 @@ class Group(NamedTuple):
 
     kind: ChangeKind
     type: RecordType
+    is_settings: bool
+    """Whether the settings switch on or off that they are read, so that no access changes."""
     amount: int
     first: tuple[NamedRecord, ...]
 
+    def verb(self, *, is_held: bool = False) -> str:
+        """Return what was changed, or would be, e.g. 'Removed'."""
+        return _GROUP_TITLES[self.kind, self.is_settings, is_held]
+
+
+_GROUP_TITLES = {
+    ("removed", False, False): "Removed",
+    ("added", False, False): "Added",
+    ("changed", False, False): "Changed",
+    ("removed", True, False): "No longer read",
+    ("added", True, False): "Read from now on",
+    ("removed", False, True): "Would be removed",
+    ("added", False, True): "Would be added",
+    ("changed", False, True): "Would be changed",
+    ("removed", True, True): "Would no longer be read",
+    ("added", True, True): "Would be read from now on",
+}
+_CAUSES_OF: dict[bool, tuple[Cause, ...]] = {False: AT_THE_SOURCE, True: ("settings",)}
+"""By whether the settings alone decide, of the changes of a group."""
 
 _CAUSES = {
     "complete": "read completely, without them",
@@ -92,11 +115,19 @@ def show_sync(visit: IntegrationVisitor, sync_id: str) -> Response:
 
 def groups_of(visit: IntegrationVisit, sync: Sync, generation: Generation | None) -> list[Group]:
     """Return what a sync changed, or would change; nothing of one whose records are not stored."""
+    counts = visit.view.count_by_change(sync, generation)
     return [
-        Group(kind, only, amount, visit.view.list_changes(sync, generation, kind, only, limit=_NAMED_AT_ONCE))
+        Group(
+            kind,
+            only,
+            is_settings,
+            amount,
+            visit.view.list_changes(sync, generation, kind, only, _CAUSES_OF[is_settings], limit=_NAMED_AT_ONCE),
+        )
+        for is_settings in (False, True)
         for kind in _KINDS
-        for only, amount in getattr(sync.answer, kind, {}).items()
-        if amount and (generation or sync.state == "held")
+        for only in OF_TYPES
+        if (amount := sum(counts[kind, only, cause] for cause in _CAUSES_OF[is_settings]))
     ]
 
 
@@ -106,19 +137,23 @@ def show_changes(
     sync_id: str,
     kind: Literal["removed", "added", "changed"],
     only: RecordType,
+    settings: bool = False,
     offset: Offset = 0,
 ) -> Response:
     """Name all records of one type that a sync changed in one way, or would change."""
     sync, generation = _find(visit, sync_id)
+    counts, causes = visit.view.count_by_change(sync, generation), _CAUSES_OF[settings]
+    rows = visit.view.list_changes(sync, generation, kind, only, causes, offset=offset, limit=_CHANGES_SHOWN)
+    total = sum(counts[kind, only, cause] for cause in causes)
     return render_page(
         visit,
         "changes.html",
         tab="syncs",
         sync=sync,
-        kind=kind,
-        only=only,
-        rows=visit.view.list_changes(sync, generation, kind, only, offset=offset, limit=_CHANGES_SHOWN),
-        total=getattr(sync.answer, kind, {}).get(only, 0),
+        group=Group(kind, only, settings, total, ()),
+        is_stored=generation is not None or sync.state == "held",
+        rows=rows,
+        total=total,
         offset=offset,
         size=_CHANGES_SHOWN,
     )

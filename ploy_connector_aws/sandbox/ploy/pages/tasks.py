@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from ploy_connector_aws.graph.effects import Effects, find_effects
 from ploy_connector_aws.platform import wire
+from ploy_connector_aws.sandbox.ploy.record_names import ShownName
 from ploy_connector_aws.sandbox.ploy.registry import ForbiddenError
 from ploy_connector_aws.sandbox.ploy.reports import CheckRow
 from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
@@ -136,8 +137,8 @@ def _awaits_verdict(visit: IntegrationVisit, task: OrderedTask, check: CheckRow 
     return check.report.is_usable and not visit.row.is_verified and visit.row.block is None
 
 
-def names_of(visit: IntegrationVisit, tasks: list[OrderedTask]) -> dict[str, str]:
-    """Return the names of all records in tasks and their reports, by id."""
+def names_of(visit: IntegrationVisit, tasks: list[OrderedTask]) -> dict[str, ShownName]:
+    """Return the names of all records in tasks and their reports, by id; the id where a record is unknown."""
     keys: list[RecordKey] = []
     for task in tasks:
         pair: tuple[tuple[RecordType, str | None], ...] = (
@@ -150,7 +151,8 @@ def names_of(visit: IntegrationVisit, tasks: list[OrderedTask]) -> dict[str, str
             paths = (*change.opened_paths, *change.closed_paths, *change.remaining_paths)
             grants = [*change.added, *change.removed, *(grant for path in paths for grant in path.grants)]
             keys += [RecordKey(type="entitlement", id=grant.entitlement_id) for grant in grants]
-    return {key.id: name for key, name in visit.view.names(keys).items()}
+    known = visit.view.names(keys)
+    return {key.id: known.get(key, ShownName(key.type, key.id, key.id, has_page=False)) for key in keys}
 
 
 @contextmanager
