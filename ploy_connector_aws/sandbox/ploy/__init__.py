@@ -10,10 +10,10 @@ the API routes), ``problems`` (error responses), ``registry`` (organisations, to
 ``database`` (opening SQLite files), ``syncs`` (the syncs of one integration), ``sync_store`` (their tables),
 ``batch_lines`` (checking batches), ``staging`` (the run of a staged sync), ``snapshots`` (what commits made visible),
 ``record_changes`` (what a commit changes, and why), ``record_names`` (names of records), ``held_changes`` (what a held
-sync would change in access), ``scope_report`` (how scopes ended), ``verified`` (verified changes on top), ``views``
-(reading all of it), ``findings`` (their states over time), ``setup_log`` (changes of set-ups), ``queue`` (the tasks of
-one integration), ``task_ledger`` (their tables), ``task_rules`` (valid reports), ``long_poll``, ``faults`` (injected
-failures).
+sync would change in access), ``entered`` (the places that accounts enter), ``scope_report`` (how scopes ended),
+``verified`` (verified changes on top), ``views`` (reading all of it), ``findings`` (their states over time),
+``setup_log`` (changes of set-ups), ``queue`` (the tasks of one integration), ``task_ledger`` (their tables),
+``task_rules`` (valid reports), ``long_poll``, ``faults`` (injected failures).
 """
 
 from .host import LocalPloy

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
+from ploy_connector_aws.spec import Grant
 from ploy_connector_aws.spec.records import RecordKey, RecordType, to_json
 
 from .snapshots import ChangeKind, Snapshot
@@ -53,47 +54,52 @@ def find_record_changes(
         kinds: The kinds of change.
         only: A type of record; None for all.
     """
-    before, after = verified.grants(), to_grants(verified.on_top_of(new, confirmed))
+    effects = judge_verified(new, base, verified, confirmed)
     switched = {
         "removed": new.switched_off(base) if base else set(),
         "added": base.switched_off(new) if base else set(),
         "changed": set[str](),
     }
-    open_ids = before.added.keys() | before.removed
+    found = set()
     for kind in (each for each in KINDS if each in kinds):
         for key, body, scopes in new.changes(base, kind, only):
             cause: Cause = "found"
-            if key.type == "grant" and key.id in open_ids:
-                open_ids.discard(key.id)
-                cause = "found" if _differs(key, before, base, after, new) else "confirmed"
+            if key.type == "grant" and key.id in effects:
+                if effects[key.id].kind == kind:
+                    found.add(key.id)
+                else:
+                    cause = "confirmed"
             elif scopes and switched[kind].issuperset(scopes):
                 cause = "settings"
             yield RecordChange(kind, key, None if body is None else json.loads(body), cause)
-    if only in (None, "grant"):
-        for id_ in sorted(open_ids):
-            key = RecordKey(type="grant", id=id_)
-            if _is_difference(key, base, new) or not _differs(key, before, base, after, new):
-                continue
-            is_gone = _is_held(key, before, base)
-            if ("removed" if is_gone else "added") in kinds:
-                yield RecordChange(
-                    "removed" if is_gone else "added",
-                    key,
-                    json.loads(to_json(before.added[id_][0])) if is_gone else None,
-                    "undone",
-                )
+    for id_, (effect, grant) in sorted(effects.items()) if only in (None, "grant") else ():
+        if effect is not None and effect in kinds and id_ not in found:
+            before = json.loads(to_json(grant)) if effect == "removed" else None
+            yield RecordChange(effect, RecordKey(type="grant", id=id_), before, "undone")
 
 
-def _differs(key: RecordKey, before: ChangedGrants, base: Snapshot | None, after: ChangedGrants, new: Snapshot) -> bool:
-    """Whether a grant is held before and not after, or the other way round."""
-    return _is_held(key, before, base) != _is_held(key, after, new)
+class Effect(NamedTuple):
+    """What becomes of a grant that was granted or revoked here when a snapshot becomes visible."""
+
+    kind: ChangeKind | None
+    """'added', 'removed', or None where it stays as it is."""
+    grant: Grant
 
 
-def _is_difference(key: RecordKey, base: Snapshot | None, new: Snapshot) -> bool:
-    return (base is not None and base.record(key) is not None) != (new.record(key) is not None)
+def judge_verified(
+    new: Snapshot, base: Snapshot | None, verified: VerifiedChanges, confirmed: Mapping[str, datetime]
+) -> dict[str, Effect]:
+    """Judge each grant that a verified change on top of the base is about, by its id; the other arguments as above."""
+    before, after = verified.grants(), to_grants(verified.on_top_of(new, confirmed))
+    grants = {grant.id: grant for change in verified.all() for grant in (*change.added, *change.removed)}
+    effects = {}
+    for id_, grant in grants.items():
+        was, is_ = _is_held(id_, before, base), _is_held(id_, after, new)
+        effects[id_] = Effect(None if was == is_ else "added" if is_ else "removed", grant)
+    return effects
 
 
-def _is_held(key: RecordKey, changed: ChangedGrants, snapshot: Snapshot | None) -> bool:
-    if key.id in changed.added or key.id in changed.removed:
-        return key.id in changed.added
-    return snapshot is not None and snapshot.record(key) is not None
+def _is_held(id_: str, changed: ChangedGrants, snapshot: Snapshot | None) -> bool:
+    if id_ in changed.added or id_ in changed.removed:
+        return id_ in changed.added
+    return snapshot is not None and snapshot.record(RecordKey(type="grant", id=id_)) is not None

@@ -26,7 +26,7 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec.records import RecordKey, RecordType, grant_id, to_json
 
 from .database import open_database
-from .held_changes import AccessChanges, find_changes
+from .held_changes import HeldChanges, find_changes
 from .record_changes import KINDS, Cause, RecordChange, find_record_changes
 from .record_names import NamedRecord, Names, ShownName, Source, content_in, name_of
 from .scope_report import ScopeReport
@@ -152,17 +152,18 @@ class IntegrationView:
             held = Snapshots(current.db).held
             return ScopeReport.of(held.scopes()) if held is not None else None
 
-    def held_changes(self, place_kind: str | None) -> tuple[AccessChanges, AccessChanges]:
-        """Return what accounts would lose and gain if the sync became visible that waits for approval.
+    def held_changes(self, place_kind: str | None) -> HeldChanges:
+        """Return what would change if the sync became visible that waits for approval.
 
         Args:
             place_kind: The kind of resource that is the place; None where the connector marks none.
         """
         with self._state() as current:
-            held = Snapshots(current.db).held
-            if held is None or current.visible is None:
-                return AccessChanges(), AccessChanges()
-            return find_changes(current.db, held, current.visible, place_kind)
+            held, sync = Snapshots(current.db).held, SyncStore(current.db).newest("held")
+            if held is None or sync is None or current.visible is None:
+                return HeldChanges()
+            verified = VerifiedChanges(current.db)
+            return find_changes(current.db, held, current.visible, verified, _confirmed(sync), place_kind)
 
     def list_records(self, kind: RecordType, search: Search) -> Listing:
         """Search the records of a type."""
@@ -348,9 +349,8 @@ class Current:
         held = Snapshots(self.db).held
         if held is None or held.sync_id != sync.id:
             return
-        confirmed = wire.Commit.model_validate_json(sync.request or "").confirmed
         kinds = (kind,) if kind else KINDS
-        yield from find_record_changes(held, self.visible, VerifiedChanges(self.db), confirmed, kinds, only)
+        yield from find_record_changes(held, self.visible, VerifiedChanges(self.db), _confirmed(sync), kinds, only)
 
     @cached_property
     def changed(self) -> ChangedGrants:
@@ -375,3 +375,8 @@ def open_current(path: Path) -> Iterator[Current]:
     with closing(open_database(path)) as db:
         db.execute("BEGIN")
         yield Current(db)
+
+
+def _confirmed(sync: Sync) -> dict[str, datetime]:
+    """Return when each verified change was verified that the run of a held sync has seen, by id."""
+    return wire.Commit.model_validate_json(sync.request or "").confirmed

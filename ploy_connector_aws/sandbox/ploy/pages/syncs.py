@@ -13,6 +13,7 @@ from starlette.responses import Response
 from ploy_connector_aws.sandbox.ploy.problems import ProblemError
 from ploy_connector_aws.sandbox.ploy.record_changes import AT_THE_SOURCE, Cause
 from ploy_connector_aws.sandbox.ploy.record_names import NamedRecord
+from ploy_connector_aws.sandbox.ploy.setup_log import SetupChange
 from ploy_connector_aws.sandbox.ploy.snapshots import ChangeKind
 from ploy_connector_aws.sandbox.ploy.sync_store import Generation, Sync
 from ploy_connector_aws.spec.labels import OF_TYPES
@@ -97,7 +98,7 @@ def show_sync(visit: IntegrationVisitor, sync_id: str) -> Response:
     """Show one sync: its scope report, and what it changed or would change if approved."""
     sync, generation = _find(visit, sync_id)
     held = visit.view.held_report() if sync.state == "held" else None
-    lost, gained = visit.view.held_changes(visit.labels.place_kind) if held else (None, None)
+    changes = visit.view.held_changes(visit.labels.place_kind) if held else None
     return render_page(
         visit,
         "sync.html",
@@ -105,12 +106,20 @@ def show_sync(visit: IntegrationVisitor, sync_id: str) -> Response:
         sync=sync,
         generation=generation,
         held=held,
-        lost=lost,
-        gained=gained,
+        changes=changes,
+        setup_changes=_setup_changes(visit, sync) if held else (),
         causes=_CAUSES,
         report=generation.report if generation else held,
         groups=groups_of(visit, sync, generation),
     )
+
+
+def _setup_changes(visit: IntegrationVisit, sync: Sync) -> list[SetupChange]:
+    """Return what was changed in the set-up between the visible sync and one that waits, newest first."""
+    generations = visit.view.generations()
+    since = generations[-1].reading_started_at if generations else sync.reading_started_at
+    changes = visit.ploy.setup_log.changes(visit.id)[::-1]
+    return [each for each in changes if since <= each.at <= sync.reading_started_at]
 
 
 def groups_of(visit: IntegrationVisit, sync: Sync, generation: Generation | None) -> list[Group]:
