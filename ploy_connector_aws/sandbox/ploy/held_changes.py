@@ -90,9 +90,9 @@ class HeldChanges(NamedTuple):
     lost: AccessChanges = AccessChanges()
     gained: AccessChanges = AccessChanges()
     hidden: AccessChanges = AccessChanges()
-    """What the settings switch off: it would not be read any more, and nobody loses it."""
+    """What the settings switch off: it would not be read any more, and is not lost."""
     shown: AccessChanges = AccessChanges()
-    """What the settings switch on: it would be read from now on, and nobody gains it."""
+    """What the settings switch on: it would be read from now on, and is not gained."""
 
 
 def find_changes(

@@ -186,7 +186,7 @@ def test_held_page_names_each_cause_before_what_it_causes(customer: Customer, vi
     parts = (
         "Cause: the set-up switches off what is read Switched off: Sing, Address of the club: default → a.b",
         "by Ada Byron (as typed): Too loud.",
-        "Ploy would stop seeing 3 grants. Nobody loses access by that.",
+        "Ploy would stop seeing 3 grants. Access itself does not change.",
         "Houses of which Ploy would stop seeing that people enter them House People Privileged Others"
         " North 3 people 3 privileged none",
         "Operations privileged through Owner in North: 3 of 3 people Switched off in the settings: members/ops",
