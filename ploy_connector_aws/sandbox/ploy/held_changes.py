@@ -61,7 +61,7 @@ class EntitlementChange(NamedTuple):
     shares: tuple[Share, ...]
     """People first, as in lists."""
     causes: tuple[Cause, ...]
-    """Of grants that appear: none."""
+    """Of grants that appear, or that the settings switch: none."""
 
 
 class PlaceChange(NamedTuple):
@@ -221,7 +221,7 @@ class _Difference:
                 named.get(id_, Named("entitlement", id_, id_, "unknown")),
                 privileges.get(id_, Privilege("not_judged")),
                 tuple(self._shares(id_, is_switched)),
-                tuple(self._causes(id_, is_switched)) if self._kind == "removed" else (),
+                tuple(self._causes(id_)) if self._kind == "removed" and not is_switched else (),
             )
             for id_ in ids
         ), total - len(ids)
@@ -247,12 +247,12 @@ class _Difference:
         for type_, kind, amount in rows:
             yield Share(type_, kind, amount, max(totals.get((type_, kind), 0), amount))
 
-    def _causes(self, id_: str, is_switched: bool) -> Iterator[Cause]:
+    def _causes(self, id_: str) -> Iterator[Cause]:
         rows = self._db.execute(
             f"SELECT coalesce(s.ending, 'unlisted') AS ended, j.value, count(*) FROM {self._table} d"
             " JOIN json_each(d.scopes) j LEFT JOIN ploy_scopes s ON s.snapshot = ? AND s.name = j.value"
-            " WHERE d.entitlement = ? AND d.is_switched = ? GROUP BY 1, 2 ORDER BY 1, 3 DESC, 2",
-            (self._lacks.number, id_, is_switched),
+            " WHERE d.entitlement = ? AND NOT d.is_switched GROUP BY 1, 2 ORDER BY 1, 3 DESC, 2",
+            (self._lacks.number, id_),
         )
         for ending, group in groupby(rows, key=itemgetter(0)):
             scopes = list(group)

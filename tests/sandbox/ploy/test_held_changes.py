@@ -120,7 +120,7 @@ def test_grants_of_scopes_that_the_settings_switch_are_neither_lost_nor_gained(c
     assert [(each.place.name, *each[1:]) for each in lost.places] == [("South", 1, 0, 0)]
     assert (gained, shown) == (AccessChanges(), AccessChanges())
     assert [(each.entitlement.name, each.shares, each.causes) for each in hidden.entitlements] == [
-        ("Operations", (Share("account", "human", 3, 3),), (Cause("excluded", 3, ("members/ops",)),)),
+        ("Operations", (Share("account", "human", 3, 3),), ()),
     ]
     assert [(each.place.name, *each[1:]) for each in hidden.places] == [("North", 3, 3, 0)]
 
@@ -189,7 +189,7 @@ def test_held_page_names_each_cause_before_what_it_causes(customer: Customer, vi
         "Ploy would stop seeing 3 grants. Access itself does not change.",
         "Houses of which Ploy would stop seeing that people enter them House People Privileged Others"
         " North 3 people 3 privileged none",
-        "Operations privileged through Owner in North: 3 of 3 people Switched off in the settings: members/ops",
+        "Operations privileged through Owner in North: 3 of 3 people",
         "Cause: access is gone at the source Houses that people lose House People Privileged Others"
         " South 16 people none none",
         "Engineering: 16 of 17 people Read completely, without them: members/eng",

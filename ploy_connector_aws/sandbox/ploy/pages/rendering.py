@@ -192,9 +192,9 @@ def amounts_label(amounts: Mapping[RecordType, int]) -> str:
     return ", ".join(parts) or "none"
 
 
-def counted(amount: int, noun: str) -> str:
-    """Return an amount with its noun, of which the plural ends in s."""
-    return f"{amount:,} {noun}{'' if amount == 1 else 's'}"
+def counted(amount: int, noun: str, plural: str = "") -> str:
+    """Return an amount with its noun; the plural ends in s, unless it is given."""
+    return f"{amount:,} {noun if amount == 1 else plural or f'{noun}s'}"
 
 
 def share_label(share: Share, labels: Labels) -> str:

@@ -110,8 +110,29 @@ def show_sync(visit: IntegrationVisitor, sync_id: str) -> Response:
         setup_changes=_setup_changes(visit, sync) if held else (),
         causes=_CAUSES,
         report=generation.report if generation else held,
-        groups=groups_of(visit, sync, generation),
+        groups=(groups := groups_of(visit, sync, generation)),
+        amounts=_amounts(sync, groups),
+        confirmed=_count_confirmed(visit, sync, generation),
     )
+
+
+def _amounts(sync: Sync, groups: list[Group]) -> dict[str, dict[RecordType, int]]:
+    """Return how many records a sync changed, or would change, by what and by type; nothing before its upload ended."""
+    if sync.answer is None:
+        return {}
+    found: dict[str, dict[RecordType, int]] = {"Added": {}, "Changed": {}, "Removed": {}}
+    if groups or sync.state in ("held", "committed"):
+        for group in groups:
+            found.setdefault(group.verb(), {})[group.type] = group.amount
+    else:  # its records are not stored
+        found = {name: dict(getattr(sync.answer, name.lower())) for name in found}
+    return {**found, "Unproven": dict(sync.answer.retained_unproven)}
+
+
+def _count_confirmed(visit: IntegrationVisit, sync: Sync, generation: Generation | None) -> int:
+    """Count the grants and revokes that were made here and that a sync confirms."""
+    counts = visit.view.count_by_change(sync, generation)
+    return sum(amount for (_, _, cause), amount in counts.items() if cause == "confirmed")
 
 
 def _setup_changes(visit: IntegrationVisit, sync: Sync) -> list[SetupChange]:
