@@ -306,7 +306,7 @@ def history(
     """List the last syncs, decisions on held ones, what is unproven, and the changes that commands made here."""
     from .history import history
 
-    return history(config, connector, limit=limit, chosen=choose_format(format, json), debug=debug)
+    return history(config, connector, limit=limit, chosen=choose_format(Format, format, json), debug=debug)
 
 
 def manifest(connector: ConnectorName = None, json: AsJson = False, debug: Debug = False) -> Exit:  # noqa: ARG001

@@ -72,6 +72,13 @@ class Event(NamedTuple):
     reason: str | None
 
 
+class Decision(NamedTuple):
+    """A decision of a person about a finding."""
+
+    finding: Finding
+    event: Event
+
+
 class FindingRow(NamedTuple):
     """A finding with its state."""
 
@@ -260,10 +267,17 @@ class FindingStore(DatabaseFile):
         rows = self._read(
             "SELECT state, severity, at, name, reason FROM finding_events WHERE finding = ? ORDER BY number", number
         )
-        return tuple(
-            Event(state, SEVERITIES[severity], datetime.fromisoformat(at), name, reason)
-            for state, severity, at, name, reason in rows
+        return tuple(_to_event(*row) for row in rows)
+
+    def decisions(self, integration_id: str) -> list[Decision]:
+        """Return what people decided about the findings of an integration, oldest first."""
+        rows = self._read(
+            "SELECT f.finding, e.state, e.severity, e.at, e.name, e.reason FROM findings f"
+            " JOIN finding_events e ON e.finding = f.number WHERE f.integration = ? AND e.name IS NOT NULL"
+            " ORDER BY e.number",
+            integration_id,
         )
+        return [Decision(Finding.model_validate_json(finding), _to_event(*event)) for finding, *event in rows]
 
     def acceptance(self, row: FindingRow) -> Event | None:
         """Return who accepted a finding, and why; None where it is in another state."""
@@ -315,6 +329,10 @@ class FindingStore(DatabaseFile):
             " SELECT number, ?, severity, ?, ?, ? FROM findings WHERE number = ?",
             (state, now, name, reason, number),
         )
+
+
+def _to_event(state: wire.FindingState, severity: int, at: str, name: str | None, reason: str | None) -> Event:
+    return Event(state, SEVERITIES[severity], datetime.fromisoformat(at), name, reason)
 
 
 def find_all(
