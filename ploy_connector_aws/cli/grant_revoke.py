@@ -14,7 +14,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from ploy_connector_aws.graph.effects import Effects, LineKind, Part, find_effects, why_not_grantable
+from ploy_connector_aws.graph.effects import Effects, find_effects, why_not_grantable
 from ploy_connector_aws.graph.preview import preview_from
 from ploy_connector_aws.host import Connector, change_access
 from ploy_connector_aws.host.change_check import Kind
@@ -44,6 +44,7 @@ from ploy_connector_aws.spec import (
 from ploy_connector_aws.spec.labels import Labels
 
 from .check import WORKER_ID
+from .descriptions import print_effects
 from .exit_codes import Exit
 from .output import console, print_json, shown_progress, text
 from .prompts import Prompt
@@ -357,38 +358,6 @@ def _to_unknown(error: TemporaryError | HookFailedError) -> Failure:
     """Describe for Ploy a change of which it is unknown whether it took effect."""
     failure = Failure.from_error(error)
     return failure.model_copy(update={"code": INTERRUPTED.code, "fix": INTERRUPTED.fix})
-
-
-_HEADLINE_STYLES = {"previewed": "bold cyan", "applied": "bold green", "already_in_effect": "bold green"}
-_INDENTS: dict[LineKind, str] = {"item": "    • ", "warning": "  [yellow]![/] "}
-
-
-def print_effects(out: Console, effects: Effects, *, reason: str | None = None) -> None:
-    """Print what was done or would be done, and what remains open."""
-    for line in effects.lines():
-        first, *rest = (_to_markup(part) for part in line.parts)
-        if line.kind == "headline":
-            mark = "" if effects.is_preview else "✓ "
-            out.print(f"[{_HEADLINE_STYLES[effects.change.outcome]}]{mark}{first}[/]{''.join(rest)}", soft_wrap=True)
-            if reason:
-                out.print(f"  Reason: {text(reason)}", soft_wrap=True)
-        else:
-            out.print(f"{_INDENTS.get(line.kind, '  ')}{first}{''.join(rest)}", soft_wrap=True)
-
-
-def _to_markup(part: Part) -> str:
-    if part.moment is not None:
-        return f"{part.moment:%Y-%m-%d %H:%M:%S} UTC"
-    match part.style:
-        case "name":
-            return f"[bold]{text(part.text)}[/]"
-        case "privileged":
-            return f"[bold red]{text(part.text)}[/]"
-        case "unproven":
-            return f"[yellow]{text(part.text)}[/]"
-        case "link":
-            return f'docs/commands.md, "{part.text.capitalize()}"; --json lists them'
-    return text(part.text) if part.text.strip() else part.text
 
 
 def _print_reported(out: Console, settings: OperatorSettings, error: PloyError | None) -> None:
