@@ -193,7 +193,7 @@ def test_held_page_names_each_cause_before_what_it_causes(customer: Customer, vi
         "Cause: access is gone at the source Houses that people lose House People Privileged Others"
         " South 16 people none none",
         "Engineering: 16 of 17 people Read completely, without them: members/eng",
-        "It waits because",
+        "Why it waits, in the connector's words: ",
     )
     found = [page.find(each) for each in parts]
     assert -1 not in found, parts[found.index(-1)]
