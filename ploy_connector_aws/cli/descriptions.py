@@ -2,36 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.console import Console
+
 from ploy_connector_aws.graph.privilege import Named, Privilege, Verdict
+from ploy_connector_aws.graph.reach import MOST_MENTIONS, describe_mentions
 from ploy_connector_aws.graph.search import FoundRecord
 from ploy_connector_aws.spec.labels import GENERIC, Labels
+from ploy_connector_aws.spec.lists import join_names
 from ploy_connector_aws.spec.records import RecordType
 
 from .output import text
 
 STATUS_STYLES = {"active": "green", "disabled": "red"}
 PRIVILEGE_MARKS: dict[Verdict, str] = {
-    "direct": "  [red]privileged[/]",
-    "through": "  [red]leads to privileged access[/]",
+    "direct": "  [red]{}[/]",
+    "through": "  [red]leads to {} access[/]",
     "no": "",
     "not_judged": "",
 }
-"""By verdict, where the path stands beside it."""
-PRIVILEGE_STYLES = {"yes": "red", "not evaluated": "yellow"}
+PRIVILEGE_STYLES = {"yes": "red", "administrator": "red", "not evaluated": "yellow"}
+
+
+def privilege_mark(privilege: Privilege) -> str:
+    """Return what stands after a name, beside the path, as markup."""
+    return PRIVILEGE_MARKS[privilege.verdict].format("administrator" if privilege.is_administrator else "privileged")
 
 
 def describe_privilege(record: FoundRecord) -> str:
-    """Describe whether a record is privileged: yes, no, not judged, or through what."""
-    return "yes" if record.privilege.verdict == "direct" else record.privilege.describe()
+    """Describe whether a record is privileged: 'yes', 'administrator', 'no', 'not evaluated', or through what."""
+    found = record.privilege
+    if found.is_privileged and not found.is_administrator:
+        return "yes" if found.through is None else found.describe().removeprefix("privileged ")
+    return found.describe()
 
 
 def privilege_json(privilege: Privilege) -> dict[str, Any]:
     """A privilege, with the path that decides, as JSON values."""
     return {
         "verdict": privilege.verdict,
+        "administrator": privilege.is_administrator,
         "path": [named_json(each) for each in privilege.path],
         "unproven": privilege.is_unproven,
     }
@@ -69,6 +81,16 @@ def name_of(record: FoundRecord) -> str:
 def place_json(record: FoundRecord) -> dict[str, Any] | None:
     """The place of a record as JSON values; None where it is in none."""
     return named_json(record.named)["place"] if record.named else None
+
+
+def print_mentions(notes: Console, labels: Labels, mentions: Sequence[Named]) -> None:
+    """Print the entitlements that name a target of which an answer says who reaches it, and that it leaves out."""
+    if mentions:
+        names = join_names([each.full_name for each in mentions], MOST_MENTIONS)
+        notes.print(
+            f"[yellow]Not part of this answer:[/] {text(describe_mentions(labels, mentions))} {text(names)}.",
+            soft_wrap=True,
+        )
 
 
 def describe(labels: Labels, named: Named) -> str:

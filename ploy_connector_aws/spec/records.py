@@ -92,7 +92,13 @@ class Account(_Record):
         description="Whether everything that it holds directly makes it privileged; None means not evaluated, "
         "never 'no'.",
     )
-    privileged_reasons: tuple[str, ...] = ()
+    privileged_reasons: tuple[str, ...] = Field(
+        default=(), description="Why it is privileged or, where that was not evaluated, why not; each a sentence."
+    )
+    administrator: bool = Field(
+        default=False,
+        description="Only where it is privileged: whether that is full administrator access to where it applies.",
+    )
     source: str | None = Field(default=None, description="The directory inside the connector it was read from.")
     tags: dict[str, str] = {}
     attributes: Attributes = {}
@@ -108,10 +114,21 @@ class Entitlement(_Record):
     name: str
     description: str | None = None
     resource_id: Id | None = Field(default=None, description="The resource it opens, where it is exactly one.")
+    role_id: Id | None = Field(
+        default=None,
+        description="Of a role in one account of the source: the entitlement that is the same role everywhere. "
+        "An account that holds this one holds that one there, and no grant repeats it.",
+    )
     grantable: bool = Field(default=False, description="Whether this connector can grant and revoke it now.")
     not_grantable_reason: str | None = Field(default=None, description="Why not; required where not grantable.")
     privileged: bool | None = Field(default=None, description="None means not evaluated, never 'no'.")
-    privileged_reasons: tuple[str, ...] = ()
+    privileged_reasons: tuple[str, ...] = Field(
+        default=(), description="Why it is privileged or, where that was not evaluated, why not; each a sentence."
+    )
+    administrator: bool = Field(
+        default=False,
+        description="Only where it is privileged: whether that is full administrator access to where it applies.",
+    )
     managed_by: str | None = Field(
         default=None,
         description="The outside system that owns it and may undo changes; None where none is known.",
