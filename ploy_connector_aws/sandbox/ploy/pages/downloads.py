@@ -33,6 +33,10 @@ _FIELDS: Mapping[RecordType, tuple[str, ...]] = {
 """The fields of a record that a row has, besides what every row has."""
 
 
+_MISSING: Mapping[str, Any] = {"status": "unknown", "mfa": "unknown", "grantable": False, "owner": "unknown"}
+"""What a record that lacks a field has there."""
+
+
 def to_row(of: RecordType, record: FoundRecord, labels: Labels) -> dict[str, Any]:
     """Return a row of a list.
 
@@ -47,7 +51,7 @@ def to_row(of: RecordType, record: FoundRecord, labels: Labels) -> dict[str, Any
         "name": named.name if named else record.id,
         "kind": labels.of(of, {**content, "id": record.id})[0],
     }
-    row |= {name: content.get(name) for name in _FIELDS[of]}
+    row |= {name: content.get(name, _MISSING.get(name)) for name in _FIELDS[of]}
     if of == "account":
         row["emails"] = [each["address"] for each in content.get("emails", ())]
     place = named.place if named else None
@@ -67,7 +71,7 @@ def to_reach_row(reacher: Reacher, labels: Labels) -> dict[str, Any]:
         **shown,
         "privileged": reacher.is_privileged,
         "direct": reacher.is_direct,
-        "paths": [" > ".join(step.name for step in path.steps) for path in reacher.paths],
+        "paths": [" > ".join(step.full_name for step in path.steps) for path in reacher.paths],
         "more_paths": reacher.more_paths,
         "unproven": reacher.is_unproven,
     }
@@ -95,15 +99,15 @@ def _to_csv(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
     for number, row in enumerate(rows):
         if number == 0:
             writer.writerow(row)
-        writer.writerow(_to_cell(value) for value in row.values())
+        writer.writerow(_to_cell(value, name) for name, value in row.items())
         yield buffer.getvalue()
         buffer.seek(0)
         buffer.truncate()
 
 
-def _to_cell(value: object) -> str:
+def _to_cell(value: object, name: str) -> str:
     if value is None:
-        return ""
+        return "not evaluated" if name == "privileged" else ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     text = "; ".join(value) if isinstance(value, list) else str(value)

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ploy_connector_aws.graph.chains import MOST_CHAINS
+from ploy_connector_aws.graph.privilege import Verdict
 from ploy_connector_aws.graph.reach import MOST_MENTIONS, Opened, Reach, ReachListing, describe_mentions
 from ploy_connector_aws.graph.search import Facets, FoundRecord, Search
 from ploy_connector_aws.graph.targets import Target
@@ -27,6 +28,9 @@ router = APIRouter()
 _SHOWN = 50
 _OPENED_SHOWN = 50
 _EXPORTED_AT_ONCE = 5_000
+_PATHS_EXPORTED = 1_000
+_PRIVILEGED: dict[str, tuple[bool | None, ...]] = {"yes": (True,), "no": (False,), "unknown": (None,)}
+"""By the filter 'privileged': whether access at the target is privileged."""
 _INSIDE: tuple[RecordType, ...] = ("account", "entitlement", "resource")
 
 
@@ -48,6 +52,7 @@ def describe_reach(listing: ReachListing, labels: Labels) -> str:
     order = sorted(listing.kinds.items(), key=lambda each: (each[0] != "human", -each[1], each[0]))
     parts = [labels.count("account", kind, amount) for kind, amount in order]
     privileged = f", {listing.privileged:,} privileged" if listing.privileged else ""
+    privileged += f", {listing.not_judged:,} not evaluated" if listing.not_judged else ""
     disabled = f", {listing.statuses['disabled']:,} disabled" if listing.statuses.get("disabled") else ""
     return f"is reached by {', '.join(parts)}{privileged}{disabled}"
 
@@ -134,7 +139,7 @@ def _to_reach(filters: Filters, limit: int) -> Reach:
         text=filters.q,
         kinds=(filters.kind,) if filters.kind else (),
         statuses=(filters.status,) if filters.status else (),
-        only_privileged=filters.privileged == "yes",
+        privileged=_PRIVILEGED.get(filters.privileged, ()),
         offset=filters.offset,
         limit=limit,
     )
@@ -147,7 +152,12 @@ def _reach_values(visit: IntegrationVisit, target: Target, found: FoundRecord, f
         listing = everyone = graph.who(target, _to_reach(filters, _SHOWN))
         if filters.query:
             everyone = graph.who(target, Reach(limit=0))
-    counted = Facets(listing.kinds, listing.statuses, {"direct": listing.privileged})
+    verdicts: dict[Verdict, int] = {
+        "direct": listing.privileged,
+        "no": listing.harmless,
+        "not_judged": listing.not_judged,
+    }
+    counted = Facets(listing.kinds, listing.statuses, verdicts)
     return {
         "target": target,
         "listing": listing,
@@ -167,7 +177,7 @@ def _rows(visit: IntegrationVisit, target: Target, filters: Filters) -> Iterator
     with visit.ploy.view(visit.id) as view, view.graph() as graph:
         offset, total = 0, 1
         while graph is not None and offset < total:
-            reach = _to_reach(filters, _EXPORTED_AT_ONCE)._replace(offset=offset)
+            reach = _to_reach(filters, _EXPORTED_AT_ONCE)._replace(offset=offset, paths=_PATHS_EXPORTED)
             listing = graph.who(target, reach)
             yield from (to_reach_row(each, visit.labels) for each in listing.rows)
             offset, total = offset + _EXPORTED_AT_ONCE, listing.total
