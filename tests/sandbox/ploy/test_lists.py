@@ -113,7 +113,7 @@ def test_csv_has_no_formula_and_other_formats_are_not_altered(visitor: Visitor, 
     assert "default-src 'none'" in in_csv.headers["content-security-policy"]
 
 
-def test_list_that_is_not_complete_because_of_the_set_up_says_so(visitor: Visitor, customer: Customer) -> None:
+def test_incomplete_list_names_what_the_set_up_switches_off(visitor: Visitor, customer: Customer) -> None:
     manifest = HOUSE.model_copy(update={"features": (Feature(name="dance", title="Dance"),)})
     customer.client.put_manifest(manifest)
     note = "The set-up switches off: Dance; roof."
@@ -125,8 +125,16 @@ def test_list_that_is_not_complete_because_of_the_set_up_says_so(visitor: Visito
 
 
 def test_administrators_are_a_filter_of_their_own(visitor: Visitor, customer: Customer) -> None:
-    boss = role("boss", "north", privileged=True)
-    boss.record["administrator"] = True
+    boss = record(
+        "entitlement",
+        "boss",
+        kind="account_role",
+        name="Boss",
+        not_grantable_reason="No.",
+        resource_id="north",
+        privileged=True,
+        administrator=True,
+    )
     customer.sync(USERS, *RECORDS, boss, held("cy", "boss"))
     page = visitor.get(at(customer, "/accounts")).text
     assert "Privilege full administrators 1 privileged 3" in text(page)
@@ -134,7 +142,7 @@ def test_administrators_are_a_filter_of_their_own(visitor: Visitor, customer: Cu
     assert "administrator through Boss in North" in text(page)
 
 
-def test_empty_fields_of_a_file_say_what_they_mean(visitor: Visitor, customer: Customer) -> None:
+def test_file_has_a_text_where_a_record_lacks_a_field(visitor: Visitor, customer: Customer) -> None:
     def found(what: str) -> dict[str, dict[str, str]]:
         in_csv = visitor.get(at(customer, f"/{what}/download/csv")).text
         return {row["name"]: row for row in csv.DictReader(io.StringIO(in_csv))}

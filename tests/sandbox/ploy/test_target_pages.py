@@ -100,11 +100,16 @@ def test_page_of_a_group_shows_what_it_opens_and_who_has_it(visitor: Visitor, cu
     assert "Everybody opens 1 ring, 2 roles in one place in 1 house, 1 privileged." in text(page)
     opened = page.partition('id="opens-list"')[2].partition("</table>")[0]
     assert [text(each) for each in re.findall(r"<tr>(.*?)</tr>", opened, re.DOTALL)][1:] == [
-        "Operations ring privileged through Owner in North 1 step",
-        "Reader in Cellar role in one place no 1 step",
-        "Owner in North role in one place privileged 2 steps",
+        "Operations ring privileged through Owner in North directly",
+        "Reader in Cellar role in one place no directly",
+        "Owner in North role in one place privileged through 1 other",
     ]
     assert page.count('href="https://club.example/r"') == 1
+    found = visitor.get(at(customer, "/entitlement/opens/json?id=all")).json()
+    assert [(row["name"], row["distance"], row["privileged"]) for row in found] == [
+        *(("Operations", 1, True), ("Reader", 1, False), ("Owner", 2, True)),
+    ]
+    assert visitor.get(at(customer, "/entitlement/opens/xml?id=all")).status_code == 404
 
 
 def test_revoke_in_place_is_offered_where_it_is_possible(visitor: Visitor, customer: Customer) -> None:

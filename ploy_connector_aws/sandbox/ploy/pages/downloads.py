@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
+from starlette.exceptions import HTTPException
 from starlette.responses import StreamingResponse
 
 from ploy_connector_aws.graph.reach import Reacher
@@ -15,7 +16,6 @@ from ploy_connector_aws.graph.search import FoundRecord
 from ploy_connector_aws.spec import Labels
 from ploy_connector_aws.spec.records import RecordType
 
-FORMATS = ("csv", "json")
 Format: TypeAlias = Literal["csv", "json"]
 
 _MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
@@ -35,6 +35,19 @@ _FIELDS: Mapping[RecordType, tuple[str, ...]] = {
 
 _MISSING: Mapping[str, Any] = {"status": "unknown", "mfa": "unknown", "grantable": False, "owner": "unknown"}
 """What a record that lacks a field has there."""
+
+
+def format_of(chosen: str) -> Format:
+    """Return the format of a file by its name in addresses.
+
+    Raises:
+        HTTPException: There is none of this name.
+    """
+    if chosen == "csv":
+        return "csv"
+    if chosen == "json":
+        return "json"
+    raise HTTPException(404, "There is no such file.")
 
 
 def to_row(of: RecordType, record: FoundRecord, labels: Labels) -> dict[str, Any]:

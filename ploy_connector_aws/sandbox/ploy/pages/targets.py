@@ -18,7 +18,7 @@ from ploy_connector_aws.spec import Labels
 from ploy_connector_aws.spec.records import RecordType
 
 from .diagram import draw, draw_reach
-from .downloads import FORMATS, Format, to_download, to_reach_row
+from .downloads import format_of, to_download, to_reach_row, to_row
 from .filters import Filters, FiltersInAddress, to_facets
 from .rendering import render_page
 from .session import IntegrationVisit, IntegrationVisitor, Offset
@@ -110,6 +110,16 @@ def show_resource(
     )
 
 
+@router.get("/integrations/{integration_id}/entitlement/opens/{chosen}")
+def download_opened(
+    visit: IntegrationVisitor,
+    chosen: str,
+    id: str,  # noqa: A002 - as the address has it
+) -> Response:
+    """Return what an entitlement opens as a file."""
+    return to_download(_opened_rows(visit, id), "what-it-opens", format_of(chosen))
+
+
 @router.get("/integrations/{integration_id}/{of}/reach/{chosen}")
 def download_reach(
     visit: IntegrationVisitor,
@@ -119,11 +129,10 @@ def download_reach(
     filters: FiltersInAddress,
 ) -> Response:
     """Return who reaches an entitlement or a resource as a file, with the same filters as on its page."""
-    if of not in ("entitlement", "resource") or chosen not in FORMATS:
+    if of not in ("entitlement", "resource"):
         raise HTTPException(404, "There is no such file.")
     type_: Literal["entitlement", "resource"] = "entitlement" if of == "entitlement" else "resource"
-    format_: Format = "csv" if chosen == "csv" else "json"
-    return to_download(_rows(visit, Target(type_, id), filters), f"who-reaches-{of}", format_)
+    return to_download(_rows(visit, Target(type_, id), filters), f"who-reaches-{of}", format_of(chosen))
 
 
 def _find(visit: IntegrationVisit, of: RecordType, id_: str) -> FoundRecord:
@@ -170,6 +179,17 @@ def _reach_values(visit: IntegrationVisit, target: Target, found: FoundRecord, f
         "filters": filters,
         "size": _SHOWN,
     }
+
+
+def _opened_rows(visit: IntegrationVisit, id_: str) -> Iterator[dict[str, Any]]:
+    with visit.ploy.view(visit.id) as view, view.graph() as graph:
+        offset, total = 0, 1
+        while graph is not None and offset < total:
+            opened = graph.opens("entitlement", id_, offset=offset, limit=_EXPORTED_AT_ONCE)
+            for each in opened.rows:
+                row = to_row("entitlement", each.entitlement, visit.labels)
+                yield {**row, "distance": each.distance, "unproven": each.is_unproven}
+            offset, total = offset + _EXPORTED_AT_ONCE, opened.total
 
 
 def _rows(visit: IntegrationVisit, target: Target, filters: Filters) -> Iterator[dict[str, Any]]:
