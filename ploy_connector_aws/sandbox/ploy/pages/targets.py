@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ploy_connector_aws.graph.chains import MOST_CHAINS
-from ploy_connector_aws.graph.privilege import Verdict
+from ploy_connector_aws.graph.privilege import Named, Verdict
 from ploy_connector_aws.graph.reach import MOST_MENTIONS, Opened, Reach, ReachListing, describe_mentions
 from ploy_connector_aws.graph.search import Facets, FoundRecord, Search
 from ploy_connector_aws.graph.targets import Target
@@ -43,6 +43,14 @@ def describe_opened(opened: Opened, labels: Labels, verb: str = "opens") -> str:
     where = f" in {labels.count('resource', labels.place_kind, places)}" if places and labels.place_kind else ""
     privileged = f", {opened.privileged:,} privileged" if opened.privileged else ""
     return f"{verb} {', '.join(parts)}{where}{privileged}"
+
+
+def limited_policies(found: FoundRecord, opened: Opened) -> list[Named]:
+    """Return the privileged policies that a record holds and that do not make it privileged, as limits apply to it."""
+    if found.content.get("privileged") is not False:
+        return []
+    held = (each.entitlement for each in opened.rows if each.distance == 1)
+    return [each.named for each in held if each.named and each.named.kind == "policy" and each.privilege.is_privileged]
 
 
 def describe_reach(listing: ReachListing, labels: Labels) -> str:
@@ -81,6 +89,7 @@ def show_entitlement(
         found=found,
         opened=opened,
         opened_summary=describe_opened(opened, visit.labels),
+        limited=limited_policies(found, opened),
         opened_offset=opened_offset,
         opened_size=_OPENED_SHOWN,
         opens_diagram=draw(narrowed, visit.labels),
