@@ -141,6 +141,28 @@ def test_pages_fit_a_phone_and_work_with_the_keyboard(page: Page, ploy: LocalPlo
     expect(page.get_by_text("x:Read")).to_be_visible()
 
 
+def test_preview_of_privileged_access_fits_a_phone(page: Page, ploy: LocalPloy, acme: Customer, at: str) -> None:
+    fixed = {"kind": "account_role", "not_grantable_reason": "No.", "privileged": True, "resource_id": "house"}
+    grants = (grant_of("u1", "g1"), Grant(principal_kind="entitlement", principal_id="g1", entitlement_id="role"))
+    acme.sync(
+        USERS,
+        account("u1", display_name="Una"),
+        line("entitlement", id="g1", kind="group", name="Engineers", grantable=True),
+        line("entitlement", id="role", name="AdministratorAccess in house", **fixed),
+        line("resource", id="house", kind="place", name="halden-production-and-staging"),
+        *(line("grant", **grant.model_dump(mode="json")) for grant in grants),
+    )
+    order = ploy.create_task(acme.id, "revoke", account_id="u1", entitlement_id="g1", preview=True)
+    with ThreadPoolExecutor(1) as runtime:
+        (task,) = runtime.submit(Worker(acme).lease).result()
+        runtime.submit(Worker(acme).complete, task).result()
+    for path in ("access", "tasks"):
+        page.goto(f"{at}/{path}/{order.id}")
+        badge = "privileged through AdministratorAccess in halden-production-and-staging"
+        expect(page.get_by_text(badge)).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
+
+
 def test_task_progress_appears_while_the_page_is_open(page: Page, ploy: LocalPloy, acme: Customer, at: str) -> None:
     order = ploy.create_task(acme.id, "grant", account_id="u1", entitlement_id="g1")
     page.goto(f"{at}/tasks/{order.id}")
