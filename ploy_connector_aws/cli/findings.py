@@ -17,10 +17,10 @@ from ploy_connector_aws.runtime.integration import open_platform, read_operator_
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.spec.records import Finding, RecordKey, Severity
 
-from .commands import Format
 from .exit_codes import Exit
 from .formats import Column, Rows
 from .listing import Filters, Kinds
+from .options import Format
 from .output import console, notes_console, print_json
 from .snapshot_view import display_name, open_snapshot_view, read_labels
 

@@ -18,7 +18,6 @@ from ploy_connector_aws.spec import Account
 from ploy_connector_aws.spec.labels import Label, Labels
 from ploy_connector_aws.spec.records import RecordType
 
-from .commands import Format, What
 from .descriptions import (
     PRIVILEGE_STYLES,
     STATUS_STYLES,
@@ -30,6 +29,7 @@ from .descriptions import (
 )
 from .exit_codes import Exit
 from .formats import Column, Rows
+from .options import Format, What
 from .output import console, notes_console, print_json_list, print_unproven
 from .snapshot_view import SnapshotView, find_named, open_snapshot_view
 

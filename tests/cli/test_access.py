@@ -17,10 +17,10 @@ import typer
 from rich.console import Console
 
 from ploy_connector_aws.cli.access import access_to_json, to_tree
-from ploy_connector_aws.cli.commands import Format, What
 from ploy_connector_aws.cli.errors import UnknownNameError
 from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.cli.listing import Filters, Kinds, show_records
+from ploy_connector_aws.cli.options import Format, What
 from ploy_connector_aws.cli.snapshot_view import SnapshotView, find_account, find_entitlement
 from ploy_connector_aws.cli.who import show_opened, show_who
 from ploy_connector_aws.graph.chains import MOST_CHAINS
