@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import typer
 from rich.console import Console
@@ -14,7 +14,7 @@ from ploy_connector_aws.graph.privilege import Named
 from ploy_connector_aws.graph.search import SORTED, FoundRecord, Search
 from ploy_connector_aws.runtime.integration import read_operator_settings
 from ploy_connector_aws.spec import Account
-from ploy_connector_aws.spec.labels import Label, Labels
+from ploy_connector_aws.spec.labels import Label
 from ploy_connector_aws.spec.records import RecordType
 
 from .commands import Format, What
@@ -83,7 +83,7 @@ def show_records(
         UnknownNameError: A filter names nothing, or several records.
     """
     type_ = TYPES[what]
-    kinds = Kinds(view.labels, type_)
+    kinds = Kinds(view, type_)
     search = _to_search(view, kinds, filters)
     facets = view.graph.list_records(type_, search._replace(limit=0)).facets
     layout = Layout.of(
@@ -152,16 +152,16 @@ class Kinds:
     """The kinds of records of one type, by all names that people read: ``human``, ``person`` and ``people``.
 
     Args:
-        labels: The labels of the connector.
+        view: The records, with the labels of their connector.
         type_: The type of the records; of grants, the kinds are those of their holders.
     """
 
-    def __init__(self, labels: Labels, type_: RecordType) -> None:
-        self._labels = labels
+    def __init__(self, view: SnapshotView, type_: RecordType) -> None:
+        self._labels = view.labels
         self._type = type_
         self._named: dict[str, list[Label]] = {}
         self._plurals: dict[str, None] = {}
-        for label in labels:
+        for label in (*view.labels, *_unlabelled(view)):
             if label.record_type == type_ or (type_ == "grant" and label.record_type != "resource"):
                 names = [label.singular, label.plural]
                 names += [label.kind, label.kind.replace("_", " ")] if label.ids is None else []
@@ -198,6 +198,17 @@ class Kinds:
 
     def _label(self, named: Named) -> tuple[str, str]:
         return self._labels.of(named.type, {"id": named.id, "kind": named.kind})
+
+
+def _unlabelled(view: SnapshotView) -> Iterator[Label]:
+    """Yield a label for each kind of account or entitlement without one: it is called by its name."""
+    labelled = {(label.record_type, label.kind) for label in view.labels if label.ids is None}
+    types: tuple[Literal["account", "entitlement"], ...] = ("account", "entitlement")
+    for type_ in types:
+        for kind in sorted(view.graph.kinds(type_)):
+            if (type_, kind) not in labelled:
+                singular, plural = view.labels.of_kind(type_, kind)
+                yield Label(record_type=type_, kind=kind, singular=singular, plural=plural)
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,10 @@ def find_findings(edges: Edges, unproven_since: Callable[[str], datetime | None]
     yield from _find_unproven(edges, unproven_since, now)
 
 
+_NO_GROUPS = ("", "account_role", "role", "policy", "unknown")
+"""Kinds of entitlement that stand for no group; one of a connector's own may."""
+
+
 def _find_disabled(edges: Edges) -> Iterator[Finding]:
     names = edges.tables.names
     rows = edges.db.execute(
@@ -93,7 +97,7 @@ def _find_held_directly(edges: Edges) -> Iterator[Finding]:
         f" AND n.number NOT IN (SELECT principal FROM ({held})) ORDER BY 1, 2"
     ).fetchall()
     for principal, entitlement, kind in rows:
-        if kind == "group":
+        if kind not in _NO_GROUPS:
             continue
         numbers = [number for number in (principal, entitlement) if number is not None]
         named = edges.named(numbers)

@@ -11,7 +11,6 @@ from ploy_connector_aws.spec.records import RecordType, grant_id
 
 from .edges import Edges, in_parts
 from .privilege import VERDICTS, Named, Privilege, Verdict
-from .tables import CLASSES
 from .targets import Target, below, find_targets, put_reaching
 
 SORTED = ("default", "name", "kind", "status", "region", "owner", "privileged", "grantable")
@@ -137,15 +136,6 @@ def count_facets(
     return counts, total
 
 
-def classes_of(kinds: Sequence[str], statuses: Sequence[str]) -> list[int]:
-    """Return the classes of principals of kinds and statuses; none: of all."""
-    return [
-        number
-        for number, (kind, status) in enumerate(CLASSES)
-        if (not kinds or kind in kinds) and (not statuses or status in statuses)
-    ]
-
-
 class _Query:
     """The statements of one list."""
 
@@ -170,7 +160,7 @@ class _Query:
                     " ON v.number = g.entitlement GROUP BY 1, 2, 3",
                     self._values,
                 )
-                groups += (((*CLASSES[row[0]], VERDICTS[row[1]], bool(row[2])), row[3]) for row in rows)
+                groups += (((*edges.classes[row[0]], VERDICTS[row[1]], bool(row[2])), row[3]) for row in rows)
         else:
             rows = edges.db.execute(
                 f"SELECT v.kind, v.status, {verdict}, v.is_unproven, count(*) FROM {names} v"
@@ -195,8 +185,7 @@ class _Query:
         judged = edges.judged("verdict", "v")
         if self._type == "grant":
             if search.kinds or search.statuses:
-                classes = ", ".join(str(each) for each in classes_of(search.kinds, search.statuses))
-                conditions.append(f"e.class IN ({classes})")
+                conditions.append(f"e.class IN ({edges.classes_of(search.kinds, search.statuses)})")
             if verdicts:
                 conditions.append(
                     f"e.entitlement IN (SELECT v.number FROM {edges.tables.names} v"

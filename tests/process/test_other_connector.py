@@ -104,6 +104,9 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("list", "resources"),
     ("list", "findings"),
     ("list", "accounts", "--kind", "nothing"),
+    ("list", "accounts", "--kind", "cleaning-robots"),
+    ("list", "entitlements", "--kind", "watches"),
+    ("list", "grants", "--kind", "cleaning-robot"),
     ("list", "accounts", "--format", "csv"),
     ("who", "The house"),
     ("who", "Keys of the vault"),
@@ -131,6 +134,9 @@ def test_every_command_speaks_of_the_connector_that_it_has(house: House) -> None
         assert calls == ["configure", "close"] * (len(calls) // 2), command
         assert "Traceback" not in printed, printed
         statuses[command] = status
+        if "--kind" in command and status == 10:
+            kind = command[-1]
+            assert ("sweeper" in printed, "Guards" in printed) == (kind == "cleaning-robots", kind == "watches")
         if lines := lines_of_aws(printed):
             found[command] = lines
     assert found == {}
