@@ -4,7 +4,7 @@ Map: ``view`` (all queries), ``tables`` (the tables, and how they are filled), `
 from them), ``edges`` (the edges with later changes), ``privilege`` (who and what is privileged), ``search`` (lists with
 filters), ``targets`` and ``reach`` (who reaches what), ``effects`` (what a grant or a revoke does), ``names`` (records
 by their names), ``findings`` (the rules of the host), ``paths`` (the paths of one account), ``chains`` (the shortest
-chains through a graph in memory).
+chains through a graph in memory), ``unresolved`` (references that name nothing).
 
 A runtime and a platform keep these tables in files of their own.
 """

@@ -17,6 +17,7 @@ from .reach import Opened, Reach, ReachListing, find_opened, find_reach
 from .search import FoundRecord, Listing, Search, list_records, records_of, stream_records
 from .tables import FIRST_ENTITLEMENT, Tables
 from .targets import Target
+from .unresolved import UnresolvedReferences, find_unresolved
 
 _ALL = Reach()
 
@@ -49,6 +50,10 @@ class GraphView:
         is_account = type_ == "account"
         classes = self._edges.classes.items()
         return {kind for number, (kind, _) in classes if (number < FIRST_ENTITLEMENT) == is_account}
+
+    def unresolved(self) -> UnresolvedReferences:
+        """Find the references that name nothing: see ``unresolved.find_unresolved``."""
+        return find_unresolved(self._edges.db, self._edges.tables)
 
     def record(self, type_: RecordType, id_: str) -> FoundRecord | None:
         """Return an account, entitlement or resource, with its name, place and privilege; None where it is unknown."""

@@ -44,7 +44,7 @@ RECORDS = (
     Account(id="cleo", kind="human", username="cleo", display_name="Cleo Ray", status="active"),
     Account(id="lift", kind="service", username="lift", privileged=True, privileged_reasons=("It opens all floors.",)),
     Account(id="guest", kind="external", username="guest"),
-    Account(id="sweeper", kind="cleaning-robot", username="sweeper"),
+    Account(id="sweeper", kind="cleaning-robot", username="sweeper", resource_id="shed"),
 )
 ENTITLEMENTS = (
     Entitlement(id="staff", kind="group", name="Staff", grantable=True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -150,6 +151,27 @@ def test_every_command_speaks_of_the_connector_that_it_has(house: House) -> None
     }
     # `run` prints the log of a service, and one address.
     assert commands_of().keys() - {command[0] for command in COMMANDS} == {*OF_AWS, "run"}
+
+
+def test_a_reference_that_names_nothing_is_counted_and_named(house: House) -> None:
+    line = "resource_id of account sweeper names resource shed"
+    commands: tuple[tuple[str, ...], ...] = (("sync", "--preview"), ("sync",), ("history",))
+    for command in commands:
+        _, printed = house.run(*command)
+        assert "1 reference names no record; all are kept:" in printed, command
+        assert line in printed, command
+    for command in commands:
+        _, printed = house.run(*command, "--json")
+        found = json.loads(printed)
+        assert found["unresolved"]["count"] == 1, command
+        assert found["unresolved"]["first"][0]["names"] == {"type": "resource", "id": "shed"}
+    assert [run["unresolved"]["count"] for run in found["runs"]] == [1, 1]
+    with Visitor(base_url=house.ploy.url, timeout=PATIENCE_SECONDS) as visitor:
+        visitor.fill("/app/login", key="operator")
+        visitor.fill("/app/organisation", organisation=house.organisation_id)
+        shown = visitor.get(f"/app/integrations/{house.id}/unproven").text
+    assert "1 in the newest sync. All are kept" in shown
+    assert all(f'<span class="code">{each}</span>' in shown for each in ("sweeper", "shed"))
 
 
 def test_help_of_every_command_speaks_of_no_connector(house: House) -> None:
