@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 import json
 import re
 import sys
@@ -24,7 +25,7 @@ from tests.process import doors
 from tests.process.conftest import run_with
 from tests.sandbox.ploy.browser import Visitor
 
-TERMS = re.compile(r"\b(?:AWS|IAM|SSO|ARNs?|[Cc]onsoles?|permission sets?|Identity Center)\b")
+TERMS = re.compile(r"\b(?:AWS|IAM|SSO|ARNs?|[Cc]onsoles?|permission sets?|Identity Center|[Ee]xternal IDs?)\b")
 
 OF_AWS = {"sandbox", "demo"}
 """Commands that run the local AWS. The test leaves them out, and their lines of the general help."""
@@ -151,6 +152,21 @@ def test_every_command_speaks_of_the_connector_that_it_has(house: House) -> None
     }
     # `run` prints the log of a service, and one address.
     assert commands_of().keys() - {command[0] for command in COMMANDS} == {*OF_AWS, "run"}
+
+
+@pytest.mark.parametrize("options", [(), ("--without-ploy",)], ids=["at Ploy", "without Ploy"])
+def test_setup_speaks_of_the_connector_that_it_sets_up(
+    house: House, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    token = (house.folder / "token").read_text()
+    typed = () if options else (house.ploy.url, token, "")
+    typed = (*typed, str(house.folder / "book.json"), *("",) * 8)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(typed)))
+    _, printed = house.run(
+        *("setup", "--connector", "doors", "--overwrite", "--config", str(house.folder / "new.toml"), *options)
+    )
+    assert "The book" in printed, printed
+    assert lines_of_aws(printed) == []
 
 
 def test_a_reference_that_names_nothing_is_counted_and_named(house: House) -> None:
