@@ -21,6 +21,7 @@ ALLOWED = {
     "spec": set(),
     "host": {"spec"},
     "reference": {"spec"},
+    "testing": {"spec", "host", "reference"},
     "graph": {"spec"},
     "config": {"spec"},
     "deadlines": set(),
@@ -50,7 +51,20 @@ ALLOWED = {
     "sandbox": {"spec", "host", "reference", "graph", "platform.wire", "sandbox.ploy", ""},
     # The local Ploy is a judge of runtimes, so it shares none of their code.
     "sandbox.ploy": {"spec", "host", "reference", "graph", "platform.wire", ""},
-    "cli": {"spec", "host", "reference", "graph", "config", "aws", "platform", "plugin", "runtime", "sandbox", ""},
+    "cli": {
+        "spec",
+        "host",
+        "reference",
+        "testing",
+        "graph",
+        "config",
+        "aws",
+        "platform",
+        "plugin",
+        "runtime",
+        "sandbox",
+        "",
+    },
 }
 """What a layer may import of ours besides itself; '' is the package itself (its version)."""
 LAZY = {("plugin", "aws")}
@@ -62,6 +76,7 @@ THIRD_PARTY = {
     "httpcore": {"platform"},
     "httpx": {"platform"},
     "prometheus_client": {"runtime"},
+    "pytest": {"testing"},
     "structlog": {"runtime"},
     "fastapi": {"sandbox"},
     "jinja2": {"sandbox"},
@@ -155,6 +170,9 @@ def test_every_file_imports_only_what_its_layer_may() -> None:
         ("reference", "from ploy_connector_aws.platform.wire import Commit"),
         ("reference", "from ploy_connector_aws.runtime.snapshot.store import Store"),
         ("reference", "import httpx"),
+        ("testing", "import httpx"),
+        ("testing/checks", "from ploy_connector_aws.runtime.snapshot.store import Store"),
+        ("host", "import pytest"),
         ("graph", "from ploy_connector_aws.reference import compare"),
         ("graph", "from ploy_connector_aws.runtime.snapshot.store import Store"),
         ("runtime", "def f():\n    from ..aws import session"),
@@ -201,7 +219,7 @@ importlib.import_module(sys.argv[1])
 """
 
 
-@pytest.mark.parametrize("module", ["spec", "host", "reference", "plugin"])
+@pytest.mark.parametrize("module", ["spec", "host", "reference", "testing.rules", "plugin"])
 def test_the_specification_the_reference_and_the_plugin_import_without_aws_and_http_libraries(module: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT, f"{PACKAGE}.{module}"], capture_output=True, text=True, check=False

@@ -59,6 +59,9 @@ def find_unresolved(db: sqlite3.Connection, tables: Tables, most: int = NAMED) -
     others = (
         f"SELECT n.type, n.id, NULL, {fields}, 'resource', n.resource FROM {names} n WHERE n.resource IS NOT NULL"
         f" AND NOT EXISTS (SELECT 1 FROM {names} r WHERE r.id = n.resource AND r.type = 'resource')",
+        "SELECT n.type, n.id, NULL, 'role_id', 'entitlement', json_extract(b.body, '$.role_id') AS role"
+        f" FROM {names} n CROSS JOIN {tables.bodies} b ON b.rowid = n.body WHERE n.type = 'entitlement' AND role"
+        f" IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {tables.records} r WHERE r.type = n.type AND r.id = role)",
         "SELECT n.type, n.id, NULL, 'subjects', json_extract(s.value, '$.type'), json_extract(s.value, '$.id')"
         f" FROM {names} n CROSS JOIN {tables.bodies} b ON b.rowid = n.body"
         " CROSS JOIN json_each(b.body, '$.subjects') s WHERE n.type = 'finding' AND NOT EXISTS"

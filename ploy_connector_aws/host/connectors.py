@@ -51,17 +51,18 @@ _log = logging.getLogger(__name__)
 
 
 class InvalidConnectorError(PloyError):
-    """An installed connector breaks the hook specification; the message names its distribution.
+    """A connector breaks the hook specification; the message names its distribution or its file.
 
     Args:
-        distribution: The distribution.
+        distribution: The distribution or, with a slash in it, the file.
         reason: Why, as the rest of a sentence.
     """
 
     code = "connector_refused"
 
     def __init__(self, distribution: str, reason: str) -> None:
-        super().__init__(f"Connector distribution {distribution!r} was refused: {reason}.")
+        source = "file" if "/" in distribution else "distribution"
+        super().__init__(f"Connector {source} {distribution!r} was refused: {reason}.")
         self.distribution = distribution
         self.reason = reason
 
@@ -248,7 +249,10 @@ class HookCalls:
         return self._to_report(answer) if hook == "test_connection" else answer
 
     def _pages(self, hook: str, answer: Any) -> Generator[Page, None, None]:
-        """Yield the pages of a list hook, which runs while the next page is requested."""
+        """Yield the pages of a list hook, which runs while the next page is requested.
+
+        An exception that is thrown into this generator is raised in the hook, at its last ``yield``.
+        """
         position = _Position()
         if isinstance(answer, Page | str | bytes | dict):
             raise self._wrong_type(hook, answer, "an iterator of Page", "returned")
@@ -257,11 +261,12 @@ class HookCalls:
                 pages = iter(answer)
             except TypeError:
                 raise self._wrong_type(hook, answer, "an iterator of Page", "returned") from None
+        thrown: Exception | None = None
         try:
             while True:
                 with self._running(hook, position):
                     try:
-                        page = next(pages)
+                        page = next(pages) if thrown is None else _throw(pages, thrown)
                     except StopIteration:
                         return
                 if not isinstance(page, Page):
@@ -269,7 +274,11 @@ class HookCalls:
                 position.pages += 1
                 scope = getattr(page, "scope", None)
                 position.scope = scope if isinstance(scope, str) else None
-                yield page
+                try:
+                    yield page
+                    thrown = None
+                except Exception as error:  # noqa: BLE001 - the caller's, for the hook
+                    thrown = error
         finally:
             # The end of the hook does not affect the pages that were read.
             with suppress(BaseException), self._running(hook, position):
@@ -330,6 +339,13 @@ class HookCalls:
         if hook in LIST_HOOKS:
             parts.append(str(position))
         return ", ".join((*parts, *([line] if line else [])))
+
+
+def _throw(pages: Iterator[Any], error: Exception) -> Any:
+    """Raise an exception in an iterator where it stopped, and return its next item."""
+    if isinstance(pages, Generator):
+        return pages.throw(error)
+    raise error
 
 
 def _is_mistake(error: BaseException) -> bool:

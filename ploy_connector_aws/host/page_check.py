@@ -6,9 +6,9 @@ Records are never rewritten. The valid records of a page are kept; a failed scop
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError
@@ -16,7 +16,7 @@ from pydantic_core import PydanticSerializationError
 from ploy_connector_aws.spec.bounds import describe_errors
 from ploy_connector_aws.spec.errors import InvalidAnswerError
 from ploy_connector_aws.spec.pages import Failure, Page
-from ploy_connector_aws.spec.records import Record, to_checked_json
+from ploy_connector_aws.spec.records import Record, RecordType, to_checked_json
 
 from .redaction import Redactor, redact
 from .safe_errors import LONGEST_FIX, LONGEST_MESSAGE, to_text
@@ -35,7 +35,18 @@ _FIX = "correct the connector, or leave this record out of its list; all other r
 _LONGEST_ORIGIN = 2_048
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
 """What pydantic writes for a lone surrogate in the name of a member, instead of an error."""
+_NOT_IN_HOOK: Mapping[str, tuple[RecordType, ...]] = {"list_resources": ("account", "entitlement", "grant")}
+"""A scope that only this hook announces hides no path of access where it is switched off: a host relies on that."""
 _SURROGATES = (0xD800, 0xDFFF)
+
+
+class PageProblem(NamedTuple):
+    """What is invalid on a page."""
+
+    kind: Literal["page", "record", "text", "size", "secret"]
+    """The page itself; the class or a field of a record; no text for UTF-8; too large for a batch; a secret."""
+    message: str
+    """The rest of a sentence that begins with the scope, without secrets."""
 
 
 class CheckedPage(NamedTuple):
@@ -43,8 +54,13 @@ class CheckedPage(NamedTuple):
 
     page: Page
     bodies: list[bytes]
-    problem: str | None = None
-    """What on the page is invalid; also the failure of its scope."""
+    problems: tuple[PageProblem, ...] = ()
+    """Everything that is invalid on the page, in order."""
+
+    @property
+    def problem(self) -> str | None:
+        """The first problem, which is also the failure of its scope; None where the page is valid."""
+        return self.problems[0].message if self.problems else None
 
 
 class PageCheck:
@@ -68,8 +84,12 @@ class PageCheck:
         self._parents: dict[str, str | None] = {}
         """The parents of scopes that cannot be stored, as their names contain a secret."""
 
-    def check(self, page: Page) -> CheckedPage:
+    def check(self, page: Page, hook: str) -> CheckedPage:
         """Check a page.
+
+        Args:
+            page: The page.
+            hook: The name of the list hook that it is from.
 
         Returns:
             The page itself; if a part of it is invalid, the rest of it with a failure of its scope; if its scope cannot
@@ -89,9 +109,10 @@ class PageCheck:
         names = tuple(name for name in (page.scope, page.parent) if name is not None)
         if any(self._redactor.is_in(name) for name in names):
             return self._unnamed(page)
-        header_problem = problem = self._check_header(page)
+        header_problem = self._check_header(page)
+        problems = [] if header_problem is None else [header_problem]
         is_empty = all(type(given.get(field)) is tuple and not given[field] for field in ("records", "partial"))
-        if is_empty and problem is None and page.failure is None:
+        if is_empty and not problems and page.failure is None:
             return CheckedPage(page, [])
         kept: dict[str, tuple[Record, ...]] = {}
         bodies: list[bytes] = []
@@ -99,65 +120,75 @@ class PageCheck:
             records = given.get(field, ())
             good: list[Record] = []
             if not isinstance(records, tuple | list):
-                problem = problem or f"its {field} are a {type(records).__name__}, and a tuple is expected"
+                message = f"its {field} are a {type(records).__name__}, and a tuple is expected"
+                problems.append(PageProblem("page", message))
                 records = ()
             for record in records:
                 body, invalid = self._encode(record, page.scope)
+                if invalid is None and record.record_type in _NOT_IN_HOOK.get(hook, ()):
+                    invalid = PageProblem("record", f"{_named(record)} is none of the resources that {hook} lists")
                 if invalid is None:
                     good.append(record)
                     bodies.append(body)
-                elif problem is None:
-                    problem = invalid
+                else:
+                    problems.append(invalid)
             kept[field] = tuple(good)
         failure = _clean(page.failure) if page.failure is not None else None
         update: dict[str, Any] = {**kept, "failure": failure}
-        if problem is not None:
-            update |= {"failure": _failure(problem), "complete": False, "gone": False, "excluded": False}
+        if problems:
+            update |= {"failure": _failure(problems[0].message), "complete": False, "gone": False, "excluded": False}
         if header_problem is not None:
             update |= {"origin": None, "began_at": None}
-        return CheckedPage(page.model_copy(update=update), bodies, problem)
+        return CheckedPage(page.model_copy(update=update), bodies, tuple(problems))
 
-    def _check_header(self, page: Page) -> str | None:
+    def _check_header(self, page: Page) -> PageProblem | None:
         if page.origin is not None:
             if len(page.origin) > _LONGEST_ORIGIN or _has_surrogates(page.origin):
-                return f"its origin is longer than {_LONGEST_ORIGIN} characters, or no text that UTF-8 can hold"
+                message = f"its origin is longer than {_LONGEST_ORIGIN} characters, or no text that UTF-8 can hold"
+                return PageProblem("page", message)
             if self._redactor.is_in(page.origin):
-                return "its origin contains the value of a secret setting"
+                return PageProblem("secret", "its origin contains the value of a secret setting")
         if page.began_at is not None and page.began_at > self._now() + CLOCK_TOLERANCE:
-            return "its began_at lies in the future"
+            return PageProblem("page", "its began_at lies in the future")
         return None
 
-    def _encode(self, record: Record, scope: str) -> tuple[bytes, str | None]:
+    def _encode(self, record: Record, scope: str) -> tuple[bytes, PageProblem | None]:
         """Return a record as JSON, or what is wrong with it."""
+        kind: Literal["record", "text", "size", "secret"] = "record"
         try:
             body = to_checked_json(record)
-            if _REPLACEMENT in body and (where := _find_surrogate(record)):
-                return b"", f"{_named(record)} cannot be written as JSON: {where} holds a lone surrogate"
+            where = _find_surrogate(record) if _REPLACEMENT in body else None
+            if where is not None:
+                kind, message = "text", f"cannot be written as JSON: {where} holds a lone surrogate"
         except TypeError:
             name = to_text(type(record).__name__, 100)
-            return (
-                b"",
-                f"{_named(record)} is of the class {name}, and an Account, Entitlement, Grant, Resource or Finding is"
-                " expected",
-            )
+            message = f"is of the class {name}, and an Account, Entitlement, Grant, Resource or Finding is expected"
         except ValidationError as error:
-            return b"", f"{_named(record)} is not valid: {redact(describe_errors(error))}"
+            message = f"is not valid: {redact(describe_errors(error))}"
         except (PydanticSerializationError, UnicodeError, ValueError, RecursionError) as error:
             where = _find_surrogate(record)
+            kind = "text" if where else "record"
             what = f"{where} holds a lone surrogate, which is no text" if where else _reason(error)
-            return b"", f"{_named(record)} cannot be written as JSON: {what}"
+            message = f"cannot be written as JSON: {what}"
         except Exception as error:  # noqa: BLE001 - a connector's own class may do anything
-            return b"", f"{_named(record)} cannot be read ({type(error).__name__})"
-        if 2 * len(body) > self._max_line_bytes - _FRAME_BYTES - 8 * len(scope):  # the body contains the id as well
-            size = len(body) + sum(len(json.dumps(each, ensure_ascii=False).encode()) for each in (record.id, scope))
-            if size + _FRAME_BYTES > self._max_line_bytes:
-                return (
-                    b"",
-                    f"{_named(record)} has {size} bytes as JSON, more than a batch of {self._max_line_bytes} can hold",
-                )
-        if self._redactor.is_in_body(body):
-            return b"", f"{_named(record)} contains the value of a secret setting"
-        return body, None
+            message = f"cannot be read ({type(error).__name__})"
+        else:
+            if where is None:
+                size = self._size_of_large(body, record.id, scope)
+                if size is None and not self._redactor.is_in_body(body):
+                    return body, None
+                kind, message = "secret", "contains the value of a secret setting"
+                if size is not None:
+                    kind = "size"
+                    message = f"has {size} bytes as JSON, more than a batch of {self._max_line_bytes} can hold"
+        return b"", PageProblem(kind, f"{_named(record)} {message}")
+
+    def _size_of_large(self, body: bytes, id_: str, scope: str) -> int | None:
+        """Return the size of a record that no batch can hold, with its id and its scope; None for any other."""
+        if 2 * len(body) <= self._max_line_bytes - _FRAME_BYTES - 8 * len(scope):  # the body contains the id as well
+            return None
+        size = len(body) + sum(len(json.dumps(each, ensure_ascii=False).encode()) for each in (id_, scope))
+        return size if size + _FRAME_BYTES > self._max_line_bytes else None
 
     def _unnamed(self, page: Page) -> CheckedPage:
         """Fail the parent of a scope whose name contains a secret: it cannot be stored, and must not seem gone."""
@@ -165,13 +196,13 @@ class PageCheck:
         self._parents[page.scope] = parent
         while parent is not None and self._redactor.is_in(parent):
             parent = self._parents.get(parent)
-        problem = "the name of a scope below it contains the value of a secret setting, so the scope was not kept"
+        message = "the name of a scope below it contains the value of a secret setting, so the scope was not kept"
         if parent is None:
             raise InvalidAnswerError(
                 "the connector failed unexpectedly (ValueError): the name of a scope contains the value of a secret"
                 " setting, and no scope is named that lists it"
             )
-        return CheckedPage(Page(scope=parent, failure=_failure(problem)), [], problem)
+        return CheckedPage(Page(scope=parent, failure=_failure(message)), [], (PageProblem("secret", message),))
 
     def _failed(self, page: Page, problem: str) -> CheckedPage:
         """Fail the scope of an invalid page, if the name of the scope is valid."""
@@ -181,7 +212,9 @@ class PageCheck:
                 named = Page.model_validate({**names, "failure": _failure(problem)})
             except ValidationError:
                 continue
-            return self._unnamed(named) if self._redactor.is_in(named.scope) else CheckedPage(named, [], problem)
+            if self._redactor.is_in(named.scope):
+                return self._unnamed(named)
+            return CheckedPage(named, [], (PageProblem("page", problem),))
         raise InvalidAnswerError(f"the connector failed unexpectedly (ValueError): {problem}")
 
 

@@ -33,7 +33,9 @@ class IntegrationSettings(FrozenModel):
     """The integration."""
 
     id: OutsideId = Field(default="local", description="The integration's id in Ploy.")
-    connector: str = Field(default="aws", description="The connector's name.")
+    connector: str = Field(
+        default="aws", description="The connector's name, or the class in a file: /srv/staff.py:Staff."
+    )
 
     @field_validator("id")
     @classmethod

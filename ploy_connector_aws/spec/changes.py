@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import AwareDatetime, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from ._models import FrozenModel
-from .bounds import Moment
+from .bounds import Moment, SpecificationError
 from .pages import Scope
 from .records import Attributes, Entitlement, Grant, Id
 
@@ -122,9 +122,9 @@ class AccessChange(FrozenModel):
     @model_validator(mode="after")
     def _was_read_back(self) -> AccessChange:
         if (self.outcome == "previewed") != (self.verified_at is None):
-            raise ValueError("verified_at goes with every outcome but 'previewed'")
+            raise SpecificationError("verified_at goes with every outcome but 'previewed'")
         if (self.added or self.removed) and self.scope is None:
-            raise ValueError("what was added or removed needs its scope")
+            raise SpecificationError("what was added or removed needs its scope")
         if self.has_sessions is False and self.sessions_end_by is not None:
-            raise ValueError("sessions_end_by does not go with has_sessions=False")
+            raise SpecificationError("sessions_end_by does not go with has_sessions=False")
         return self

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import Field, JsonValue, model_validator
 
 from ._models import FrozenModel
-from .bounds import Count, Interval
+from .bounds import Count, Interval, SpecificationError
 from .expressions import is_expression
 from .labels import Label, find_label_errors
 from .wizard import Feature, Permission, Wizard
@@ -22,11 +22,14 @@ STRIP = "x-ploy-strip"
 SPEC_VERSION = 1
 """The version of this hook specification. A host loads connectors of the versions it knows, and no others."""
 
+NAME_PATTERN = r"^[a-z][a-z0-9-]{0,62}$"
+"""The name of a connector."""
+
 
 class Manifest(FrozenModel):
     """What identifies a connector: the class attribute ``manifest`` of the class that its entry point names."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$", description="Unique among installed connectors.")]
+    name: Annotated[str, Field(pattern=NAME_PATTERN, description="Unique among installed connectors.")]
     title: str = Field(description="The name people know, e.g. 'Amazon Web Services'.")
     version: str
     spec_version: Count = Field(description="The version of the hook specification it was written for.")
@@ -77,7 +80,7 @@ class Manifest(FrozenModel):
         found += list(_find_wrong_patterns(properties if isinstance(properties, dict) else {}))
         found += self.wizard.validation_errors(settings, features) if self.wizard else []
         if found:
-            raise ValueError(" ".join(found))
+            raise SpecificationError(" ".join(found))
         return self
 
 

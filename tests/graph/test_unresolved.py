@@ -31,6 +31,7 @@ def test_records_that_name_each_other_leave_nothing_unresolved() -> None:
 
 
 def test_each_kind_of_reference_is_named_with_its_record_and_field() -> None:
+    guard = Entitlement(id="g", kind="account_role", name="Guard", grantable=True, role_id="guards")
     about = Finding(
         id="f",
         kind="k",
@@ -44,10 +45,10 @@ def test_each_kind_of_reference_is_named_with_its_record_and_field() -> None:
     found = find(
         ANN.model_copy(update={"resource_id": "staff"}),
         STAFF.model_copy(update={"resource_id": "cellar"}),
-        *(chair, nesting, held("bob", "staff"), held("ann", "crew"), held("bob", "crew"), about),
+        *(chair, nesting, held("bob", "staff"), held("ann", "crew"), held("bob", "crew"), about, guard),
     )
     keys = [(each.record.type, each.record.id, each.field, each.names.type, each.names.id) for each in found.first]
-    assert found.count == len(keys) == 10
+    assert found.count == len(keys) == 11
     assert sorted(keys) == sorted(
         [
             ("grant", held("bob", "staff").id, "principal_id", "account", "bob"),
@@ -57,6 +58,7 @@ def test_each_kind_of_reference_is_named_with_its_record_and_field() -> None:
             ("grant", held("bob", "crew").id, "entitlement_id", "entitlement", "crew"),
             ("account", "ann", "resource_id", "resource", "staff"),
             ("entitlement", "staff", "resource_id", "resource", "cellar"),
+            ("entitlement", "g", "role_id", "entitlement", "guards"),
             ("resource", "chair", "parent_id", "resource", "attic"),
             ("finding", "f", "subjects", "account", "hall"),
             ("finding", "f", "subjects", "grant", "no"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from ploy_connector_aws.spec import (
     AuthenticationError,
     ConfigurationError,
     ConnectionReport,
+    Failure,
     HookFailedError,
     Manifest,
     NotFoundError,
@@ -152,6 +153,49 @@ def test_each_integration_has_an_instance_of_its_own() -> None:
     one, two = tiny.open({"name": "one"}), tiny.open({"name": "two"})
     read = [[page.records for page in each.hooks.list_accounts(skip=frozenset())] for each in (one, two, one)]
     assert read == [[(Account(id="one"),)], [(Account(id="two"),)], [(Account(id="one"),)]]
+
+
+class Catching(Tiny):
+    """Catches what is raised while it lists."""
+
+    @hookimpl
+    def list_accounts(self) -> Iterator[Page]:
+        try:
+            yield Page(scope="users", records=(Account(id="one"),))
+        except TemporaryError as error:
+            yield Page(scope="users", failure=Failure.from_error(error))
+        yield Page(scope="more", complete=True)
+
+
+class NoGenerator(Tiny):
+    """Lists through an iterator into which nothing can be thrown."""
+
+    @hookimpl
+    def list_accounts(self) -> Iterator[Page]:
+        return iter([Page(scope="users"), Page(scope="more")])
+
+
+def test_what_is_thrown_into_a_list_is_raised_in_the_hook() -> None:
+    error = TemporaryError("It is busy.")
+    pages = check_connector("dist", Catching).open({"name": "one"}).hooks.list_accounts(skip=frozenset())
+    assert isinstance(pages, Generator)
+    assert next(pages).ending is None
+    caught = pages.throw(error)
+    assert (caught.scope, caught.failure, [page.scope for page in pages]) == (
+        "users",
+        Failure.from_error(error),
+        ["more"],
+    )
+
+
+@pytest.mark.parametrize("connector", [Catching, NoGenerator])
+def test_what_a_hook_does_not_catch_ends_its_list(connector: type) -> None:
+    pages = check_connector("dist", connector).open({"name": "one"}).hooks.list_accounts(skip=frozenset())
+    assert isinstance(pages, Generator)
+    next(pages)
+    with pytest.raises(HookFailedError, match="KeyError"):
+        pages.throw(KeyError("x"))
+    assert list(pages) == []
 
 
 class Closing(Tiny):

@@ -49,9 +49,9 @@ class OwnAccount(Account):
     shoe_size: int = 41
 
 
-def check(page: Page, max_line_bytes: int = 2_000) -> CheckedPage:
+def check(page: Page, max_line_bytes: int = 2_000, hook: str = "list_entitlements") -> CheckedPage:
     remember_secrets([SECRET])
-    return PageCheck(Redactor([SECRET]), max_line_bytes, lambda: NOW).check(page)
+    return PageCheck(Redactor([SECRET]), max_line_bytes, lambda: NOW).check(page, hook)
 
 
 BROKEN: dict[str, tuple[Any, str]] = {
@@ -114,9 +114,9 @@ def test_invalid_record_fails_its_scope_and_the_others_are_kept() -> None:
             page = Page.model_construct(
                 **{**vars(Page(scope="s", parent="p", **ending)), "records": (GOOD, record, EDGE)}
             )
-            page, bodies, problem = check(page)
+            page, bodies, problems = check(page)
             failure = page.failure
-            if failure is None or named not in failure.message or SECRET in failure.message or problem is None:
+            if failure is None or named not in failure.message or SECRET in failure.message or len(problems) != 1:
                 wrong.append(f"{kind}: {failure}")
             if (page.scope, page.parent, page.ending) != ("s", "p", "failed"):
                 wrong.append(f"{kind}: it ended {page.ending}")
@@ -125,9 +125,37 @@ def test_invalid_record_fails_its_scope_and_the_others_are_kept() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_list_of_resources_may_not_hold_access() -> None:
+    room = Resource(id="room", kind="room", name="Room")
+    group = Entitlement(id="g", kind="group", name="g", grantable=True)
+    page = Page(scope="rooms", records=(room, OPEN, EDGE), partial=(group, GOOD), complete=True)
+    checked = check(page, hook="list_resources")
+
+    assert (checked.page.records, checked.page.partial, checked.page.ending) == ((room, OPEN), (), "failed")
+    assert checked.bodies == [to_json(room), to_json(OPEN)]
+    assert [problem.message for problem in checked.problems] == [
+        f"the {record.record_type} {record.id!r} is none of the resources that list_resources lists"
+        for record in (EDGE, group, GOOD)
+    ]
+    for hook in ("list_accounts", "list_entitlements"):
+        assert check(page, hook=hook).page == page
+
+
+def test_every_problem_of_a_page_has_its_kind_and_the_first_is_its_failure() -> None:
+    records = [BROKEN[kind][0] for kind in ("a class of its own", "half of one inside", "too large")]
+    later = NOW + timedelta(days=1)
+    checked = check(
+        Page.model_construct(scope="s", records=(*records, Account(id=SECRET)), complete=True, began_at=later)
+    )
+    assert [kind for kind, _ in checked.problems] == ["page", "record", "text", "size", "secret"]
+    assert checked.problem == checked.problems[0].message
+    assert checked.page.failure is not None
+    assert checked.problem in checked.page.failure.message
+
+
 def test_valid_page_is_unchanged() -> None:
     page = Page(scope="s", records=(GOOD, OPEN), partial=(EDGE,), complete=True, origin="o", began_at=NOW)
-    assert check(page) == (page, [to_json(GOOD), to_json(OPEN), to_json(EDGE)], None)
+    assert check(page) == (page, [to_json(GOOD), to_json(OPEN), to_json(EDGE)], ())
 
 
 def test_partial_record_is_checked_too() -> None:
@@ -155,9 +183,9 @@ def test_impossible_page_fails_its_scope_and_keeps_its_records(header: dict[str,
     [{"complete": "maybe"}, {"excluded": 5}, {"records": (), "parent": "s"}, {"failure": "no"}, {"retracted": (5,)}],
 )
 def test_unvalidated_page_fails_its_scope(values: dict[str, Any]) -> None:
-    page, _, problem = check(Page.model_construct(**{"scope": "s", "parent": "p", "records": (), **values}))
+    page, _, problems = check(Page.model_construct(**{"scope": "s", "parent": "p", "records": (), **values}))
     assert (page.scope, page.ending) == ("s", "failed")
-    assert "the page is not valid" in str(problem)
+    assert [(kind, "the page is not valid" in message) for kind, message in problems] == [("page", True)]
 
 
 def test_scope_name_with_a_secret_fails_its_parent() -> None:
@@ -167,15 +195,15 @@ def test_scope_name_with_a_secret_fails_its_parent() -> None:
         Page(scope=f"rooms/{SECRET}", complete=True),
         Page(scope="beds", parent=f"rooms/{SECRET}", complete=True),
     ):
-        kept, bodies, _ = checker.check(page)
+        kept, bodies, _ = checker.check(page, "list_accounts")
         assert (kept.scope, kept.ending, kept.records, bodies) == ("rooms", "failed", (), [])
         assert "contains the value of a secret setting" in str(kept.failure)
     with pytest.raises(InvalidAnswerError, match="no scope is named that lists it"):
-        checker.check(Page(scope=SECRET))
+        checker.check(Page(scope=SECRET), "list_accounts")
 
 
 def test_failure_of_a_connector_is_redacted() -> None:
     failure = Failure(code="temporary", message=f"No {SECRET}\ud800.", missing_permissions=("a:B",), fix=SECRET)
-    page, _, problem = check(Page(scope="s", failure=failure))
+    page, _, problems = check(Page(scope="s", failure=failure))
     expected = Failure(code="temporary", message="No [redacted]?.", missing_permissions=("a:B",), fix="[redacted]")
-    assert (page.failure, problem) == (expected, None)
+    assert (page.failure, problems) == (expected, ())

@@ -1,0 +1,105 @@
+"""What a rule is, and what came out of it for one connector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from ploy_connector_aws.host.safe_errors import to_text
+
+if TYPE_CHECKING:
+    from .validation import Validation
+
+Outcome: TypeAlias = Literal["passed", "warning", "failed", "skipped"]
+"""A warning is a broken rule that a connector may have a reason for."""
+
+MOST_PROBLEMS = 10
+"""So many problems of a rule are shown, and the number of the others."""
+
+_LONGEST_TEXT = 1_000
+
+
+class NotTestedError(Exception):
+    """A rule could not be tested here; the text is the reason, one sentence for the author."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One place where a connector breaks a rule."""
+
+    where: str
+    """The record, scope, hook, setting or file, e.g. ``account 'ann'`` or ``scope 'people'``."""
+    message: str
+    """What was seen there, as one sentence."""
+    fix: str | None = None
+    """What to do about it; None for the fix of the rule."""
+
+
+Check: TypeAlias = "Callable[[Validation], Iterator[Problem]]"
+"""Yields what breaks a rule; raises ``NotTestedError`` where the connector or its data give no occasion to test it."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule that a connector must keep."""
+
+    id: str
+    """Stable: reports, JUnit files and documents use it, e.g. ``ids-are-unique``."""
+    tier: Literal[0, 1, 2]
+    """0: reads any real system. 1: a driver makes the source fail. 2: a driver lets the connector write."""
+    proves: str
+    """What holds where the rule is kept, as one sentence."""
+    fix: str
+    """What the author of a connector that breaks it should do, as one sentence."""
+    check: Check
+    only_warns: bool = False
+    """Whether a connector may have a reason to break it."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came out of one rule. Its texts hold no secret of the settings."""
+
+    rule: Rule
+    outcome: Outcome
+    problems: tuple[Problem, ...] = ()
+    more_problems: int = 0
+    """How many problems are left out of ``problems``."""
+    reason: str | None = None
+    """Why it was skipped."""
+
+    def __str__(self) -> str:
+        """The rule, each problem with its place, and the fix: the text of a failed test."""
+        lines = [f"Rule {self.rule.id}: {self.rule.proves}"]
+        lines += [f"  {each.where}: {each.message}" for each in self.problems]
+        lines += [f"  and {self.more_problems} more"] if self.more_problems else []
+        lines += [f"  Skipped: {self.reason}"] if self.reason else []
+        if self.problems:
+            fixes = dict.fromkeys(each.fix or self.rule.fix for each in self.problems)
+            lines += [f"  Fix: {fix}" for fix in fixes]
+        return "\n".join(lines)
+
+
+def examine(rule: Rule, validation: Validation) -> Result:
+    """Test one rule, and return what came out of it.
+
+    Args:
+        rule: The rule.
+        validation: The connector under test.
+    """
+    shown: list[Problem] = []
+    count = 0
+    try:
+        for problem in rule.check(validation):
+            count += 1
+            if count <= MOST_PROBLEMS:
+                fix = None if problem.fix is None else to_text(problem.fix, _LONGEST_TEXT)
+                message = to_text(problem.message, _LONGEST_TEXT)
+                shown.append(Problem(to_text(problem.where, _LONGEST_TEXT), message, fix))
+    except NotTestedError as error:
+        if not count:
+            return Result(rule, "skipped", reason=to_text(str(error), _LONGEST_TEXT))
+    if not count:
+        return Result(rule, "passed")
+    return Result(rule, "warning" if rule.only_warns else "failed", tuple(shown), count - len(shown))
