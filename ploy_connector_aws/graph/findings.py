@@ -70,6 +70,10 @@ def find_findings(
     yield from _find_unproven(edges, unproven_since, now)
 
 
+_NO_GROUPS = ("", "account_role", "role", "policy", "unknown")
+"""Kinds of entitlement that stand for no group; one of a connector's own may."""
+
+
 def is_undecided(edges: Edges, finding: Finding) -> bool:
     """Whether an earlier finding of a rule may still be right: what the rule compares is not known any more."""
     numbers = [edges.number(key.type, key.id) for key in finding.subjects]
@@ -87,7 +91,9 @@ def _maybe_privileged_sql(edges: Edges) -> str:
 
 
 def _maybe_held_directly_sql(edges: Edges) -> str:
-    return _held_directly_sql(edges, f"= {NOT_JUDGED}", "e.principal = ?1 AND e.entitlement = ?2 AND h.kind <> 'group'")
+    of_these = "e.principal = ?1 AND e.entitlement = ?2"
+    held = _held_directly_sql(edges, f"= {NOT_JUDGED}", of_these)
+    return f"SELECT 1 FROM ({held}) WHERE kind IN {_NO_GROUPS}"
 
 
 _MAYBE_SQL: Mapping[tuple[str, int], Callable[[Edges], str]] = {
@@ -128,7 +134,7 @@ def _find_held_directly(edges: Edges) -> Iterator[RuleFinding]:
     ).fetchall()
     paths: dict[int, tuple[RecordKey, ...]] = {}
     for principal, entitlement, kind in rows:
-        if kind == "group":
+        if kind not in _NO_GROUPS:
             continue
         if entitlement is None:
             account = edges.named([principal])[principal]
