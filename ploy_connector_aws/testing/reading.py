@@ -9,13 +9,16 @@ from typing import NamedTuple
 
 from ploy_connector_aws.host.hook_check import LIST_HOOKS
 from ploy_connector_aws.host.page_check import PageCheck, PageProblem
-from ploy_connector_aws.reference import Key
+from ploy_connector_aws.reference import Generation, Key
 from ploy_connector_aws.spec import Failure, InvalidAnswerError, Page, PloyError
 from ploy_connector_aws.spec.pages import ScopeEnding
 from ploy_connector_aws.spec.records import Record, to_json
 
 from .cuts import Cut
 from .instance import Instance
+
+NOTHING = Generation({}, ())
+"""What is visible before the first read."""
 
 
 class SeenPage(NamedTuple):
@@ -53,16 +56,12 @@ class Reading:
             for record in seen.records():
                 yield seen, record
 
-    def pages_of(self, hook: str) -> int:
-        """Return how many pages a hook gave."""
-        return sum(seen.hook == hook for seen in self.pages)
-
-    def failures(self) -> Iterator[tuple[str, str]]:
-        """Yield what was not read: the place, and why."""
-        yield from ((f"hook {hook}", error.message) for hook, error in self.errors.items())
+    def failures(self) -> Iterator[tuple[str, str, str]]:
+        """Yield what was not read: the hook, the place, and why."""
+        yield from ((hook, f"hook {hook}", error.message) for hook, error in self.errors.items())
         for seen in self.pages:
             if seen.page.failure is not None:
-                yield f"scope {seen.page.scope!r}", seen.page.failure.message
+                yield seen.hook, f"scope {seen.page.scope!r}", seen.page.failure.message
 
 
 @dataclass
@@ -106,7 +105,7 @@ def read_lists(
                     try:
                         seen = _see(hook, page, check)
                     except InvalidAnswerError as error:
-                        is_secret = isinstance(page.scope, str) and connector.redactor.is_in(page.scope)
+                        is_secret = connector.redactor.is_in(str(vars(page).get("scope")))
                         kind = PageProblem("secret" if is_secret else "page", error.message)
                         reading.nameless.append((hook, kind))
                         pages.close()

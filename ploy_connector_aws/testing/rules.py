@@ -359,6 +359,13 @@ TIER_0: tuple[Rule, ...] = (
         "Call context.on_answer in a finally block, with the names of on_call.",
         conduct.find_unanswered_calls,
     ),
+    Rule(
+        "close-works",
+        0,
+        "close ends without an error, also on an instance that was only configured.",
+        "Close only what was opened: set it to None in configure, and test that in close.",
+        conduct.find_close_errors,
+    ),
 )
 """Tests any real system, and changes nothing there."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import pickle
 import tempfile
 import tracemalloc
@@ -14,25 +15,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar, overload
 
-from ploy_connector_aws.host import (
-    InstalledConnector,
-    InvalidConnectorError,
-    check_connector,
-    find_connectors,
-    is_file_reference,
-    load_file,
-)
+from ploy_connector_aws.host import InstalledConnector, InvalidConnectorError
 from ploy_connector_aws.host.hook_check import LIST_HOOKS
+from ploy_connector_aws.host.safe_errors import name_file
 from ploy_connector_aws.reference import Generation, Outcome, compare, read_pages
 from ploy_connector_aws.spec import ConfigurationError, ConnectionReport, Page, PloyError
 
 from .cuts import Cut, plan_cuts
 from .driver import Driver
-from .instance import Instance
-from .reading import Reading, SeenPage, Summary, read_lists, shorten, size_of, summarise
+from .instance import Instance, find_connector
+from .reading import NOTHING, Reading, SeenPage, Summary, read_lists, shorten, size_of, summarise
 from .results import NotTestedError, Result, Rule, examine
-
-NOTHING = Generation({}, ())
 
 FEWEST_RECORDS = 1_000
 """A read of fewer records shows too little of how the memory of a connector grows."""
@@ -166,17 +159,31 @@ class Validation:
         return examine(rule, self)
 
     def load(self) -> InstalledConnector:
-        """Find the connector, or check its class.
+        """Find the connector, or check its class; raises as ``instance.find_connector``."""
+        return find_connector(self._connector)
 
-        Raises:
-            InvalidConnectorError: It breaks the specification.
-            ConfigurationError: There is no such file.
-            KeyError: None of that name is installed.
-        """
-        if isinstance(self._connector, str):
-            is_file = is_file_reference(self._connector)
-            return load_file(self._connector) if is_file else find_connectors()[self._connector]
-        return check_connector(self._connector.__module__, self._connector)
+    def describe_reads(self) -> str | None:
+        """Describe how often the source was read so far, in one sentence; None where it was not."""
+        if "plan" not in vars(self):
+            return None
+        not_cut = f"{self.plan.pages_not_cut} of {self.plan.pages} pages were not cut"
+        return f"The source was read {self.reads} times; {not_cut}."
+
+    def locate(self, hook: str | None) -> str | None:
+        """Return the file and the line of a hook or, without one, of the class; None where they are not known."""
+        if isinstance(self._connector, type):
+            connector_class = self._connector
+        else:
+            try:
+                connector_class = self.installed.connector_class
+            except NotTestedError:
+                return None
+        function = inspect.unwrap(getattr(connector_class, hook, connector_class)) if hook else connector_class
+        try:
+            file, (_, line) = inspect.getsourcefile(function), inspect.getsourcelines(function)
+        except (OSError, TypeError):  # e.g. a class that was made by type()
+            return None
+        return None if file is None else f"{name_file(file)} line {line}"
 
     @_Shared
     def installed(self) -> InstalledConnector:
@@ -249,6 +256,14 @@ class Validation:
     def first_summary(self) -> Summary:
         """Ids and contents of the first read."""
         return summarise(map(shorten, self.first.pages))
+
+    def hook_of(self, type_: str, id_: str) -> str | None:
+        """Return the hook that listed a record in the first read."""
+        return self._hooks_of_records.get((type_, id_))
+
+    @_Shared
+    def _hooks_of_records(self) -> dict[tuple[str, str], str]:
+        return {(record.record_type, record.id): seen.hook for seen, record in self.first.records()}
 
     @_Shared
     def second(self) -> Measured:

@@ -279,6 +279,11 @@ def call_without_answer(self: Staff, operation: str) -> None:
     self.context.on_call("directory", operation)
 
 
+def close_what_a_read_opened(self: Staff) -> None:
+    """Close what only a read opens."""
+    self.connection.close()  # type: ignore[attr-defined]
+
+
 def ask_nothing() -> Wizard:
     """A wizard without questions."""
     return Wizard(steps=(Step(id="connect", title="Connect", text=()),))
@@ -392,4 +397,5 @@ PLANTS: dict[str, Plant] = {
     "memory-is-bounded": plant(people=keep_everything),
     "nothing-is-printed": plant(people=print_by_child),
     "calls-are-answered": plant(call=call_without_answer),
+    "close-works": plant(close=close_what_a_read_opened),
 }

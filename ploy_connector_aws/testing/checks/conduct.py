@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ploy_connector_aws.host.redaction import REDACTED, Redactor, find_secrets
-from ploy_connector_aws.spec import ConnectionReport
+from ploy_connector_aws.spec import ConnectionReport, PloyError
 from ploy_connector_aws.testing.results import NotTestedError, Problem
 from ploy_connector_aws.testing.validation import FEWEST_RECORDS, Validation
 
@@ -43,7 +43,7 @@ def find_output(validation: Validation) -> Iterator[Problem]:
         for hook, text in instance.printed:
             if hook not in seen:
                 seen.add(hook)
-                yield Problem(f"hook {hook}", f"It prints on standard output: {text[:_LONGEST_EXCERPT]!r}")
+                yield Problem(f"hook {hook}", f"It prints on standard output: {text[:_LONGEST_EXCERPT]!r}", hook=hook)
 
 
 def find_unanswered_calls(validation: Validation) -> Iterator[Problem]:
@@ -55,6 +55,18 @@ def find_unanswered_calls(validation: Validation) -> Iterator[Problem]:
         calls, answers = instance.calls[name], instance.answers[name]
         if calls != answers:
             yield Problem(f"call {name!r}", f"on_call was called {calls} times, and on_answer {answers} times.")
+
+
+def find_close_errors(validation: Validation) -> Iterator[Problem]:
+    """Find a hook ``close`` that fails, which a host only logs."""
+    if "close" not in validation.installed.manifest.hooks:
+        raise NotTestedError("the connector has no hook close")
+    instance = validation.open()
+    with instance.recording("close"):
+        try:
+            instance.connector.hooks.close()
+        except PloyError as error:
+            yield Problem("hook close", f"It failed after configure: {error.message}", hook="close")
 
 
 def find_secrets_in_records(validation: Validation) -> Iterator[Problem]:
@@ -89,7 +101,7 @@ def _messages(validation: Validation) -> Iterator[tuple[str, str]]:
             yield f"check {check.name!r}", f"{check.name} {check.message} {check.fix}"
     else:
         yield "hook test_connection", f"{report.message} {report.fix}"
-    yield from validation.first.failures()
+    yield from ((where, message) for _, where, message in validation.first.failures())
 
 
 def _require_secrets(validation: Validation) -> Redactor:

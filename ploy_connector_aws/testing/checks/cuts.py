@@ -35,8 +35,8 @@ def find_removals_by_ends(validation: Validation) -> Iterator[Problem]:
         for key in _removed(validation.outcome_of(left)):
             if key not in found:
                 found.add(key)
-                where = f"page {number} of {hook}"
-                yield Problem(f"{key[0]} {key[1]!r}", f"It would be removed if the list ended after {where}.")
+                message = f"It would be removed if the list ended after page {number} of {hook}."
+                yield Problem(f"{key[0]} {key[1]!r}", message, hook=hook)
 
 
 def _find_removals(validation: Validation, manner: Manner) -> Iterator[Problem]:
@@ -50,7 +50,9 @@ def _find_removals(validation: Validation, manner: Manner) -> Iterator[Problem]:
         latest = validation.reread().contents if removed else {}
         for key in removed:
             if key in latest:
-                yield Problem(f"{key[0]} {key[1]!r}", f"It would be removed, though the source has it: {cut}.")
+                yield Problem(
+                    f"{key[0]} {key[1]!r}", f"It would be removed, though the source has it: {cut}.", hook=cut.hook
+                )
 
 
 def _removed(outcome: Outcome) -> list[Key]:

@@ -32,7 +32,9 @@ def find_unstable_contents(validation: Validation) -> Iterator[Problem]:
     for type_, id_ in sorted(first.keys() & second.keys() & third.keys()):
         one, two, three = (each[(type_, id_)] for each in (first, second, third))
         if one != two and three not in (one, two):
-            yield Problem(f"{type_} {id_!r}", "Its content differs in each of three reads.")
+            yield Problem(
+                f"{type_} {id_!r}", "Its content differs in each of three reads.", hook=validation.hook_of(type_, id_)
+            )
 
 
 def find_unstable_scopes(validation: Validation) -> Iterator[Problem]:
@@ -80,7 +82,7 @@ def find_errors(reading: Reading, validation: Validation, where: str) -> Iterato
     """Find lists that ended with an error, and not in the first read."""
     for hook, error in reading.errors.items():
         if hook not in validation.first.errors:
-            yield Problem(where, f"{hook} ended with an error: {error.message}")
+            yield Problem(where, f"{hook} ended with an error: {error.message}", hook=hook)
 
 
 def find_changes(validation: Validation, outcome: Outcome, where: str) -> Iterator[Problem]:
@@ -103,7 +105,8 @@ def find_changes(validation: Validation, outcome: Outcome, where: str) -> Iterat
     latest = validation.reread().contents if found else {}
     for verb, (type_, id_) in found:
         if first.get((type_, id_)) == latest.get((type_, id_)):
-            yield Problem(f"{type_} {id_!r}", f"It would be {verb} after the {where}; the source has not changed it.")
+            message = f"It would be {verb} after the {where}; the source has not changed it."
+            yield Problem(f"{type_} {id_!r}", message, hook=validation.hook_of(type_, id_))
 
 
 def _is_read_again(page: Page) -> bool:

@@ -13,7 +13,7 @@ from ploy_connector_aws.testing.validation import Validation
 def find_list_errors(validation: Validation) -> Iterator[Problem]:
     """Find lists that ended with an error."""
     for hook, error in validation.first.errors.items():
-        yield Problem(f"hook {hook}", f"It ended with an error: {error.message}")
+        yield Problem(f"hook {hook}", f"It ended with an error: {error.message}", hook=hook)
 
 
 def find_invalid_pages(validation: Validation) -> Iterator[Problem]:
@@ -24,11 +24,13 @@ def find_invalid_pages(validation: Validation) -> Iterator[Problem]:
 def find_invalid(validation: Validation, kind: str) -> Iterator[Problem]:
     """Find what is invalid on pages, of one kind."""
     reading = validation.first
-    yield from (Problem(f"hook {hook}", f"{each.message}.") for hook, each in reading.nameless if each.kind == kind)
+    for hook, each in reading.nameless:
+        if each.kind == kind:
+            yield Problem(f"hook {hook}", f"{each.message}.", hook=hook)
     for seen in reading.pages:
         for problem in seen.problems:
             if problem.kind == kind:
-                yield Problem(f"scope {seen.page.scope!r}", f"{problem.message}.")
+                yield Problem(f"scope {seen.page.scope!r}", f"{problem.message}.", hook=seen.hook)
 
 
 def find_open_scopes(validation: Validation) -> Iterator[Problem]:
@@ -37,7 +39,7 @@ def find_open_scopes(validation: Validation) -> Iterator[Problem]:
     for name, pages in _by_scope(validation).items():
         hooks = {seen.hook for seen in pages}
         if all(seen.ending is None for seen in pages) and not hooks & reading.errors.keys():
-            yield Problem(f"scope {name!r}", f"{_count(pages)} and none of them ends it.")
+            yield Problem(f"scope {name!r}", f"{_count(pages)} and none of them ends it.", hook=pages[0].hook)
 
 
 def find_double_ends(validation: Validation) -> Iterator[Problem]:
@@ -45,7 +47,9 @@ def find_double_ends(validation: Validation) -> Iterator[Problem]:
     for name, pages in _by_scope(validation).items():
         endings = [seen.ending for seen in pages if seen.ending]
         if len(endings) > 1:
-            yield Problem(f"scope {name!r}", f"It ended {len(endings)} times: {', '.join(endings)}.")
+            yield Problem(
+                f"scope {name!r}", f"It ended {len(endings)} times: {', '.join(endings)}.", hook=pages[-1].hook
+            )
 
 
 def find_late_pages(validation: Validation) -> Iterator[Problem]:
@@ -54,7 +58,7 @@ def find_late_pages(validation: Validation) -> Iterator[Problem]:
         ended = next((at for at, seen in enumerate(pages) if seen.ending), len(pages))
         late = [seen for seen in pages[ended + 1 :] if not seen.ending]
         if late:
-            yield Problem(f"scope {name!r}", f"{_count(late)} after the page that ended it.")
+            yield Problem(f"scope {name!r}", f"{_count(late)} after the page that ended it.", hook=late[0].hook)
 
 
 def find_orphans(validation: Validation) -> Iterator[Problem]:
@@ -63,7 +67,7 @@ def find_orphans(validation: Validation) -> Iterator[Problem]:
     for seen in validation.first.pages:
         name, parent = seen.page.scope, seen.page.parent
         if name not in announced and parent is not None and parent not in announced:
-            yield Problem(f"scope {name!r}", f"Its parent {parent!r} was not announced before it.")
+            yield Problem(f"scope {name!r}", f"Its parent {parent!r} was not announced before it.", hook=seen.hook)
         announced.add(name)
 
 
@@ -74,7 +78,7 @@ def find_late_children(validation: Validation) -> Iterator[Problem]:
     for seen in validation.first.pages:
         name, parent = seen.page.scope, seen.page.parent
         if name not in announced and parent in ended:
-            yield Problem(f"scope {name!r}", f"It was announced after its parent {parent!r} had ended.")
+            yield Problem(f"scope {name!r}", f"It was announced after its parent {parent!r} had ended.", hook=seen.hook)
         announced.add(name)
         if seen.ending in ("complete", "gone", "excluded"):
             ended.add(name)
@@ -86,9 +90,13 @@ def find_several_parents(validation: Validation) -> Iterator[Problem]:
     for name, pages in _by_scope(validation).items():
         named = list(dict.fromkeys(seen.page.parent for seen in pages if seen.page.parent is not None))
         if len(named) > 1:
-            yield Problem(f"scope {name!r}", f"Its pages name the parents {' and '.join(map(repr, named))}.")
+            yield Problem(
+                f"scope {name!r}", f"Its pages name the parents {' and '.join(map(repr, named))}.", hook=pages[0].hook
+            )
         elif pages[0].page.parent is None and named:
-            yield Problem(f"scope {name!r}", f"Its first page names no parent, and a later one {named[0]!r}.")
+            yield Problem(
+                f"scope {name!r}", f"Its first page names no parent, and a later one {named[0]!r}.", hook=pages[0].hook
+            )
         parents[name] = next(iter(named), None)
     for name in parents:
         path: set[str] = set()
@@ -97,7 +105,7 @@ def find_several_parents(validation: Validation) -> Iterator[Problem]:
             path.add(above)
             above = parents.get(above)
         if above == name:
-            yield Problem(f"scope {name!r}", "It is above itself in the tree of scopes.")
+            yield Problem(f"scope {name!r}", "It is above itself in the tree of scopes.", hook=pages[0].hook)
 
 
 def find_several_origins(validation: Validation) -> Iterator[Problem]:
@@ -105,14 +113,15 @@ def find_several_origins(validation: Validation) -> Iterator[Problem]:
     for name, pages in _by_scope(validation).items():
         origins = dict.fromkeys(seen.page.origin for seen in pages if seen.page.origin is not None)
         if len(origins) > 1:
-            yield Problem(f"scope {name!r}", f"Its pages name {len(origins)} origins.")
+            yield Problem(f"scope {name!r}", f"Its pages name {len(origins)} origins.", hook=pages[0].hook)
 
 
 def find_failed_scopes(validation: Validation) -> Iterator[Problem]:
     """Find scopes that could not be read."""
     for seen in validation.first.pages:
         if seen.page.failure is not None and not seen.problems:
-            yield Problem(f"scope {seen.page.scope!r}", f"It could not be read: {seen.page.failure.message}")
+            message = f"It could not be read: {seen.page.failure.message}"
+            yield Problem(f"scope {seen.page.scope!r}", message, hook=seen.hook)
 
 
 def _by_scope(validation: Validation) -> dict[str, list[SeenPage]]:
