@@ -299,13 +299,14 @@ def history(
     config: ConfigFile = None,
     connector: ConnectorName = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many of the newest runs.")] = 20,
+    format: FormatOption = None,  # noqa: A002 - the name of the option
     json: AsJson = False,
     debug: Debug = False,
 ) -> Exit:
     """List the last syncs, decisions on held ones, what is unproven, and the changes that commands made here."""
     from .history import history
 
-    return history(config, connector, limit=limit, as_json=json, debug=debug)
+    return history(config, connector, limit=limit, chosen=choose_format(Format, format, json), debug=debug)
 
 
 def manifest(connector: ConnectorName = None, json: AsJson = False, debug: Debug = False) -> Exit:  # noqa: ARG001

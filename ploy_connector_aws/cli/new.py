@@ -57,6 +57,7 @@ from ploy_connector_aws.spec import (
     ConnectionReport,
     ConnectorError,
     Entitlement,
+    Failure,
     Grant,
     Manifest,
     Page,
@@ -66,7 +67,7 @@ from ploy_connector_aws.spec import (
 
 
 class $class_name:
-    """The connector. Replace the schema and ``_read`` by the settings and the calls of your system."""
+    """The connector. Replace the schema, ``_read`` and ``_read_members`` by the settings and calls of your system."""
 
     manifest = Manifest(
         name="$name",
@@ -119,12 +120,21 @@ class $class_name:
         )
         yield Page(scope="groups", records=records)
         for group in groups:
-            members = tuple(
-                Grant(principal_kind="account", principal_id=member, entitlement_id=group["id"])
-                for member in group["members"]
+            scope = f"groups/{group['id']}/members"
+            try:
+                members = self._read_members(group)
+            except ConnectorError as error:
+                yield Page(scope=scope, parent="groups", failure=Failure.from_error(error))
+                continue
+            grants = tuple(
+                Grant(principal_kind="account", principal_id=member, entitlement_id=group["id"]) for member in members
             )
-            yield Page(scope=f"groups/{group['id']}/members", parent="groups", records=members, complete=True)
+            yield Page(scope=scope, parent="groups", records=grants, complete=True)
         yield Page(scope="groups", complete=True)  # last: complete also means that all scopes below were announced
+
+    def _read_members(self, group: Mapping[str, Any]) -> list[str]:
+        """Read the ids of the people in a group; raises as ``_read``. Most systems need a call for each group."""
+        return list(group["members"])
 
     def _read(self, part: str) -> list[dict[str, Any]]:
         """Read one list from the source.
@@ -192,8 +202,9 @@ ploy-connector list grants --config ploy.toml
 ploy-connector validate $name --config ploy.toml   # the rules of the kit, on your system
 ```
 
-`$module.py` is the connector: replace `_read` and the settings by those of your system. `ploy.toml` has
-the settings of the example; only you may read it (`chmod 600 ploy.toml` after a checkout).
+`$module.py` is the connector: replace the schema, `_read` and `_read_members` by the settings and
+calls of your system. `ploy.toml` has the settings of the example; only you may read it (`chmod 600 ploy.toml` after a
+checkout).
 """
 
 FILES = {

@@ -120,7 +120,7 @@ def trace(connector: Connector, on_progress: OnProgress = lambda _: None) -> Tra
         try:
             for page in getattr(connector.hooks, hook)(skip=frozenset()):
                 found.hooks[hook] += 1
-                checked = check.check(page)
+                checked = check.check(page, hook)
                 _add(found, hook, checked.page, [each.message for each in checked.problems])
                 if found.hooks[hook] % _PAGES_PER_PROGRESS == 0:
                     on_progress(Progress(len(found.scopes), found.ended))

@@ -43,7 +43,7 @@ def show_trace(name: str, config: Path | None, *, chosen: ReportFormat, debug: b
     """Read all lists once, and print the tree of scopes."""
     if chosen is ReportFormat.JUNIT:
         raise typer.BadParameter("cannot be used with --trace", param_hint="--format junit")
-    settings = read_operator_settings(config, name, debug=debug)
+    settings = read_operator_settings(config, name, debug=debug, option="NAME")
     is_quiet = chosen is not ReportFormat.TABLE
     with shown_progress(quiet=is_quiet) as on_progress, open_connector(settings).connector as connector:
         found = trace(connector, on_progress)
@@ -81,7 +81,7 @@ def validate(
             "The rules read the source many times, and there is no terminal on which to confirm that. Add --yes, or "
             "--trace to read it once."
         )
-    settings = read_operator_settings(config, name, debug=debug)
+    settings = read_operator_settings(config, name, debug=debug, option="NAME")
     with ExitStack() as stack:
         if writes:
             stack.enter_context(_held(settings))

@@ -57,9 +57,8 @@ def _find(reference: str, setting: str | None) -> tuple[Path, str, str]:
     """Return the file, the name of the class, and the file as it is shown; errors name the setting."""
     file, _, name = reference.rpartition(":")
     if not file or not name.isidentifier():
-        raise ConfigurationError(
-            f"{reference!r} names no class.", field=setting, fix="give FILE:CLASS, as ./staff.py:Staff"
-        )
+        fix = f"add the class: {reference}:CLASS" if reference.endswith(".py") else "give FILE:CLASS: ./staff.py:Staff"
+        raise ConfigurationError(f"{reference!r} names no class.", field=setting, fix=fix)
     path = Path(file).expanduser().resolve()
     if not path.is_file():
         raise ConfigurationError(f"There is no file {file!r}.", field=setting)

@@ -136,7 +136,7 @@ class Connector:
             self._manager = create_manager(installed.name, _create(installed))
         except ValueError as error:
             raise InvalidConnectorError(installed.distribution, str(error)) from None
-        self._calls = HookCalls(installed.name, installed.connector_class, self._manager.hook)
+        self._calls = HookCalls(installed, self._manager.hook)
         self._is_closed = False
 
     def __enter__(self) -> Self:
@@ -175,7 +175,7 @@ class Connector:
 
         def report(checks: Iterable[Check]) -> None:
             if on_progress is not None:
-                on_progress(to_safe_report(ConnectionReport(checks=tuple(checks))))
+                on_progress(to_safe_report(ConnectionReport(checks=tuple(checks)), self.installed.manifest))
 
         return self.hooks.test_connection(progress=report)
 
@@ -227,14 +227,14 @@ class HookCalls:
     """Calls hooks by their names, as ``calls.list_accounts(skip=…)``. Raises errors of ``spec.errors`` only.
 
     Args:
-        connector: The connector's name.
-        connector_class: Its class; lines of its package are named in errors.
+        installed: The connector; lines of its package are named in errors.
         relay: pluggy's hook relay.
     """
 
-    def __init__(self, connector: str, connector_class: type, relay: Any) -> None:
-        self._connector = connector
-        self._home = _home_of(connector_class)
+    def __init__(self, installed: InstalledConnector, relay: Any) -> None:
+        self._connector = installed.name
+        self._installed = installed
+        self._home = _home_of(installed.connector_class)
         self._relay = relay
 
     def __getattr__(self, hook: str) -> Callable[..., Any]:
@@ -288,7 +288,7 @@ class HookCalls:
         if not isinstance(answer, ConnectionReport):
             raise self._wrong_type("test_connection", answer, "a ConnectionReport", "returned")
         with self._running("test_connection", _Position()):
-            return to_safe_report(answer)
+            return to_safe_report(answer, self._installed.manifest)
 
     def _wrong_type(
         self, hook: str, given: Any, expected: str, verb: str, position: _Position | None = None

@@ -34,13 +34,16 @@ from .sync.engine import Sync, SyncContext, SyncResult
 from .sync.ingest import OnProgress
 
 
-def read_operator_settings(config: Path | None, connector: str | None, *, debug: bool) -> OperatorSettings:
+def read_operator_settings(
+    config: Path | None, connector: str | None, *, debug: bool, option: str = "--connector"
+) -> OperatorSettings:
     """Set up a command's log, and read the configuration; ``--connector`` takes precedence over the connector in it.
 
     Args:
         config: The value of ``--config``.
         connector: The value of ``--connector``.
         debug: Whether ``--debug`` is given.
+        option: What names the connector on the command line, for errors.
 
     Raises:
         ConfigurationError: It is invalid or missing, or the connector is not installed.
@@ -55,7 +58,7 @@ def read_operator_settings(config: Path | None, connector: str | None, *, debug:
         )
     settings = read_settings(config)
     if connector is not None:
-        settings = settings.with_connector(connector, "--connector")
+        settings = settings.with_connector(connector, option)
     if "connector" in settings.integration.model_fields_set:  # also for commands that do not open it
         with settings.naming():
             find_connector(settings.integration.connector)

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import Field, JsonValue, model_validator
 
 from ._models import FrozenModel
-from .bounds import Count, Interval
+from .bounds import Count, Interval, SpecificationError
 from .expressions import is_expression
 from .labels import Label, find_label_errors
 from .wizard import Feature, Permission, Wizard
@@ -80,7 +80,7 @@ class Manifest(FrozenModel):
         found += list(_find_wrong_patterns(properties if isinstance(properties, dict) else {}))
         found += self.wizard.validation_errors(settings, features) if self.wizard else []
         if found:
-            raise ValueError(" ".join(found))
+            raise SpecificationError(" ".join(found))
         return self
 
 

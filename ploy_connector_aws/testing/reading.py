@@ -118,7 +118,7 @@ def read_lists(
 
 def _see(hook: str, page: Page, check: PageCheck) -> SeenPage:
     """Check a page as a host does."""
-    checked = check.check(page)
+    checked = check.check(page, hook)
     return SeenPage(hook, checked.page, checked.problems, _given_ending(page))
 
 

@@ -160,8 +160,19 @@ def test_writes_refuse_an_integration_that_ploy_serves(folder: Path) -> None:
     assert run(folder, GOOD, *driven)[0] == Exit.CONFIGURATION
 
 
+def test_connector_that_does_not_exist_is_reported_with_the_argument(folder: Path) -> None:
+    for name, message in (
+        ("nowhere.py:Staff", "There is no file 'nowhere.py'."),
+        ("nowhere", "There is no connector 'nowhere' here; installed: "),
+        ("tests/testing/staff.py", "'tests/testing/staff.py' names no class."),
+    ):
+        status, printed, errors = run(folder, name, "--trace")
+        assert (status, printed) == (Exit.CONFIGURATION, "")
+        assert errors.startswith(f"Error: NAME: integration.connector: {message}")
+    assert errors.endswith("Fix: add the class: tests/testing/staff.py:CLASS\n")
+
+
 def test_wrong_setting_is_reported_with_its_place(folder: Path) -> None:
-    write(folder)
     (folder / "ploy.toml").write_text('[config]\ntoken = ""\n')
     status, _, errors = run(folder, GOOD, "--yes")
     assert (status, "ploy.toml: config.token: " in errors) == (Exit.CONFIGURATION, True)

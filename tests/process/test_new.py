@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -31,7 +32,7 @@ def run(folder: Path, *arguments: str) -> tuple[int, str, str]:
     return run_with({"HOME": str(folder), "COLUMNS": "120"}, *arguments)
 
 
-def test_written_package_is_installed_and_used(folder: Path) -> None:
+def test_written_package_is_installed_tested_and_used(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     status, printed, _ = run(folder, "new", NAME)
     assert status == Exit.OK
     assert printed.splitlines()[-4:-1] == [
@@ -47,16 +48,23 @@ def test_written_package_is_installed_and_used(folder: Path) -> None:
         [sys.executable, "-m", "pip", *install], cwd=project, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+    tests = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-W", "error")
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": "site"}
+    done = subprocess.run(tests, cwd=project, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout.splitlines()[-1]
+    assert "failed" not in done.stdout
+    monkeypatch.chdir(project)
     sys.path.insert(0, str(project / "site"))
     try:
-        (project / "ploy.toml").rename(folder / "ploy.toml")
-        (project / "tests").rename(folder / "tests")
         config = ("--config", "ploy.toml")
         assert "Usable: 1 passed." in run(folder, "check", *config)[1]
         status, printed, errors = run(folder, "list", "grants", "--fresh", "--json", *config)
         assert (status, errors) == (Exit.OK, "")
-        assert json.loads(printed)["complete"] is True
-        assert len(json.loads(printed)["grants"]) == 3
+        assert (json.loads(printed)["complete"], len(json.loads(printed)["grants"])) == (True, 3)
+        status, printed, errors = run(folder, "validate", NAME, "--yes", "--json", *config)
+        assert (status, errors) == (Exit.OK, "")
+        assert [each for each in json.loads(printed)["rules"] if each["outcome"] in ("failed", "warning")] == []
     finally:
         sys.modules.pop("ploy_connector_google_workspace", None)
 

@@ -17,6 +17,7 @@ from .batch_lines import unpack
 from .findings import Event, FindingRow
 from .long_poll import wait_for_tasks
 from .problems import ProblemError
+from .record_names import ShownName
 from .registry import ForbiddenError, IntegrationRow
 from .requests import Body, Organisation, PloyHost, RecordedBody, Target, bounded, integration_of, parse, record
 from .verification import find_blocker
@@ -197,7 +198,9 @@ def findings(ploy: PloyHost, target: Target, after: Annotated[int, Query(ge=0, l
     )
 
 
-def _finding_status(row: FindingRow, names: Mapping[RecordKey, str], accepted: Event | None) -> wire.FindingStatus:
+def _finding_status(
+    row: FindingRow, names: Mapping[RecordKey, ShownName], accepted: Event | None
+) -> wire.FindingStatus:
     finding = row.finding
     return wire.FindingStatus(
         **finding.model_dump(exclude={"subjects"}),
@@ -216,9 +219,10 @@ def _finding_status(row: FindingRow, names: Mapping[RecordKey, str], accepted: E
     )
 
 
-def _name(names: Mapping[RecordKey, str], key: RecordKey) -> str | None:
-    """Return the name of a record; None where it is unknown, or has no other name than its id."""
-    return name if (name := names.get(key)) != key.id else None
+def _name(names: Mapping[RecordKey, ShownName], key: RecordKey) -> str | None:
+    """Return the name of a record; None where it is unknown, or has no other name than its id, as a grant."""
+    known = names.get(key)
+    return known.name if known and key.type != "grant" and known.name != key.id else None
 
 
 @router.post("/integrations/{integration_id}/tasks/lease")

@@ -17,7 +17,7 @@ from ploy_connector_aws.spec import Document, Step, Wizard, WizardField
 from tests.host.test_default_wizard import PLAIN
 
 from .browser import Visitor, at
-from .conftest import USERS, Customer, Enroll, account, accounts
+from .conftest import DECIDER, USERS, Customer, Enroll, account, accounts
 from .manifests import CLUB
 from .worker import Worker, failed_of
 
@@ -131,21 +131,21 @@ def test_integration_of_another_organisation_is_unknown_on_every_page(
     paths = ["", "/accounts", "/account?id=u1", "/syncs", "/unproven", "/tasks", "/setup", "/grant?account=u1"]
 
     assert [visitor.get(at(other, path)).status_code for path in paths] == [404] * len(paths)
-    assert visitor.fill(at(other, "/switch"), name="paused", to="on").status_code == 404
+    assert visitor.fill(at(other, "/switch"), switch="paused:on", **DECIDER).status_code == 404
     assert not other.ploy.registry.integration(other.id).flags.paused
 
 
 def test_switches_take_effect_and_an_unverified_integration_stays_off(visitor: Visitor, acme: Customer) -> None:
     acme.client.put_manifest(CLUB)
     for name, to in (("paused", "on"), ("read_only", "on"), ("enabled", "off")):
-        visitor.fill(at(acme, "/switch"), name=name, to=to)
+        visitor.fill(at(acme, "/switch"), switch=f"{name}:{to}", **DECIDER)
     enabled = acme.ploy.registry.integration(acme.id)
     assert (enabled.flags.paused, enabled.flags.read_only, enabled.is_enabled) == (True, True, False)
     assert visitor.fill(at(acme, "/order"), kind="sync").status_code == 409
 
     begun = visitor.fill("/app/setup/club").headers["location"]
     own = begun.split("/")[3]
-    assert visitor.fill(f"/app/integrations/{own}/switch", name="enabled", to="on").status_code == 409
+    assert visitor.fill(f"/app/integrations/{own}/switch", switch="enabled:on", **DECIDER).status_code == 409
     assert not acme.ploy.registry.integration(own).is_enabled
     assert (
         visitor.fill(f"/app/integrations/{own}/preview", kind="grant", account="a", entitlement="b").status_code == 409
@@ -335,9 +335,9 @@ def test_manual_task_is_resolved_with_a_note_or_ordered_again(visitor: Visitor, 
         acme.client.fail_task(acme.id, task.id, failed_of(task))
     one, other = acme.ploy.queue(acme.id).manual()
     assert "The role may not write." in visitor.get(at(acme, "/tasks")).text
-    assert visitor.fill(at(acme, f"/tasks/{one.id}/resolve"), note=" ").status_code == 422
-    visitor.fill(at(acme, f"/tasks/{one.id}/resolve"), note="by hand")
-    visitor.fill(at(acme, f"/tasks/{other.id}/order-again"))
+    assert visitor.fill(at(acme, f"/tasks/{one.id}/resolve"), name="Ada", reason=" ").status_code == 422
+    visitor.fill(at(acme, f"/tasks/{one.id}/resolve"), name="Ada", reason="by hand")
+    visitor.fill(at(acme, f"/tasks/{other.id}/order-again"), **DECIDER)
 
     assert acme.ploy.queue(acme.id).manual() == []
     assert worker.history(one)[-1] == ("resolved", "by hand")
@@ -347,10 +347,10 @@ def test_manual_task_is_resolved_with_a_note_or_ordered_again(visitor: Visitor, 
 def test_only_an_answered_preview_can_be_ordered(visitor: Visitor, acme: Customer) -> None:
     worker = Worker(acme)
     seen = visitor.fill(at(acme, "/preview"), kind="revoke", account="u1", entitlement="g1").headers["location"]
-    assert visitor.fill(seen).status_code == 409
+    assert visitor.fill(seen, **DECIDER).status_code == 409
     (task,) = worker.lease()
     worker.complete(task)
-    ordered = visitor.fill(seen, reason="left").headers["location"]
+    ordered = visitor.fill(seen, name="Ada", reason="left").headers["location"]
 
     again = acme.ploy.queue(acme.id).task(ordered.split("/")[-1])
     assert (again.kind, again.preview, again.account_id, again.entitlement_id, again.reason) == (
@@ -358,4 +358,4 @@ def test_only_an_answered_preview_can_be_ordered(visitor: Visitor, acme: Custome
     )
     (task,) = worker.lease()
     worker.complete(task)
-    assert visitor.fill(ordered).status_code == 409
+    assert visitor.fill(ordered, **DECIDER).status_code == 409

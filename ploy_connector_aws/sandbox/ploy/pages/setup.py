@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -73,6 +74,8 @@ class StepForm:
     """The features that were just ticked, shown again likewise."""
     discarded: set[str] = field(default_factory=set)
     """The secrets that were just sent."""
+    reason: str = ""
+    """The reason that was just sent, shown again likewise."""
 
     def questions(self, step: Step) -> list[Question]:
         """Return the fields of a step."""
@@ -118,6 +121,23 @@ class StepForm:
         if step.asks_features:
             settings |= self._read_features(form)
         return settings
+
+    def changes(self, settings: Mapping[str, JsonValue], features: Collection[str] | None) -> bool:
+        """Whether what a form holds changes an integration in use."""
+        row = self.row
+        differs = any(row.integration.settings.get(name) != new for name, new in settings.items())
+        return not row.is_draft and (
+            differs or (features is not None and set(features) != set(_chosen(self.session.manifest, row)))
+        )
+
+    def read_decision(self, visit: IntegrationVisit, form: FormData) -> dict[str, str]:
+        """Read who changes an integration in use, and why; note in ``errors`` what is missing."""
+        try:
+            return visit.decision(form)
+        except HTTPException as error:
+            self.errors["decision"] = str(error.detail)
+            self.reason = value(form, "reason")
+            return {}
 
     def _read_features(self, form: FormData) -> dict[str, JsonValue]:
         features = self.session.manifest.features
@@ -221,13 +241,16 @@ def save_step(visit: IntegrationVisitor, step_id: str, sent: SentForm) -> Respon
     if step.tests_connection:
         require_unblocked(_switched_on(form.row), "check")
     settings = form.read(step, sent)
+    features = form.session.features if step.asks_features else None
+    decision = form.read_decision(visit, sent) if form.changes(settings, features) else {}
     if form.errors:
         return _show(visit, form, step_id)
     is_shown_again = any(
         settings.get(name := each.name, form.session.values.get(name)) != form.session.values.get(name)
         for each in form.session.used_in(step)
     )
-    ploy.verification.enter(visit.id, settings, form.session.features if step.asks_features else None)
+    with ploy.changing_setup(visit.id, **decision):
+        ploy.verification.enter(visit.id, settings, features)
     following = () if step.tests_connection else form.session.wizard.steps[index + 1 :]
     ploy.registry.note_step(visit.id, following[0].id if following else step.id)
     if not step.tests_connection and is_shown_again:
@@ -254,7 +277,8 @@ def carry_out(visit: IntegrationVisitor, step_id: str) -> Response:
     settings = simulator.carry_out(connector, visit.id, rendered) if simulator else {}
     if not settings:
         raise HTTPException(409, "The sandbox cannot do this yet: fill in the earlier steps first.")
-    visit.ploy.verification.enter(visit.id, settings)
+    with visit.ploy.changing_setup(visit.id, reason="The sandbox applied the documents of the set-up."):
+        visit.ploy.verification.enter(visit.id, settings)
     visit.flash("Done in the sandbox; the resulting settings are filled in.")
     return go_to(f"{visit.path}/setup/{step_id}")
 
@@ -281,6 +305,7 @@ def _show(visit: IntegrationVisit, form: StepForm, step_id: str, *, test: str = 
         manifest_features=manifest.features,
         chosen=session.features if form.ticked is None else form.ticked,
         errors=form.errors,
+        reason=form.reason,
         hints=[(each.title, hints[each.name]) for each in questions if each.name in hints],
         can_carry_out=bool(hints and step.documents),
         blocker=find_blocker(_switched_on(form.row), "check") if step.tests_connection else None,
