@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -47,6 +48,8 @@ class Reading:
     pages: list[SeenPage] = field(default_factory=list)
     errors: dict[str, PloyError] = field(default_factory=dict)
     """What ended a list, by its hook."""
+    calls: int = 0
+    """How many calls of the source the connector counted."""
     nameless: list[tuple[str, PageProblem]] = field(default_factory=list)
     """What is invalid on pages that name no scope that a host can store, with the hook; such a page ends its list."""
 
@@ -72,6 +75,8 @@ class Summary:
     """A digest for each different content of each record."""
     scopes: dict[str, frozenset[ScopeEnding | None]]
     """How each scope ended."""
+    counts: Counter[Key]
+    """How often each record was listed."""
 
 
 def read_lists(
@@ -92,6 +97,7 @@ def read_lists(
         on_page: Gets each page; without it, the result has them.
     """
     reading = Reading(instance)
+    before = sum(instance.calls.values())
     keep = reading.pages.append if on_page is None else on_page
     connector = instance.connector
     check = PageCheck(connector.redactor)
@@ -113,6 +119,7 @@ def read_lists(
                     keep(seen)
             except PloyError as error:
                 reading.errors[hook] = error
+    reading.calls = sum(instance.calls.values()) - before
     return reading
 
 
@@ -126,12 +133,14 @@ def summarise(pages: Iterable[tuple[str, ScopeEnding | None, Iterable[tuple[Key,
     """Make a summary of pages in short, as ``shorten`` makes them."""
     contents: dict[Key, frozenset[bytes]] = {}
     scopes: dict[str, frozenset[ScopeEnding | None]] = {}
+    counts: Counter[Key] = Counter()
     for scope, ending, records in pages:
         scopes[scope] = scopes.get(scope, frozenset()) | ({ending} if ending else frozenset())
         for key, digest in records:
+            counts[key] += 1
             known = contents.get(key, frozenset())
             contents[key] = known if digest in known else known | {digest}
-    return Summary(contents, scopes)
+    return Summary(contents, scopes, counts)
 
 
 def shorten(seen: SeenPage) -> tuple[str, ScopeEnding | None, list[tuple[Key, bytes]]]:

@@ -304,6 +304,13 @@ TIER_0: tuple[Rule, ...] = (
         repeats.find_unstable_scopes,
     ),
     Rule(
+        "reads-leave-nothing-behind",
+        0,
+        "A read does not change what the next one gives: a service reads again and again with one instance.",
+        "Begin each read with new state in list_accounts; keep nothing on the class or in the module.",
+        repeats.find_leftovers,
+    ),
+    Rule(
         "skip-gives-the-same",
         0,
         "A read that skips scopes gives, together with them, what a whole read gives.",

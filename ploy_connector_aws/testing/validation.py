@@ -8,7 +8,7 @@ import pickle
 import tempfile
 import tracemalloc
 from collections.abc import Collection, Iterable, Iterator, Mapping, Set
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,7 +33,7 @@ FEWEST_RECORDS = 1_000
 MEASUREMENTS = 8
 """Memory is measured so often during a read, as each measurement collects garbage."""
 
-MOST_REREADS = 6
+MOST_REREADS = 8
 """One for each rule that compares reads; a rule rereads only where it sees a difference."""
 
 T = TypeVar("T")
@@ -139,6 +139,7 @@ class Validation:
         self.reads = 0
         """How often lists were read so far, in whole or in part."""
         self._folder = tempfile.TemporaryDirectory(prefix="ploy-validation-")
+        self._open_instances = ExitStack()
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -147,12 +148,12 @@ class Validation:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Close the driver, and remove temporary files."""
-        try:
+        """Close instances and the driver, and remove temporary files."""
+        with ExitStack() as stack:
+            stack.callback(self._folder.cleanup)
             if "driver" in vars(self):
-                self.driver.close()
-        finally:
-            self._folder.cleanup()
+                stack.callback(self.driver.close)
+            stack.callback(self._open_instances.close)
 
     def check(self, rule: Rule) -> Result:
         """Test one rule."""
@@ -246,8 +247,9 @@ class Validation:
 
     @_Shared
     def first(self) -> Reading:
-        """The first read, with all its records."""
-        reading = self.read()
+        """The first read, with all its records. Its instance stays open for the second one."""
+        self.reads += 1
+        reading = read_lists(self._open_instances.enter_context(self.open()))
         if not reading.pages:
             raise NotTestedError("the lists of the connector gave no page")
         return reading
@@ -267,12 +269,17 @@ class Validation:
 
     @_Shared
     def second(self) -> Measured:
-        """The second read, in which the memory of the connector is measured if there are records enough."""
-        return self._measure(len(self.first.pages), is_traced=self.plan.records >= FEWEST_RECORDS)
+        """The second read, of the same instance, as a service makes it. It measures the memory of the connector, if
+        there are records enough.
+        """
+        is_traced = self.plan.records >= FEWEST_RECORDS
+        with self._open_instances:
+            return self._measure(self.first.instance, len(self.first.pages), is_traced=is_traced)
 
     def reread(self) -> Summary:
-        """Read once more, to see whether a difference is a change of the source."""
-        return self._measure(0, is_traced=False).summary
+        """Read once more, by an instance of its own, to see whether a difference is a change of the source."""
+        with self.open() as instance:
+            return self._measure(instance, 0, is_traced=False).summary
 
     @_Shared
     def generation(self) -> Generation:
@@ -303,16 +310,17 @@ class Validation:
         return Plan(
             pages=len(self.first.pages),
             records=sum(1 for _ in self.first.records()),
-            calls=sum(self.first.instance.calls.values()) or None,
+            calls=self.first.calls or None,
             cuts=tuple(cuts),
             pages_not_cut=not_cut,
             reads=2 + others,
         )
 
-    def _measure(self, pages: int, *, is_traced: bool) -> Measured:
+    def _measure(self, instance: Instance, pages: int, *, is_traced: bool) -> Measured:
         """Read everything without keeping it, so that what grows is the connector's.
 
         Args:
+            instance: The instance that reads.
             pages: How many there will be, about.
             is_traced: Whether to measure the memory that is held at some of the pages.
         """
@@ -330,10 +338,9 @@ class Validation:
                 if count in at:
                     held.append(Held(records, size_of(seen), _traced_bytes() - before))
 
-            with self.open() as instance:
-                before = _traced_bytes() if is_traced else 0
-                self.reads += 1
-                reading = read_lists(instance, on_page=keep)
+            before = _traced_bytes() if is_traced else 0
+            self.reads += 1
+            reading = read_lists(instance, on_page=keep)
             file.seek(0)
             return Measured(reading, summarise(pickle.load(file) for _ in range(count)), held)  # noqa: S301 - our own
 

@@ -44,15 +44,16 @@ def _find_removals(validation: Validation, manner: Manner) -> Iterator[Problem]:
     cuts = [cut for cut in validation.plan.cuts if cut.manner == manner]
     if not cuts:
         raise NotTestedError("the lists have too few pages")
-    for cut in cuts:
-        reading = validation.read(cut=cut)
-        removed = _removed(validation.outcome_of(seen.page for seen in reading.pages))
-        latest = validation.reread().contents if removed else {}
-        for key in removed:
-            if key in latest:
-                yield Problem(
-                    f"{key[0]} {key[1]!r}", f"It would be removed, though the source has it: {cut}.", hook=cut.hook
-                )
+    removed = [
+        (cut, key)
+        for cut in cuts
+        for key in _removed(validation.outcome_of(seen.page for seen in validation.read(cut=cut).pages))
+    ]
+    latest = validation.reread().contents if removed else {}
+    for cut, key in removed:
+        if key in latest:
+            message = f"It would be removed, though the source has it: {cut}."
+            yield Problem(f"{key[0]} {key[1]!r}", message, hook=cut.hook)
 
 
 def _removed(outcome: Outcome) -> list[Key]:
