@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ploy_connector_aws.host.hook_check import LIST_HOOKS
 from ploy_connector_aws.host.page_check import PageCheck, PageProblem
 from ploy_connector_aws.reference import Generation, Key
-from ploy_connector_aws.spec import Failure, InvalidAnswerError, Page, PloyError
+from ploy_connector_aws.spec import Failure, Grant, InvalidAnswerError, Page, PloyError
 from ploy_connector_aws.spec.pages import ScopeEnding
 from ploy_connector_aws.spec.records import Record, to_json
 
@@ -155,7 +155,9 @@ def size_of(seen: SeenPage) -> int:
 
 
 def name_of(record: Record) -> str:
-    """Return the type and the id of a record, as a place of a problem."""
+    """Name a record as the place of a problem: by its type and id, and a grant by its two ends."""
+    if isinstance(record, Grant):
+        return f"grant of {record.entitlement_id!r} to {record.principal_id!r}"
     return f"{record.record_type} {record.id!r}"
 
 

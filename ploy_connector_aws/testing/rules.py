@@ -182,6 +182,14 @@ TIER_0: tuple[Rule, ...] = (
         scopes.find_orphans,
     ),
     Rule(
+        "parts-name-their-parent",
+        0,
+        "A scope below another one names it as its parent, so that its records go when it is not announced any more.",
+        "Give parent on the first page; a scope at the top that is not announced again keeps its records for ever.",
+        scopes.find_hidden_parents,
+        only_warns=True,
+    ),
+    Rule(
         "children-come-before-the-end",
         0,
         "A scope announces all its children before it ends complete.",

@@ -18,14 +18,14 @@ from typing import Any, NamedTuple, Self, TypeVar, overload
 from ploy_connector_aws.host import InstalledConnector, InvalidConnectorError
 from ploy_connector_aws.host.hook_check import LIST_HOOKS
 from ploy_connector_aws.host.safe_errors import name_file
-from ploy_connector_aws.reference import Generation, Outcome, compare, read_pages
+from ploy_connector_aws.reference import Generation, Key, Outcome, compare, read_pages
 from ploy_connector_aws.spec import ConfigurationError, ConnectionReport, Page, PloyError
 
 from .cuts import Cut, plan_cuts
 from .driver import Driver
 from .instance import Instance, find_connector
-from .reading import NOTHING, Reading, SeenPage, Summary, read_lists, shorten, size_of, summarise
-from .results import NotTestedError, Result, Rule, examine
+from .reading import NOTHING, Reading, SeenPage, Summary, name_of, read_lists, shorten, size_of, summarise
+from .results import NotTestedError, Problem, Result, Rule, examine
 
 FEWEST_RECORDS = 1_000
 """A read of fewer records shows too little of how the memory of a connector grows."""
@@ -259,13 +259,21 @@ class Validation:
         """Ids and contents of the first read."""
         return summarise(map(shorten, self.first.pages))
 
-    def hook_of(self, type_: str, id_: str) -> str | None:
-        """Return the hook that listed a record in the first read."""
-        return self._hooks_of_records.get((type_, id_))
+    def about(self, key: Key, message: str, hook: str | None = None) -> Problem:
+        """Make a problem of a record, which a grant shows by its two ends.
+
+        Args:
+            key: The type and the id of the record.
+            message: The message.
+            hook: The hook that shows it; None for the hook that listed the record in the first read.
+        """
+        listed_by, where = self._listed.get(key, (None, f"{key[0]} {key[1]!r}"))
+        return Problem(where, message, hook=hook or listed_by)
 
     @_Shared
-    def _hooks_of_records(self) -> dict[tuple[str, str], str]:
-        return {(record.record_type, record.id): seen.hook for seen, record in self.first.records()}
+    def _listed(self) -> dict[Key, tuple[str, str]]:
+        """The hook that listed each record in the first read, and the name of the record."""
+        return {(each.record_type, each.id): (seen.hook, name_of(each)) for seen, each in self.first.records()}
 
     @_Shared
     def second(self) -> Measured:
