@@ -259,21 +259,25 @@ class Validation:
         """Ids and contents of the first read."""
         return summarise(map(shorten, self.first.pages))
 
-    def about(self, key: Key, message: str, hook: str | None = None) -> Problem:
-        """Make a problem of a record, which a grant shows by its two ends.
+    def about(self, key: Key, message: str) -> Problem:
+        """Make a problem of a record: a grant shows its two ends, and the hook is that which lists such records.
 
         Args:
             key: The type and the id of the record.
             message: The message.
-            hook: The hook that shows it; None for the hook that listed the record in the first read.
         """
-        listed_by, where = self._listed.get(key, (None, f"{key[0]} {key[1]!r}"))
-        return Problem(where, message, hook=hook or listed_by)
+        hook, where = self._listed.get(key, (self._hooks_of_types.get(key[0]), f"{key[0]} {key[1]!r}"))
+        return Problem(where, message, hook=hook)
 
     @_Shared
-    def _listed(self) -> dict[Key, tuple[str, str]]:
+    def _listed(self) -> dict[Key, tuple[str | None, str]]:
         """The hook that listed each record in the first read, and the name of the record."""
         return {(each.record_type, each.id): (seen.hook, name_of(each)) for seen, each in self.first.records()}
+
+    @_Shared
+    def _hooks_of_types(self) -> dict[str, str | None]:
+        """A hook that lists records of each type."""
+        return {type_: hook for (type_, _), (hook, _) in self._listed.items()}
 
     @_Shared
     def second(self) -> Measured:

@@ -50,7 +50,7 @@ def _find_removals(validation: Validation, manner: Manner) -> Iterator[Problem]:
     latest = validation.reread().contents if removed else {}
     for key, cut in removed.items():
         if key in latest:
-            yield validation.about(key, f"It would be removed, though the source has it: {cut}.", cut.hook)
+            yield validation.about(key, f"It would be removed, though the source has it: {cut}.")
 
 
 def _removed(outcome: Outcome) -> list[Key]:
