@@ -278,7 +278,7 @@ TIER_0: tuple[Rule, ...] = (
     Rule(
         "kinds-have-labels",
         0,
-        "People read a noun for every kind of resource.",
+        "People read a noun for every kind of record.",
         "Add a Label with singular and plural to manifest.labels.",
         manifest.find_kinds_without_label,
         only_warns=True,
@@ -335,14 +335,14 @@ TIER_0: tuple[Rule, ...] = (
     Rule(
         "cut-by-exception",
         0,
-        "A read in which Python raises an exception removes nothing.",
+        "A read in which Python raises an exception ends, and removes nothing.",
         "Catch only the errors of the source, and end the scope by failure there, never by complete.",
         cuts.find_removals_by_exceptions,
     ),
     Rule(
         "cut-by-error",
         0,
-        "A read in which an error of the specification is raised removes nothing.",
+        "A read in which an error of the specification is raised ends, and removes nothing.",
         "End the scope by Page(failure=Failure.from_error(error)), never by complete; let no later list rely on it.",
         cuts.find_removals_by_errors,
     ),

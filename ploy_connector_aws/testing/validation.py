@@ -234,7 +234,8 @@ class Validation:
         """Read the lists with an instance of its own, as ``reading.read_lists`` does."""
         with self.open() as instance:
             self.reads += 1
-            return read_lists(instance, hooks=hooks, skip=skip, cut=cut)
+            most_pages = None if cut is None else 2 * len(self.first.pages) + 100
+            return read_lists(instance, hooks=hooks, skip=skip, cut=cut, most_pages=most_pages)
 
     @_Shared
     def report(self) -> ConnectionReport | PloyError:

@@ -45,7 +45,11 @@ def _find_removals(validation: Validation, manner: Manner) -> Iterator[Problem]:
         raise NotTestedError("the lists have too few pages")
     removed: dict[Key, Cut] = {}
     for cut in cuts:
-        for key in _removed(validation.outcome_of(seen.page for seen in validation.read(cut=cut).pages)):
+        reading = validation.read(cut=cut)
+        if reading.endless is not None:
+            message = f"It gives pages without end: {cut}."
+            yield Problem(f"hook {reading.endless}", message, "End the list, or raise again.", reading.endless)
+        for key in _removed(validation.outcome_of(seen.page for seen in reading.pages)):
             removed.setdefault(key, cut)
     latest = validation.reread().contents if removed else {}
     for key, cut in removed.items():
