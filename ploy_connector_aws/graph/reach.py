@@ -12,8 +12,7 @@ from ploy_connector_aws.spec.records import RecordType
 
 from .edges import Edges, Step
 from .privilege import VERDICTS, Named, Verdict
-from .search import FoundRecord, classes_of, count_facets, records_of
-from .tables import CLASSES
+from .search import FoundRecord, count_facets, records_of
 from .targets import PRIVILEGED, UNKNOWN, Leading, Target, find_mentions, find_reaching, in_places, verdicts_of
 
 MOST_PATHS = 3
@@ -146,10 +145,10 @@ def find_reach(edges: Edges, target: Target, search: Reach) -> ReachListing:
         where += f" AND number IN (SELECT number FROM {edges.tables.names} WHERE instr(searched, :text))"
     groups = edges.db.execute(f"SELECT class, rank, count(*) FROM temp.reached WHERE {where} GROUP BY 1, 2", values)
     (kinds, statuses, privileged), total = count_facets(
-        (((*CLASSES[class_], _IS_PRIVILEGED[rank]), count) for class_, rank, count in groups),
+        (((*edges.classes[class_], _IS_PRIVILEGED[rank]), count) for class_, rank, count in groups),
         (search.kinds, search.statuses, search.privileged),
     )
-    classes = ", ".join(str(number) for number in classes_of(search.kinds, search.statuses))
+    classes = edges.classes_of(search.kinds, search.statuses)
     if search.privileged:
         ranks = (rank for rank, is_privileged in _IS_PRIVILEGED.items() if is_privileged in search.privileged)
         where += f" AND rank IN ({', '.join(map(str, ranks))})"

@@ -95,12 +95,18 @@ def test_connector_that_keeps_the_rules_passes_in_every_format(folder: Path) -> 
     assert [each.get("name") for each in suite] == TIER_0
 
 
+def test_reads_are_cut_at_every_page_on_request(folder: Path) -> None:
+    status, printed, _ = run(folder, GOOD, "--yes", "--json", "--every-page")
+    assert (status, json.loads(printed)["pages_not_cut"]) == (Exit.OK, 0)
+
+
 def test_broken_rule_is_reported_with_its_place_and_fix_in_every_format(folder: Path) -> None:
     broken = "tests/cli/test_validate.py:OpenScope"
     status, printed, _ = run(folder, broken, "--yes")
     assert status == Exit.RULES_BROKEN
     last = printed.partition("✗ scopes-end: Every scope that is announced ends.\n")[2].splitlines()
-    assert last[0].startswith("    scope 'people': ")
+    place = r"scope 'people', hook list_accounts, cli/test_validate\.py line \d+: "
+    assert re.match(f"    {place}", last[0])
     assert any(line.startswith("    Fix: End it by a page with ") for line in last)
     status, printed, _ = run(folder, broken, "--yes", "--format", "json")
     found = {each["rule"]: each for each in json.loads(printed)["rules"]}["scopes-end"]
@@ -110,7 +116,7 @@ def test_broken_rule_is_reported_with_its_place_and_fix_in_every_format(folder: 
     suite = ElementTree.fromstring(printed)
     failures = {each.get("name"): failure for each in suite if (failure := each.find("failure")) is not None}
     assert (status, suite.get("failures")) == (Exit.RULES_BROKEN, str(len(failures)))
-    assert failures["scopes-end"].get("message", "").startswith("scope 'people': ")
+    assert re.match(place, failures["scopes-end"].get("message", ""))
     assert "Fix: End it by a page with " in (failures["scopes-end"].text or "")
 
 

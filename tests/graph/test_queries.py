@@ -242,8 +242,9 @@ def _order(each: Reacher) -> tuple[bool, int, str, str]:
     named = each.account.named
     assert named is not None
     kinds = ("human", "root", "unknown", "service", "external")
-    # Records that only grants name come last.
-    return not each.account.content, kinds.index(named.kind), named.name.casefold(), each.account.id
+    # Records that only grants name come last; before them come kinds of the connector's own.
+    place = kinds.index(named.kind) if named.kind in kinds else len(kinds)
+    return not each.account.content, place, named.name.casefold(), each.account.id
 
 
 def check_who_pages_and_filters(view: GraphView, target: Target, rows: list[Reacher]) -> None:
@@ -294,7 +295,7 @@ def test_lists_hold_what_passes_all_filters_and_count_by_each(chance: Random) ->
             search = Search(
                 place=place,
                 holds=held,
-                kinds=chance.choice(((), ("human", "group"), ("service",))),
+                kinds=chance.choice(((), ("human", "group"), ("service",), ("bot", "badge"), ("zombie", "zone-key"))),
                 statuses=chance.choice(((), ("active",))),
                 verdicts=chance.choice(((), ("direct", "through"), ("no",))),
                 unproven=chance.choice((None, None, True, False)),

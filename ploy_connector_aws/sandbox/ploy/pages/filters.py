@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, NamedTuple, get_args
+from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Query
 
 from ploy_connector_aws.graph.privilege import Verdict
 from ploy_connector_aws.graph.search import PRIVILEGED_VERDICTS, SORTED, Facets, Search
-from ploy_connector_aws.spec import Account, Entitlement, Labels
+from ploy_connector_aws.spec import Labels
 from ploy_connector_aws.spec.records import RecordType
 
 from .session import Offset
@@ -34,8 +34,8 @@ _PRIVILEGED = {
     "no": "not privileged",
     "unknown": "not evaluated",
 }
-_KINDS = [kind for each in (Account, Entitlement) for kind in get_args(each.model_fields["kind"].annotation)]
-"""The kinds that every connector has, people first."""
+_KINDS = ("human", "service", "root", "external", "unknown", "group", "account_role", "role", "policy")
+"""The kinds that every connector knows, people first."""
 
 _UNPROVEN = {"yes": True, "no": False}
 

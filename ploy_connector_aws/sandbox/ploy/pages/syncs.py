@@ -234,9 +234,12 @@ def show_unproven(visit: IntegrationVisitor, only: RecordType | None = None, off
     generations = visit.view.generations()
     unproven = {kind: n for kind, n in generations[-1].answer.retained_unproven.items() if n} if generations else {}
     only = only if only in unproven else next(iter(unproven), None)
+    with visit.view.graph() as graph:
+        unresolved = graph.unresolved() if graph else None
     return render_page(
         visit,
         "unproven.html",
+        unresolved=unresolved,
         tab="syncs",
         scopes=scopes,
         unproven=unproven,
