@@ -32,7 +32,7 @@ def find_removals_by_ends(validation: Validation) -> Iterator[Problem]:
         hook = pages[at].hook
         left = [seen.page for number, seen in enumerate(pages) if number <= at or seen.hook != hook]
         number = sum(seen.hook == hook for seen in pages[: at + 1])
-        for key in _removed(validation.outcome_of(left)):
+        for key in removed_by(validation.outcome_of(left)):
             if key not in found:
                 found.add(key)
                 message = f"It would be removed if the list ended after page {number} of {hook}."
@@ -47,7 +47,7 @@ def _find_removals(validation: Validation, manner: Manner) -> Iterator[Problem]:
     removed = [
         (cut, key)
         for cut in cuts
-        for key in _removed(validation.outcome_of(seen.page for seen in validation.read(cut=cut).pages))
+        for key in removed_by(validation.outcome_of(seen.page for seen in validation.read(cut=cut).pages))
     ]
     latest = validation.reread().contents if removed else {}
     for cut, key in removed:
@@ -56,7 +56,7 @@ def _find_removals(validation: Validation, manner: Manner) -> Iterator[Problem]:
             yield Problem(f"{key[0]} {key[1]!r}", message, hook=cut.hook)
 
 
-def _removed(outcome: Outcome) -> list[Key]:
+def removed_by(outcome: Outcome) -> list[Key]:
     """Return what a run would remove."""
     changes = (outcome.removed, outcome.withdrawn)
     return [(type_, id_) for found in changes for type_, ids in found.items() for id_ in sorted(ids)]
