@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -33,12 +33,11 @@ MOST_CANDIDATES = 5
 
 
 class Denial(NamedTuple):
-    """A read during which scopes could not be read."""
+    """A read during which a scope could not be read."""
 
-    scopes: frozenset[str]
-    """Those that the driver denied."""
-    below: frozenset[str]
-    """Those below them, by the first read."""
+    scope: str
+    affected: frozenset[str]
+    """This scope, those that the driver says cannot be read without it, and all below them by the first read."""
     reading: Reading
 
 
@@ -98,8 +97,7 @@ class FaultyReads:
             for name in names[:MOST_CANDIDATES]:
                 try:
                     with self._driver.deny(name) as denied:
-                        scopes = frozenset({name, *denied})
-                        found.append(Denial(scopes, self._below(scopes), self._validation.read()))
+                        found.append(Denial(name, self._with_those_below({name, *denied}), self._validation.read()))
                 except NotTestedError as error:
                     reasons.append(str(error))
                 else:
@@ -195,14 +193,14 @@ class FaultyReads:
                 kinds[frozenset(types[name]), parents[name] is None].append(name)
         yield from kinds.values()
 
-    def _below(self, scopes: frozenset[str]) -> frozenset[str]:
-        """Return the scopes of the first read below others."""
+    def _with_those_below(self, scopes: Iterable[str]) -> frozenset[str]:
+        """Return scopes, and all below them by the first read."""
         found = set(scopes)
         size = 0
         while size < len(found):
             size = len(found)
             found |= {seen.page.scope for seen in self._validation.first.pages if seen.page.parent in found}
-        return frozenset(found - scopes)
+        return frozenset(found)
 
     def _read_in_time(self, fault: str, begin: Callable[[], AbstractContextManager[None]]) -> TimedRead:
         """Read during a fault and again after it, in a thread, as a hook may never end."""

@@ -17,25 +17,24 @@ from .cuts import removed_by
 def find_unfailed_denials(validation: Validation) -> Iterator[Problem]:
     """Find scopes that ended as if they had been read, though their reading was denied."""
     for denial in validation.faults.denials:
-        for scope in sorted(denial.scopes):
-            for ending in sorted(_endings(denial.reading).get(scope, set()) - {"failed"}):
-                yield Problem(f"scope {scope!r}", f"It ended {ending!r}, though its reading was denied.")
+        for ending in sorted(_endings(denial.reading).get(denial.scope, set()) - {"failed"}):
+            yield Problem(f"scope {denial.scope!r}", f"It ended {ending!r}, though its reading was denied.")
 
 
 def find_spread_denials(validation: Validation) -> Iterator[Problem]:
     """Find scopes that were not read because another one was denied."""
     for denial in validation.faults.denials:
         for hook, error in denial.reading.errors.items():
-            message = f"It ended with an error when {_some(denial.scopes)} was denied: {error.message}"
+            message = f"It ended with an error when the scope {denial.scope!r} was denied: {error.message}"
             yield Problem(f"hook {hook}", message, hook=hook)
-        for scope, missing in _unread(validation, denial.reading, denial.scopes | denial.below):
-            yield Problem(f"scope {scope!r}", f"When {_some(denial.scopes)} was denied, it {missing}.")
+        for scope, missing in _unread(validation, denial.reading, denial.affected):
+            yield Problem(f"scope {scope!r}", f"When the scope {denial.scope!r} was denied, it {missing}.")
 
 
 def find_removals_by_denials(validation: Validation) -> Iterator[Problem]:
     """Find what would be removed because a scope was denied."""
     for denial in validation.faults.denials:
-        yield from _losses(validation, denial.reading, f"{_some(denial.scopes)} was denied")
+        yield from _losses(validation, denial.reading, f"the scope {denial.scope!r} was denied")
 
 
 def find_nameless_denials(validation: Validation) -> Iterator[Problem]:
@@ -45,7 +44,7 @@ def find_nameless_denials(validation: Validation) -> Iterator[Problem]:
         failures = [
             (f"scope {seen.page.scope!r}", seen.hook, seen.page.failure)
             for seen in denial.reading.pages
-            if seen.page.failure is not None and seen.page.scope in denial.scopes
+            if seen.page.failure is not None and seen.page.scope == denial.scope
         ]
         failures += [
             (f"hook {hook}", hook, Failure.from_error(error))
@@ -248,10 +247,3 @@ def _describe(endings: Collection[str | None]) -> str:
 
 def _name(key: Key) -> str:
     return f"{key[0]} {key[1]!r}"
-
-
-def _some(scopes: Collection[str]) -> str:
-    """Name the scopes of a denial."""
-    names = sorted(scopes)
-    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    return f"the scope {names[0]!r}{more}"
