@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from ploy_connector_aws.host import InstalledConnector, InvalidConnectorError
 from ploy_connector_aws.host.hook_check import LIST_HOOKS
 from ploy_connector_aws.host.safe_errors import name_file
-from ploy_connector_aws.reference import Generation, Outcome, compare, read_pages
+from ploy_connector_aws.reference import Generation, Key, Outcome, compare, read_pages
 from ploy_connector_aws.spec import ConfigurationError, ConnectionReport, Page, PloyError
 
 from .cuts import Cut, plan_cuts
 from .driver import Driver
 from .instance import Instance, find_connector
-from .reading import NOTHING, Reading, SeenPage, Summary, read_lists, shorten, size_of, summarise
-from .results import NotTestedError, Result, Rule, Shared, examine
+from .reading import NOTHING, Reading, SeenPage, Summary, name_of, read_lists, shorten, size_of, summarise
+from .results import NotTestedError, Problem, Result, Rule, Shared, examine
 
 if TYPE_CHECKING:
     from .faults import FaultyReads
@@ -234,7 +234,8 @@ class Validation:
         """Read the lists with an instance of its own, as ``reading.read_lists`` does."""
         with self.open() as instance:
             self.reads += 1
-            return read_lists(instance, hooks=hooks, skip=skip, cut=cut)
+            most_pages = None if cut is None else 2 * len(self.first.pages) + 100
+            return read_lists(instance, hooks=hooks, skip=skip, cut=cut, most_pages=most_pages)
 
     @Shared
     def report(self) -> ConnectionReport | PloyError:
@@ -259,13 +260,25 @@ class Validation:
         """Ids and contents of the first read."""
         return summarise(map(shorten, self.first.pages))
 
-    def hook_of(self, type_: str, id_: str) -> str | None:
-        """Return the hook that listed a record in the first read."""
-        return self._hooks_of_records.get((type_, id_))
+    def about(self, key: Key, message: str) -> Problem:
+        """Make a problem of a record: a grant shows its two ends, and the hook is that which lists such records.
+
+        Args:
+            key: The type and the id of the record.
+            message: The message.
+        """
+        hook, where = self._listed.get(key, (self._hooks_of_types.get(key[0]), f"{key[0]} {key[1]!r}"))
+        return Problem(where, message, hook=hook)
 
     @Shared
-    def _hooks_of_records(self) -> dict[tuple[str, str], str]:
-        return {(record.record_type, record.id): seen.hook for seen, record in self.first.records()}
+    def _listed(self) -> dict[Key, tuple[str | None, str]]:
+        """The hook that listed each record in the first read, and the name of the record."""
+        return {(each.record_type, each.id): (seen.hook, name_of(each)) for seen, each in self.first.records()}
+
+    @Shared
+    def _hooks_of_types(self) -> dict[str, str | None]:
+        """A hook that lists records of each type."""
+        return {type_: hook for (type_, _), (hook, _) in self._listed.items()}
 
     @Shared
     def second(self) -> Measured:

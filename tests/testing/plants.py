@@ -395,6 +395,7 @@ PLANTS: dict[str, Plant] = {
     "scopes-end-once": changing("people", end_twice),
     "no-page-after-the-end": changing("people", end_early, "cut-by-exception", "cut-by-error", "cut-by-end"),
     "parents-are-announced": changing("rooms", each(updated(parent="house"))),
+    "parts-name-their-parent": changing("people", each(updated(scope="rooms/people"))),
     "children-come-before-the-end": changing("teams", late_children, "cut-by-exception", "cut-by-error", "cut-by-end"),
     "one-parent-for-each-scope": changing(
         "rooms", each(lambda page: page.model_copy(update={"parent": "teams"} if page.complete else {}))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 
 import pytest
 
@@ -111,3 +111,25 @@ def test_state_of_the_class_is_found(people: Callable[..., Iterator[Page]], wher
     with Validation(plant(people=people).connector, SETTINGS) as validation:
         problem = validation.check(rule).problems[0]
     assert (problem.where, problem.message.endswith(message)) == (where, True), problem.message
+
+
+def repeat_after_errors(self: Staff, skip: Set[str]) -> Iterator[Page]:
+    """List the first page again for ever, once an exception was raised."""
+    for page in Staff.people(self, skip):
+        failed = False
+        while True:
+            try:
+                yield page.model_copy(update={"complete": False} if failed else {})
+            except OSError:
+                failed = True
+            if not failed:
+                break
+
+
+def test_a_list_without_end_after_an_exception_is_found() -> None:
+    (rule,) = (rule for rule in RULES if rule.id == "cut-by-exception")
+    with Validation(plant(people=repeat_after_errors).connector, SETTINGS) as validation:
+        problem = validation.check(rule).problems[0]
+    assert problem.place.startswith("hook list_accounts, testing/staff.py line ")
+    cut = "after page 1 of list_accounts, an exception (ConnectionResetError) was raised in the hook"
+    assert problem.message == f"It gives pages without end: {cut}."

@@ -79,9 +79,9 @@ def find_secrets_in_texts(validation: Validation) -> Iterator[Problem]:
     """Find values of secret settings in messages, notes, output and logs."""
     redactor = _require_secrets(validation)
     _run_all(validation)
-    for where, text in _messages(validation):
+    for hook, where, text in _messages(validation):
         if REDACTED in text:
-            yield Problem(where, "It contains the value of a secret setting, which the host replaced.")
+            yield Problem(where, "It contains the value of a secret setting, which the host replaced.", hook=hook)
     for instance in validation.instances:
         for where, text in instance.all_texts():
             if redactor.is_in(text):
@@ -93,15 +93,15 @@ def _run_all(validation: Validation) -> None:
     _ = validation.report, validation.first
 
 
-def _messages(validation: Validation) -> Iterator[tuple[str, str]]:
-    """Yield the messages of checks, failures and errors, as a host redacts them."""
-    report = validation.report
+def _messages(validation: Validation) -> Iterator[tuple[str, str, str]]:
+    """Yield the messages of checks, failures and errors, as a host redacts them: hook, place and text."""
+    report, hook = validation.report, "test_connection"
     if isinstance(report, ConnectionReport):
         for check in report.checks:
-            yield f"check {check.name!r}", f"{check.name} {check.message} {check.fix}"
+            yield hook, f"check {check.name!r}", f"{check.name} {check.message} {check.fix}"
     else:
-        yield "hook test_connection", f"{report.message} {report.fix}"
-    yield from ((where, message) for _, where, message in validation.first.failures())
+        yield hook, f"hook {hook}", f"{report.message} {report.fix}"
+    yield from validation.first.failures()
 
 
 def _require_secrets(validation: Validation) -> Redactor:

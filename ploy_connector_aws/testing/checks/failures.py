@@ -106,7 +106,7 @@ def find_throttling_effects(validation: Validation) -> Iterator[Problem]:
         one, other = throttled.contents.get((type_, id_)), calm.contents.get((type_, id_))
         if one != other:
             message = "A throttled read lacks it." if one is None else "A throttled read lists it differently."
-            yield Problem(f"{type_} {id_!r}", message, hook=validation.hook_of(type_, id_))
+            yield validation.about((type_, id_), message)
 
 
 def find_losses_by_hiding(validation: Validation) -> Iterator[Problem]:
@@ -152,7 +152,7 @@ def find_lasting_failures(validation: Validation) -> Iterator[Problem]:
             latest = validation.reread().contents
         for type_, id_ in sorted(lost & (latest or {}).keys()):
             message = f"After a read in which {timed.fault}, the next read of the instance lacks it."
-            yield Problem(f"{type_} {id_!r}", message, hook=validation.hook_of(type_, id_))
+            yield validation.about((type_, id_), message)
 
 
 def find_missing_additions(validation: Validation) -> Iterator[Problem]:
@@ -216,7 +216,7 @@ def _still_there(validation: Validation, lost: Mapping[Key, str], why: str, gone
     latest = validation.reread().contents if found else {}
     for key, message in sorted(found.items()):
         if key in latest:
-            yield Problem(_name(key), f"{message} when {why}.", hook=validation.hook_of(*key))
+            yield validation.about(key, f"{message} when {why}.")
 
 
 def _unread(validation: Validation, reading: Reading, denied: Set[str]) -> Iterator[tuple[str, str]]:

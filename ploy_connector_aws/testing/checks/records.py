@@ -81,9 +81,8 @@ def find_loose_grants(validation: Validation) -> Iterator[Problem]:
             )
             missing = [f"the {type_} {id_!r}" for type_, id_ in ends if (type_, id_) not in keys]
             if missing:
-                where = f"grant of {record.entitlement_id!r} to {record.principal_id!r}"
                 message = f"The scope {seen.page.scope!r} lists it; no scope lists {' and '.join(missing)}."
-                found.append(Problem(where, message, hook=seen.hook))
+                found.append(Problem(name_of(record), message, hook=seen.hook))
     yield from _unless_unread(validation, found)
 
 
@@ -118,9 +117,7 @@ def find_loops(validation: Validation) -> Iterator[Problem]:
             path.add(above)
             above = parents.get(above)
         if above == id_:
-            yield Problem(
-                f"resource {id_!r}", "It is above itself by parent_id.", hook=validation.hook_of("resource", id_)
-            )
+            yield validation.about(("resource", id_), "It is above itself by parent_id.")
 
 
 def find_names_as_ids(validation: Validation) -> Iterator[Problem]:

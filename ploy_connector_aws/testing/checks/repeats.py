@@ -30,7 +30,7 @@ def find_unstable_ids(validation: Validation) -> Iterator[Problem]:
         return
     third = validation.reread().contents
     for type_, id_ in sorted(third.keys() - first.keys() - second.keys()):
-        yield Problem(f"{type_} {id_!r}", "A third read has this id; neither of the two before it has it.")
+        yield validation.about((type_, id_), "A third read has this id; neither of the two before it has it.")
 
 
 def find_unstable_contents(validation: Validation) -> Iterator[Problem]:
@@ -42,9 +42,7 @@ def find_unstable_contents(validation: Validation) -> Iterator[Problem]:
     for type_, id_ in sorted(first.keys() & second.keys() & third.keys()):
         one, two, three = (each[(type_, id_)] for each in (first, second, third))
         if one != two and three not in (one, two):
-            yield Problem(
-                f"{type_} {id_!r}", "Its content differs in each of three reads.", hook=validation.hook_of(type_, id_)
-            )
+            yield validation.about((type_, id_), "Its content differs in each of three reads.")
 
 
 def find_unstable_scopes(validation: Validation) -> Iterator[Problem]:
@@ -67,8 +65,9 @@ def find_leftovers(validation: Validation) -> Iterator[Problem]:
     third = validation.reread()
     for type_, id_ in sorted(lost & third.contents.keys()):
         message = "The second read of an instance lacks it; a read of another instance has it again."
-        yield Problem(f"{type_} {id_!r}", message, hook=validation.hook_of(type_, id_))
-    gone = Counter(type_ for type_, _ in lost - third.contents.keys())
+        yield validation.about((type_, id_), message)
+    unstable = {type_ for type_, _ in third.contents.keys() - first.contents.keys() - second.contents.keys()}
+    gone = Counter(type_ for type_, _ in lost - third.contents.keys() if type_ not in unstable)
     for type_, count in gone.items():
         total = sum(each == type_ for each, _ in first.contents)
         if 1 < count > total / 2:
@@ -78,7 +77,7 @@ def find_leftovers(validation: Validation) -> Iterator[Problem]:
         counts = [each.counts[type_, id_] for each in (first, second, third)]
         if counts[2] == counts[0] or counts[2] > counts[1]:
             message = f"Three reads list it {counts[0]}, {counts[1]} and {counts[2]} times."
-            yield Problem(f"{type_} {id_!r}", message, hook=validation.hook_of(type_, id_))
+            yield validation.about((type_, id_), message)
 
 
 def find_skip_errors(validation: Validation) -> Iterator[Problem]:
@@ -141,10 +140,9 @@ def _find_changes(validation: Validation, pages: list[Page], where: str) -> Iter
 def _report(validation: Validation, changes: list[Change]) -> Iterator[Problem]:
     """Report the changes that the source has not made."""
     first, latest = validation.first_summary.contents, validation.reread().contents if changes else {}
-    for verb, (type_, id_), where in changes:
-        if first.get((type_, id_)) == latest.get((type_, id_)):
-            message = f"It would be {verb} after the {where}; the source has not changed it."
-            yield Problem(f"{type_} {id_!r}", message, hook=validation.hook_of(type_, id_))
+    for verb, key, where in changes:
+        if first.get(key) == latest.get(key):
+            yield validation.about(key, f"It would be {verb} after the {where}; the source has not changed it.")
 
 
 def _is_read_again(page: Page) -> bool:

@@ -5,15 +5,23 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+from ploy_connector_aws.spec import HookFailedError, InvalidAnswerError, PloyError
 from ploy_connector_aws.testing.reading import SeenPage
 from ploy_connector_aws.testing.results import Problem
 from ploy_connector_aws.testing.validation import Validation
+
+_FIXES: dict[type[PloyError], str] = {
+    InvalidAnswerError: "Yield objects of the class Page from the hook.",
+    HookFailedError: "Correct the line that is named; where the source fails, raise an error of the specification.",
+}
+"""What to do where the connector itself is wrong, by the error that a host makes of it."""
 
 
 def find_list_errors(validation: Validation) -> Iterator[Problem]:
     """Find lists that ended with an error."""
     for hook, error in validation.first.errors.items():
-        yield Problem(f"hook {hook}", f"It ended with an error: {error.message}", hook=hook)
+        fix = next((fix for kind, fix in _FIXES.items() if isinstance(error, kind)), None)
+        yield Problem(f"hook {hook}", f"It ended with an error: {error.message}", fix, hook)
 
 
 def find_invalid_pages(validation: Validation) -> Iterator[Problem]:
@@ -69,6 +77,16 @@ def find_orphans(validation: Validation) -> Iterator[Problem]:
         if name not in announced and parent is not None and parent not in announced:
             yield Problem(f"scope {name!r}", f"Its parent {parent!r} was not announced before it.", hook=seen.hook)
         announced.add(name)
+
+
+def find_hidden_parents(validation: Validation) -> Iterator[Problem]:
+    """Find scopes without a parent whose names are those of parts of another scope."""
+    scopes = _by_scope(validation)
+    for name, pages in scopes.items():
+        above = name.rpartition("/")[0]
+        if above in scopes and all(seen.page.parent is None for seen in pages):
+            message = f"Its name makes it a part of {above!r}, and its pages name no parent."
+            yield Problem(f"scope {name!r}", message, hook=pages[0].hook)
 
 
 def find_late_children(validation: Validation) -> Iterator[Problem]:
