@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Annotated, Any, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
 from ._models import FrozenModel
 from .expressions import find_expression, is_expression
-from .records import Account, Entitlement, RecordType
+from .records import Kind, RecordType
 from .templates import TemplateError, find_placeholders, render
 
 Noun: TypeAlias = Annotated[str, StringConstraints(pattern=r"^\S(?:[^\x00-\x1f\x7f-\x9f]{0,62}\S)?$")]
@@ -30,15 +30,17 @@ LINK_FIELDS: Mapping[str, frozenset[str]] = {
 class Label(FrozenModel):
     """What people call the records of one kind, and a link to one of them at its source."""
 
-    record_type: Literal["account", "entitlement", "resource", "finding"]
+    record_type: Literal["account", "entitlement", "resource", "finding"] = Field(
+        description="The type of the records."
+    )
     kind: Annotated[str, Field(min_length=1, description="A value of the field 'kind' of such records.")]
     ids: str | None = Field(
         default=None,
         description="Only for records whose id matches this pattern, where a kind contains several. The label without "
         "one is for all others, and for counts of the kind. Patterns are as in a setting's schema.",
     )
-    singular: Noun
-    plural: Noun
+    singular: Noun = Field(description="What people call one of them, e.g. 'room'.")
+    plural: Noun = Field(description="What people call several, e.g. 'rooms'.")
     link: Annotated[str, Field(pattern=_LINK, max_length=2000)] | None = Field(
         default=None,
         description="A template for the address of a record at its source, escaped as in a URL. Of an account it may "
@@ -84,7 +86,7 @@ GENERIC: tuple[Label, ...] = (
         plural="access unproven for more than a day",
     ),
 )
-"""What applies where a manifest has no label. A kind of resource or finding is called by its name."""
+"""What applies where a manifest has no label. Any other kind is called by its name."""
 
 OF_TYPES: Mapping[RecordType, tuple[str, str]] = {
     "account": ("person or machine", "people and machines"),
@@ -95,9 +97,7 @@ OF_TYPES: Mapping[RecordType, tuple[str, str]] = {
 }
 """Singular and plural for records of one type, whatever their kinds."""
 
-_KINDS: Mapping[str, frozenset[str]] = {
-    model.record_type: frozenset(get_args(model.model_fields["kind"].annotation)) for model in (Account, Entitlement)
-}
+_KIND: TypeAdapter[str] = TypeAdapter(Kind)
 
 
 def find_label_errors(labels: Collection[Label]) -> Iterator[str]:
@@ -109,8 +109,8 @@ def find_label_errors(labels: Collection[Label]) -> Iterator[str]:
         if key in seen:
             yield f"{where} is there twice."
         seen.add(key)
-        if label.kind not in _KINDS.get(label.record_type, {label.kind}):
-            yield f"{where} has an unknown 'kind'."
+        if label.record_type != "resource" and not _is_kind(label.kind):
+            yield f"{where} has a 'kind' that no {label.record_type} can have."
         if not is_expression(label.ids or ""):
             yield f"{where} has a pattern 'ids' that does not compile."
         if label.is_place and (label.record_type != "resource" or label.ids is not None):
@@ -200,6 +200,14 @@ class Labels:
             if find_expression(label.ids or "", str(content.get("id", ""))):
                 return label
         return self._labels.get(key)
+
+
+def _is_kind(text: str) -> bool:
+    try:
+        _KIND.validate_python(text)
+    except ValidationError:
+        return False
+    return True
 
 
 def _kind(content: Mapping[str, Any]) -> str:
