@@ -38,11 +38,15 @@ def test_every_how_to_for_authors_has_code() -> None:
 
 def test_host_accepts_the_changes_of_nested_groups() -> None:
     page = run_page("nested-groups.md")
-    manifest = Manifest(
+    described = Manifest(
         name="nested", title="Nested", version="1", spec_version=SPEC_VERSION, description="", config_schema={}
     )
 
-    class Nested(page["Directory"]):  # type: ignore[misc]
+    directory: Any = page["Directory"]
+
+    class Nested(directory):  # type: ignore[misc]
+        manifest = described
+
         def __init__(self) -> None:
             super().__init__(page["EDGES"])
 
@@ -58,7 +62,6 @@ def test_host_accepts_the_changes_of_nested_groups() -> None:
         def list_accounts(self) -> Iterator[Page]:
             yield from ()
 
-    Nested.manifest = manifest  # type: ignore[attr-defined]
     connector = check_connector("docs", Nested).open({})
 
     def ends(kind: Any, account: str, *, preview: bool) -> tuple[str, list[list[str]], list[list[str]], list[Grant]]:
