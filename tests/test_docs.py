@@ -88,6 +88,12 @@ def test_every_model_and_field_of_the_specification_is_explained() -> None:
     assert [line for line in page.splitlines() if line.startswith("| `") and line.endswith("|  |")] == []
 
 
+def test_every_question_of_authors_has_an_answer_and_a_link() -> None:
+    page = (ROOT / "docs" / "reference" / "questions.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| ([^|]+) \| ([^|]+) \| \[[^|]+\]\([^|]+\) \|$", page, re.M)
+    assert [int(number) for number, *_ in rows] == list(range(1, 37))
+
+
 @pytest.mark.parametrize("document", docs.DOCUMENTS)
 def test_generated_tables_match_the_code(document: str) -> None:
     text = (docs.DOCS / document).read_text()
