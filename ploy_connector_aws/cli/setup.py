@@ -81,7 +81,7 @@ def set_up(
     if without_ploy:
         out.print(_WITHOUT_PLOY, soft_wrap=True)
         WizardPrompts(out, session, installed, is_asking=True).run()
-        installed.open(session.settings())
+        installed.open(session.settings()).close()
         write_config(path, installed.name, session.settings(), overwrite=overwrite)
     else:
         out.print(_WITH_PLOY, soft_wrap=True)
@@ -110,7 +110,7 @@ def _set_up_at_ploy(out: Console, path: Path, start: Start, *, overwrite: bool) 
     WizardPrompts(out, session, installed, is_asking=chosen.is_editable).run()
     settings = session.settings()
     if chosen.is_editable:
-        installed.open(settings)
+        installed.open(settings).close()
         generated = session.wizard.generated_fields()
         entered = {name: value for name, value in settings.items() if name not in generated}
         with open_platform(start.settings.model_copy(update={"platform": chosen.platform})) as platform:

@@ -1,6 +1,7 @@
 """What a host imports: finding connectors, opening one for an integration, calling it, checking its answers.
 
-Map: ``discovery`` (finding connectors and checking each), ``connectors`` (opening one, and calling its hooks),
+Map: ``discovery`` (finding connectors and checking each), ``hook_check`` (checking their methods), ``connectors``
+(opening one, and calling its hooks),
 ``page_check`` and ``change_check`` (checking what they return), ``safe_errors`` (what may be repeated of its errors and
 reports), ``redaction`` (keeping secrets out of texts), ``setting_input`` (text that a person typed, as a setting),
 ``setup_session`` (the state of a set-up), ``blockers`` (why an integration may not be used).

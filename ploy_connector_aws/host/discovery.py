@@ -23,7 +23,8 @@ from ploy_connector_aws.spec.bounds import describe_errors
 from ploy_connector_aws.spec.hooks import PROJECT_NAME
 from ploy_connector_aws.spec.manifest import SPEC_VERSION, Manifest
 
-from .connectors import HOOKS, Connector, InstalledConnector, InvalidConnectorError
+from .connectors import Connector, InstalledConnector, InvalidConnectorError
+from .hook_check import HOOKS
 from .safe_errors import describe_exception, to_text
 
 LOAD_SECONDS = 20.0
@@ -270,8 +271,16 @@ def _check_manifest(distribution: str, manifest: Manifest) -> Manifest:
     """Validate a manifest again, as its author may have bypassed the model."""
     version = vars(manifest).get("spec_version")
     if version != SPEC_VERSION or type(version) is not int:
+        is_later = type(version) is int and version > SPEC_VERSION
+        fix = (
+            "upgrade the host: pip install --upgrade ploy-connector-aws"
+            if is_later
+            else "write spec_version=SPEC_VERSION in its manifest"
+        )
         raise InvalidConnectorError(
-            distribution, f"it needs hook specification {version!r}; this host supports {SPEC_VERSION}"
+            distribution,
+            f"it needs version {to_text(repr(version), 100)} of the hook specification, and this host speaks version"
+            f" {SPEC_VERSION}; {fix}",
         )
     try:
         return Manifest.model_validate_json(manifest.model_dump_json(warnings="error"))
@@ -291,7 +300,18 @@ def _rejecting(distribution: str, problem: str) -> Iterator[None]:
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
             raise
-        raise InvalidConnectorError(distribution, f"{problem} ({describe_exception(error)})") from error
+        raise InvalidConnectorError(distribution, f"{problem} ({describe_exception(error)}){_later(error)}") from error
+
+
+def _later(error: BaseException) -> str:
+    """Name the cause where a connector needs a part of our package that this version does not have."""
+    is_unknown_field = (
+        isinstance(error, ValidationError) and error.title == "Manifest" and "extra_forbidden" in describe_errors(error)
+    )
+    is_missing_name = isinstance(error, ImportError) and (error.name or "").partition(".")[0] == _OWN_PACKAGE
+    if not (is_unknown_field or is_missing_name):
+        return ""
+    return "; if it is written for a later version of ploy-connector-aws, pip install --upgrade ploy-connector-aws"
 
 
 class _TooSlowError(Exception):

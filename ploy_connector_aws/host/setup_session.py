@@ -209,7 +209,7 @@ class SetupSession:
     def find_error(self, installed: InstalledConnector, names: Collection[str]) -> ConfigurationError | None:
         """Open the connector with these settings and return its error, if that is about one of the named settings."""
         try:
-            installed.open(self.settings())
+            installed.open(self.settings()).close()
         except ConfigurationError as error:
             return error if error.field in names else None
         return None

@@ -127,6 +127,8 @@ def test_every_command_speaks_of_the_connector_that_it_has(house: House) -> None
     found, statuses = {}, {}
     for command in COMMANDS:
         status, printed = house.run(*command)
+        calls = getattr(sys.modules.get("doors_dist"), "CALLS", [])
+        assert calls == ["configure", "close"] * (len(calls) // 2), command
         assert "Traceback" not in printed, printed
         statuses[command] = status
         if lines := lines_of_aws(printed):

@@ -265,6 +265,7 @@ class IntegrationRunner:
         platform = clients.enter_context(self._open_platform(SCAN_LOOP, RetryPolicy(sleep=self._sleep)))
         try:
             integration = self._open_connector(SCAN_LOOP)
+            clients.enter_context(integration.connector)
         except (ConfigurationError, InvalidConnectorError):
             self.control.is_unconfigurable = True
             raise
