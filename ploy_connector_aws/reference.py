@@ -159,8 +159,7 @@ def compare(base: Generation, run: Run) -> Outcome:
             remove(known)
     grants = listed.find_grants({(known.type, known.id) for known in unlisted})
     for known in unlisted:  # rule 7
-        grant = grants.get((known.type, known.id))
-        if grant is None:
+        if (grant := grants.get((known.type, known.id))) is None:
             remove(known)
             continue
         unproven[known.type][known.id] = Unproven((), grant)
@@ -192,7 +191,7 @@ def takes_precedence(
 def read_pages(pages: Iterable[Page], before: Mapping[str, Scope] = MappingProxyType({})) -> Run:
     """Convert the pages of a connector, in order, to a run. A record's digest is SHA-256 over its JSON.
 
-    A scope with two different endings has failed, and so has one with two origins, which then has none. A retraction
+    A scope with two different endings, origins (it then has none) or contents of one record has failed. A retraction
     counts against earlier observations.
 
     Args:
@@ -229,7 +228,10 @@ def _read_scopes(pages: Iterable[Page]) -> dict[str, Scope]:
     for name, own in by_scope.items():
         endings = {page.ending for page in own if page.ending}
         origins = {page.origin for page in own if page.origin}
-        ending = "failed" if len(endings) > 1 or len(origins) > 1 else next(iter(endings), None)
+        contents = {(each.record_type, each.id, to_json(each)) for page in own for each in page.records}
+        is_contradictory = len(contents) > len({each[:2] for each in contents})
+        is_contradictory |= len(endings) > 1 or len(origins) > 1
+        ending = "failed" if is_contradictory else next(iter(endings), None)
         parent = next((page.parent for page in own if page.parent), None)
         scopes[name] = Scope(parent, ending, origins.pop() if len(origins) == 1 else None)
     return scopes
@@ -280,8 +282,7 @@ class _Records:
         entries = self.entries[seen.type]
         scopes = self.share_scopes(seen.scopes)
         content_scope = min(scopes, default="")
-        known = entries.get(seen.id)
-        if known is None:
+        if (known := entries.get(seen.id)) is None:
             names = tuple(self._keys.setdefault(key, key) for key in seen.names)
             entries[seen.id] = _Entry(seen.is_partial, content_scope, seen.digest, scopes, names, is_in_base)
             return
@@ -338,8 +339,7 @@ def _judge_scopes(
     before: Mapping[str, Scope], announced: Mapping[str, Scope]
 ) -> tuple[dict[str, Verdict], dict[str, bool]]:
     """Judge every scope of the base and of the run (rules 1 and 2); also return which have another origin."""
-    exchanged = _find_exchanged(before, announced)
-    verdicts: dict[str, Verdict] = {}
+    verdicts, exchanged = dict[str, Verdict](), _find_exchanged(before, announced)
     for name, scope in announced.items():
         is_proven = scope.ending == "excluded" or not exchanged[name]
         verdicts[name] = _BY_ENDING[scope.ending] if is_proven else "unproven"

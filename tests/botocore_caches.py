@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Any
 
+import botocore.hooks
 import botocore.regions
 from botocore.client import ClientCreator
 from botocore.hooks import EventAliaser, NodeList, _PrefixTrie
@@ -17,6 +18,7 @@ def speed_up_botocore() -> None:
     _make_once(ClientCreator, "_load_service_endpoints_ruleset", lambda _, service, version=None: (service, version))
     _make_once(botocore.regions, "EndpointProvider", lambda ruleset_data, **_: id(ruleset_data))
     _make_once(EventAliaser, "_alias_event_name", lambda _, event: event)
+    _make_once(botocore.hooks, "accepts_kwargs", lambda handler: getattr(handler, "__code__", id(type(handler))))
     _share_handlers()
 
 

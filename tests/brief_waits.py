@@ -1,13 +1,15 @@
-"""Shorter waits in tests: for the local AWS, which is never busy and shows a change at once, and between polls."""
+"""Shorter waits in tests: for the local AWS, which is never busy, between polls, and for servers that end."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
 from unittest.mock import patch
 
 import botocore.endpoint
+import uvicorn.server
 
 from ploy_connector_aws.aws.provisioning.sessions import Clock
 from ploy_connector_aws.platform.client import PlatformClient
@@ -22,13 +24,26 @@ class _BriefTime:
         time.sleep(seconds / 100)
 
 
+class _BriefAsyncio:
+    """What uvicorn has of ``asyncio``: it waits a tenth of a second for its connections when it ends."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    @staticmethod
+    async def sleep(seconds: float) -> None:
+        """Sleep a hundredth of the time."""
+        await asyncio.sleep(seconds / 100)
+
+
 def _wait(self: Clock, seconds: float) -> None:
     time.sleep(seconds / 100)
 
 
 def shorten_waits() -> None:
-    """Shorten the waits of grants, revokes and botocore's retries until the process ends."""
+    """Shorten the waits of grants, revokes, botocore's retries and uvicorn's end until the process ends."""
     botocore.endpoint.time = _BriefTime
+    uvicorn.server.asyncio = _BriefAsyncio()  # type: ignore[assignment, attr-defined]
     Clock.wait = _wait  # type: ignore[method-assign]
 
 

@@ -45,8 +45,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Exempt what is imported and collected from garbage collection."""
-    gc.collect()
+    """Exempt what is imported and collected from garbage collection: to collect it once is a second of a run."""
     gc.freeze()
 
 

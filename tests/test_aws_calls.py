@@ -19,21 +19,21 @@ import pytest
 from tests.sandbox.aws.customer import Customer, as_credentials
 from ploy_connector_aws.sandbox.aws import Organisation, SandboxAws
 
-@pytest.mark.parametrize("operation", {operations!r})
-def test_call(operation):
+@pytest.mark.parametrize(("operation", "session"), {calls!r})
+def test_call(operation, session):
     with SandboxAws() as aws:
         customer = Customer(aws)
         aws.seed(Organisation(customer.account_id))
-        credentials = customer.assume(customer.role(), RoleSessionName={session!r})
+        credentials = customer.assume(customer.role(), RoleSessionName=session)
         client = customer.client("iam", credentials)
         getattr(client, operation)()
         client.close()
 """
 
 
-def run(folder: Path, operations: list[str], session: str, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run one planted test under the hooks of this test run."""
-    (folder / "test_planted.py").write_text(PLANTED.format(operations=operations, session=session))
+def run(folder: Path, calls: list[tuple[str, str]], *options: str) -> subprocess.CompletedProcess[str]:
+    """Run planted tests, each of an operation in a session, under the hooks of this test run."""
+    (folder / "test_planted.py").write_text(PLANTED.format(calls=calls))
     (folder / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text())
     (folder / "pytest.ini").write_text("[pytest]\n")
     return subprocess.run(
@@ -56,24 +56,21 @@ def run(folder: Path, operations: list[str], session: str, *options: str) -> sub
     )
 
 
-def test_a_call_that_another_session_may_make_makes_the_run_fail(tmp_path: Path) -> None:
-    done = run(tmp_path, ["list_users"], "ploy-grant-0123456789ab")
+@pytest.mark.parametrize("options", [("-n", "1"), pytest.param((), marks=pytest.mark.soak)])
+def test_a_call_outside_of_the_policy_or_of_its_session_makes_the_run_fail(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    calls = [("get_user", "ploy-sync-0123456789ab"), ("list_users", "ploy-grant-0123456789ab")]
+    done = run(tmp_path, calls, *options)
 
     assert "The connector called iam:ListUsers in a session for grant, which it must not." in done.stdout, done.stdout
-    assert done.returncode == 1
-
-
-@pytest.mark.parametrize("options", [("-n", "1"), pytest.param((), marks=pytest.mark.soak)])
-def test_a_call_outside_of_the_policy_makes_the_run_fail(tmp_path: Path, options: tuple[str, ...]) -> None:
-    done = run(tmp_path, ["get_user"], "ploy-sync-0123456789ab", *options)
-
     assert "The connector called iam:GetUser in a session for sync, which it must not." in done.stdout, done.stdout
     assert done.returncode == 1
 
 
 @pytest.mark.parametrize("options", [(), pytest.param(("-n", "2"), marks=pytest.mark.soak)])
 def test_calls_of_other_sessions_are_not_the_connectors(tmp_path: Path, options: tuple[str, ...]) -> None:
-    done = run(tmp_path, ["list_users", "list_roles"], "ploy-sync-1", *options)
+    done = run(tmp_path, [("list_users", "ploy-sync-1"), ("list_roles", "ploy-sync-1")], *options)
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "AWS calls" not in done.stdout

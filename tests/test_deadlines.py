@@ -28,6 +28,7 @@ from . import slow_peer
 from .slow_peer import NAME, Connection
 
 LIMIT = 0.4
+"""Seconds that these tests wait in fact: a socket's time-out runs in the kernel, where no clock can be replaced."""
 PATIENCE = 60
 """Seconds after which an exchange counts as endless."""
 LARGE = 30_000_000

@@ -7,13 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import yaml
-
 from ploy_connector_aws.cli.connectors import render_manifest
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.host import check_connector
 from ploy_connector_aws.plugin import AwsConnector
 from ploy_connector_aws.spec import Manifest
+from tests.yaml_files import read_yaml
 
 FILE = Path(__file__).parent.parent / "manifest.yaml"
 MANIFEST = check_connector("ploy-connector-aws", AwsConnector).manifest
@@ -25,11 +24,11 @@ def test_the_manifest_file_is_generated_from_the_code() -> None:
 
 
 def test_the_manifest_file_can_be_read_back() -> None:
-    assert Manifest.model_validate(yaml.safe_load(FILE.read_text())) == MANIFEST
+    assert Manifest.model_validate(read_yaml(FILE)) == MANIFEST
 
 
 def test_the_manifest_describes_every_setting_and_marks_the_secrets() -> None:
-    properties = yaml.safe_load(FILE.read_text())["config_schema"]["properties"]
+    properties = read_yaml(FILE)["config_schema"]["properties"]
     assert set(properties) == set(AwsConfig.model_fields)
     assert all(field["description"] for field in properties.values())
     assert {name for name, field in properties.items() if field.get("writeOnly")} == {"external_id"}

@@ -110,6 +110,7 @@ def test_soak_is_determined_by_its_seed_and_prints_it(planted: Path) -> None:
     assert (other != played, re.search(r"make soak SEED=\d+ ", printed) is not None) == (True, True)
 
 
+@pytest.mark.soak
 def test_workers_play_a_soak_by_the_seed_that_their_controller_chose(planted: Path) -> None:
     # pytest-xdist fails where they collect another order.
     _, printed = play(planted, "--soak", "-k", "long", workers=2)

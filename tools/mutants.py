@@ -24,10 +24,6 @@ from queue import SimpleQueue
 from shutil import copytree, ignore_patterns
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
-import libcst
-from mutmut.mutation.file_mutation import deep_replace
-from mutmut.mutation.mutators import mutation_operators
-
 ROOT = Path(__file__).parent.parent
 PACKAGE = "ploy_connector_aws"
 DOCUMENT = Path("docs") / "testing.md"
@@ -105,33 +101,30 @@ class UnusableError(Exception):
 
 def generate(source: str) -> list[Mutant]:
     """List the mutants of a module that are valid Python, in the order of its lines."""
+    # Imported here: it takes half a second, in each process that collects the tests.
+    import libcst
+    from mutmut.mutation.file_mutation import deep_replace
+    from mutmut.mutation.mutators import mutation_operators
+
+    def mutate(node: libcst.CSTNode) -> Iterator[tuple[libcst.CSTNode, libcst.CSTNode]]:
+        """Apply mutmut's operators to everything that is executed, decorated functions included."""
+        if isinstance(node, libcst.Annotation | libcst.Decorator):
+            return
+        for kind, operator in mutation_operators:
+            if isinstance(node, kind):
+                yield from ((node, mutated) for mutated in operator(node))
+        for child in node.children:
+            yield from mutate(child)
+
     module = libcst.MetadataWrapper(libcst.parse_module(source)).module
-    finder = _MutationFinder()
-    module.visit(finder)
     mutants = {}
-    for node, mutated_node in finder.found:
+    for node, mutated_node in mutate(module):
         mutated = deep_replace(module, node, mutated_node)
         assert isinstance(mutated, libcst.Module)
         # Letter case is left alone: SQL ignores it, and mutmut changes each text in another way, too.
         if mutated.code.lower() != source.lower() and _is_valid(mutated.code):
             mutants[mutated.code] = _compare(source, mutated.code)
     return sorted(mutants.values(), key=lambda mutant: mutant.line)
-
-
-class _MutationFinder(libcst.CSTVisitor):
-    """Applies mutmut's operators to everything that is executed, decorated functions included."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[tuple[libcst.CSTNode, libcst.CSTNode]] = []
-
-    def on_visit(self, node: libcst.CSTNode) -> bool:
-        if isinstance(node, libcst.Annotation | libcst.Decorator):
-            return False
-        for kind, operator in mutation_operators:
-            if isinstance(node, kind):
-                self.found.extend((node, mutated) for mutated in operator(node))
-        return True
 
 
 def _is_valid(source: str) -> bool:

@@ -57,6 +57,15 @@ _RESOURCES: tuple[tuple[str, str, str | None], ...] = (
 )
 """Kind, singular, and the page in the console."""
 
+_FINDINGS: tuple[tuple[str, str, str], ...] = (
+    ("role-open-to-anybody", "role open to anybody", "roles open to anybody"),
+    ("role-open-to-identity-provider", "role open to an identity provider", "roles open to an identity provider"),
+    ("role-open-by-external-id", "role open by its external ID", "roles open by their external ID"),
+    ("external-id-missing", "role without an external ID", "roles without an external ID"),
+    ("dormant-privileged-user", "dormant privileged user", "dormant privileged users"),
+)
+"""Kind, singular, plural."""
+
 
 def _link(page: str | None) -> str | None:
     return None if page is None else f"{_CONSOLE}{page}"
@@ -77,5 +86,9 @@ LABELS: tuple[Label, ...] = (
             is_place=kind == "aws_account",
         )
         for kind, singular, page in _RESOURCES
+    ),
+    *(
+        Label(record_type="finding", kind=kind, singular=singular, plural=plural)
+        for kind, singular, plural in _FINDINGS
     ),
 )

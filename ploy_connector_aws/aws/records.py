@@ -8,19 +8,21 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ploy_connector_aws.config import AwsConfig
-from ploy_connector_aws.spec import Page, Record, RecordKey, Resource, TemporaryError
+from ploy_connector_aws.spec import Page, Record, Resource, TemporaryError
 
 
 @dataclass
 class RecordBuffer:
     """The records of one page, by key: many rows name the same policy, AWS account or permission set."""
 
-    records: dict[RecordKey, Record] = field(default_factory=dict)
-    partial: dict[RecordKey, Record] = field(default_factory=dict)
+    records: dict[tuple[str, str], Record] = field(default_factory=dict)
+    partial: dict[tuple[str, str], Record] = field(default_factory=dict)
 
     def add(self, *records: Record, is_partial: bool = False) -> None:
         """Add records, full or partial."""
-        (self.partial if is_partial else self.records).update({record.key: record for record in records})
+        buffer = self.partial if is_partial else self.records
+        for record in records:
+            buffer[record.record_type, record.id] = record
 
     def add_aws_account(self, account_id: str, config: AwsConfig) -> None:
         """Add an AWS account that a record names: partial where its name is read elsewhere (see ``to_aws_account``)."""

@@ -19,17 +19,17 @@ from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.spec import RecordKey
 from ploy_connector_aws.spec.labels import Labels
 
-from .commands import Format
 from .descriptions import (
-    PRIVILEGE_MARKS,
     STATUS_STYLES,
     describe_privilege,
     name_of,
     place_json,
     privilege_json,
+    privilege_mark,
 )
 from .exit_codes import Exit
 from .formats import Column, Rows
+from .options import Format
 from .output import console, notes_console, print_json, print_unproven, text
 from .snapshot_view import MOST_NAMES, display_name, find_named, open_snapshot_view
 from .who import show_opened
@@ -65,7 +65,7 @@ def access(
         if not accounts:
             return show_opened(console(), view, account, chosen, with_ids=ids)
         if len(accounts) > MOST_NAMES:
-            find_named(view.graph, account, ("account",))  # an error with what could be meant
+            find_named(view.graph, account, ("account",), view.labels)  # an error with what could be meant
         finder = view.current.path_finder()
         found = [(each, finder.paths_of(each.id)) for each in accounts]
         if chosen is Format.JSON:
@@ -134,7 +134,7 @@ def to_tree(view: Overlay, account: StoredRecord, paths: Paths, labels: Labels) 
             label = text(name_of(step))
             if len(ids) > _DEEPEST:
                 label += f"  [dim]through[/] {text(name_of(steps[ids[-2]]))}"
-            label += PRIVILEGE_MARKS[step.privilege.verdict]
+            label += privilege_mark(step.privilege)
             if unproven.get(ids, path.is_unproven):
                 label += "  [yellow](unproven)[/]"
             kind, place = labels.of("entitlement", step.content)[0], step.named and step.named.place

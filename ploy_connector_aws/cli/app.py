@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 from itertools import pairwise
@@ -19,6 +20,9 @@ from .examples import EXAMPLES
 from .exit_codes import Exit
 from .stdout import discard_output, owned_stdout, stream
 from .stopping import end_if_signalled, end_soon_when_interrupted, print_interrupted
+
+_NEW_OBJECTS_BETWEEN_COLLECTIONS = 10_000
+"""With the 700 of Python, a twentieth of a sync is the search for cycles among its records, which have none."""
 
 
 def _end(code: Exit, **_: object) -> None:
@@ -112,6 +116,8 @@ for command in (
     commands.history,
     commands.manifest,
     commands.connectors,
+    commands.validate,
+    commands.new,
     commands.sandbox,
     commands.demo,
 ):
@@ -121,6 +127,7 @@ for command in (
 
 def main() -> None:
     """Run the command of the command line, and end the process with its exit code."""
+    gc.set_threshold(_NEW_OBJECTS_BETWEEN_COLLECTIONS)
     end_soon_when_interrupted()
     Console.on_broken_pipe = _raise_broken_pipe  # type: ignore[method-assign]  # Rich's own ends with status 1
     original_hook, threading.excepthook = threading.excepthook, _log_thread_failure

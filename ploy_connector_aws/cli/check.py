@@ -103,17 +103,18 @@ def _print_issue(out: Console, check: Check, config: Path | None) -> None:
 
 
 def _print_passed(out: Console, checks: Iterable[Check]) -> None:
-    """Print the tested checks by feature, and each of the others with its message."""
-    features: dict[str, list[str]] = {}
+    """Print the checks, each with its message; of several that say the same about a feature, the names together."""
+    groups: dict[tuple[str, ...], list[Check]] = {}
     for each in checks:
-        if each.feature and each.method == "probed":
-            features.setdefault(each.feature, []).append(each.name)
-        else:
-            out.print(f"{MARKS[each.outcome]} [bold]{text(each.name)}[/]{_method(each)}")
-            _print_indented(out, text(each.message))
-    for feature, names in features.items():
-        out.print(f"{MARKS['passed']} [bold]{text(feature)}[/] [dim]({_METHODS['probed']})[/]")
-        _print_indented(out, text(", ".join(names)))
+        is_of_feature = each.feature and each.method == "probed"
+        groups.setdefault((each.feature or "", each.message) if is_of_feature else ("", each.name), []).append(each)
+    for group in sorted(groups.values(), key=lambda group: len(group) > 1):
+        first, names = group[0], [each.name for each in group]
+        heading = first.feature if len(group) > 1 and first.feature else first.name
+        out.print(f"{MARKS[first.outcome]} [bold]{text(heading)}[/]{_method(first)}")
+        _print_indented(out, text(first.message))
+        if len(group) > 1:
+            _print_indented(out, f"[dim]{text(', '.join(names))}[/]")
 
 
 def _print_skipped(out: Console, checks: Iterable[Check]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,12 +17,12 @@ from ploy_connector_aws.runtime.integration import open_platform, read_operator_
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.spec.records import Finding, RecordKey, Severity
 
-from .commands import Format
 from .exit_codes import Exit
 from .formats import Column, Rows
-from .listing import Filters
+from .listing import Filters, Kinds
+from .options import Format
 from .output import console, notes_console, print_json
-from .snapshot_view import display_name, open_snapshot_view
+from .snapshot_view import display_name, open_snapshot_view, read_labels
 
 _STYLES = {"critical": "bold red", "high": "red", "medium": "yellow"}
 _SEVERITIES: tuple[Severity, ...] = get_args(Severity)
@@ -63,7 +63,8 @@ def list_findings(
     settings = read_operator_settings(config, connector, debug=debug)
     asked, shown = set(severities or _SEVERITIES), set(states or ("open",))
     found = _read(settings, quiet=chosen is Format.JSON) if fresh or not settings.has_token else _ask(settings)
-    passing = [row for row in found.rows if row.severity in asked and _passes(row, filters)]
+    kinds = _find_kinds(settings, filters.kinds, found.rows)
+    passing = [row for row in found.rows if row.severity in asked and _passes(row, filters, kinds)]
     rows = sorted((row for row in passing if row.state in shown), key=_order)
     code = Exit.FINDINGS if any(row.state == "open" for row in passing) else Exit.OK
     if code is Exit.OK and not found.is_complete:
@@ -122,7 +123,7 @@ def _ask(settings: OperatorSettings) -> _Found:
     basis: dict[str, object] = {"generation": last.generation}
     if not last.generation:
         return _Found((), basis, "Ploy has no committed sync yet: run ploy-connector sync.", False)
-    as_of = f"As Ploy knows them, by generation {last.generation}; --fresh reads now, without their states."
+    as_of = f"As of generation {last.generation} in Ploy; --fresh reads the source now, without their states."
     is_complete = not last.unproven_scopes and all(row.is_judged for row in rows.values())
     return _Found(tuple(rows.values()), basis, as_of, is_complete)
 
@@ -152,7 +153,7 @@ def _read(settings: OperatorSettings, *, quiet: bool) -> _Found:
 
         observed = [Finding.model_validate_json(record.body) for record in view.current.records("finding")]
         # Nothing is unproven for a time: there was no earlier read.
-        by_rule = list(view.graph.findings(lambda _: None, now))
+        by_rule = [each.finding for each in view.graph.findings(lambda _: None, now)]
         rows = [
             wire.FindingStatus(
                 **finding.model_dump(exclude={"subjects"}),
@@ -173,8 +174,19 @@ def _read(settings: OperatorSettings, *, quiet: bool) -> _Found:
         return _Found(tuple(rows), basis, f"{view.age} What was accepted is not known here.", view.is_complete)
 
 
-def _passes(row: wire.FindingStatus, filters: Filters) -> bool:
-    is_of_kind = not filters.kinds or row.kind in filters.kinds
+def _find_kinds(settings: OperatorSettings, names: Sequence[str], rows: Iterable[wire.FindingStatus]) -> set[str]:
+    """Return the kinds of names, as in other lists.
+
+    Raises:
+        BadParameter: The connector has no label for such a kind, and there is no such finding.
+    """
+    without_label = {row.kind for row in rows}.intersection(names)
+    others = [name for name in names if name not in without_label]
+    return without_label.union(Kinds(read_labels(settings), "finding").find(others))
+
+
+def _passes(row: wire.FindingStatus, filters: Filters, kinds: Collection[str]) -> bool:
+    is_of_kind = not filters.kinds or row.kind in kinds
     texts = (row.title, row.evidence, *(f"{each.name or ''} {each.id}" for each in row.subjects))
     is_matching = filters.search.casefold() in "\n".join(texts).casefold()
     return is_of_kind and is_matching and not (filters.unproven and row.is_judged)

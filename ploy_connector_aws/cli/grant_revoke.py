@@ -14,7 +14,8 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from ploy_connector_aws.graph.effects import Effects, LineKind, Part, find_effects, why_not_grantable
+from ploy_connector_aws.graph.effects import Effects, find_effects, why_not_grantable
+from ploy_connector_aws.graph.preview import preview_from
 from ploy_connector_aws.host import Connector, change_access
 from ploy_connector_aws.host.change_check import Kind
 from ploy_connector_aws.platform import wire
@@ -43,6 +44,7 @@ from ploy_connector_aws.spec import (
 from ploy_connector_aws.spec.labels import Labels
 
 from .check import WORKER_ID
+from .descriptions import print_effects
 from .exit_codes import Exit
 from .output import console, print_json, shown_progress, text
 from .prompts import Prompt
@@ -92,8 +94,9 @@ def change(
             raise RejectedError(f"The connector {title} cannot {kind} access.", reason="not_supported")
         warning = None if preview else _check_allowed(settings)
         with Journal(settings.tasks_path) as journal, _last_sync(settings, journal) as view:
-            account_id = find_account(view, account)
-            entitlement_id = find_entitlement(view, entitlement, account_id)
+            labels = Labels(opened.installed.manifest.labels)
+            account_id = find_account(view, account, labels, holding=entitlement if kind == "revoke" else None)
+            entitlement_id = find_entitlement(view, entitlement, account_id, labels)
             if kind == "grant":
                 _require_grantable(view, account_id)
             request = AccessRequest(
@@ -108,13 +111,22 @@ def change(
                 out.print(f"[yellow]![/] {text(warning)}", soft_wrap=True)
             if preview or is_asked:
                 with shown_progress("Reading the access", quiet=as_json):
-                    previewed = made.preview()
+                    previewed, rejection = made.preview()
                 if as_json:
-                    print_json(made.to_json(previewed))
-                    return Exit.OK
-                print_effects(out, previewed)
+                    rejected = rejection and {
+                        "code": rejection.reason,
+                        "message": rejection.message,
+                        "fix": rejection.fix,
+                    }
+                    print_json({**made.to_json(previewed), "rejected": rejected})
+                else:
+                    print_effects(out, previewed)
+                    if rejection and rejection.fix:
+                        out.print(f"  [bold]Fix:[/] {text(rejection.fix)}", soft_wrap=True)
                 if preview:
-                    return Exit.OK
+                    return Exit.REFUSED if rejection else Exit.OK
+                if rejection:
+                    raise rejection
                 if not Prompt(out).ask_yes(f"{kind.capitalize()} it?", default=False):
                     out.print("Nothing was changed.")
                     return Exit.USAGE
@@ -141,9 +153,29 @@ class _Change:
     journal: Journal
     view: Overlay | None
 
-    def preview(self) -> Effects:
-        """Call the hook for a preview."""
-        return self._to_effects(self._call(is_preview=True))
+    def preview(self) -> tuple[Effects, RejectedError | None]:
+        """Call the hook for a preview; where it rejects the change, make the preview from the last sync.
+
+        Returns:
+            The preview, and why the connector would not make the change.
+
+        Raises:
+            ConnectorError: There is no preview; of a rejection, as there was no sync.
+        """
+        try:
+            return self._to_effects(self._call(is_preview=True)), None
+        except RejectedError as error:
+            if self.view is None:
+                raise
+            change = preview_from(
+                self.view.graph(),
+                self.kind,
+                self.request.account_id,
+                self.request.entitlement_id,
+                is_complete=not any(scope.unproven_since for scope in self.view.run.scopes()),
+                as_of=self.view.run.reading_started_at,
+            )
+            return self._to_effects(change, error.message), error
 
     def apply(self) -> Effects:
         """Call the hook, and record what was verified.
@@ -222,7 +254,7 @@ class _Change:
         except HookFailedError as error:
             raise _as_unknown_failure(error, self.kind, preview=is_preview) from error
 
-    def _to_effects(self, change: AccessChange) -> Effects:
+    def _to_effects(self, change: AccessChange, blocker: str | None = None) -> Effects:
         return find_effects(
             self.view.graph() if self.view else None,
             self.kind,
@@ -230,6 +262,7 @@ class _Change:
             self.request.entitlement_id,
             change,
             place_kind=Labels(self.connector.installed.manifest.labels).place_kind,
+            blocker=blocker,
         )
 
 
@@ -325,38 +358,6 @@ def _to_unknown(error: TemporaryError | HookFailedError) -> Failure:
     """Describe for Ploy a change of which it is unknown whether it took effect."""
     failure = Failure.from_error(error)
     return failure.model_copy(update={"code": INTERRUPTED.code, "fix": INTERRUPTED.fix})
-
-
-_HEADLINE_STYLES = {"previewed": "bold cyan", "applied": "bold green", "already_in_effect": "bold green"}
-_INDENTS: dict[LineKind, str] = {"item": "    • ", "warning": "  [yellow]![/] "}
-
-
-def print_effects(out: Console, effects: Effects, *, reason: str | None = None) -> None:
-    """Print what was done or would be done, and what remains open."""
-    for line in effects.lines():
-        first, *rest = (_to_markup(part) for part in line.parts)
-        if line.kind == "headline":
-            mark = "" if effects.is_preview else "✓ "
-            out.print(f"[{_HEADLINE_STYLES[effects.change.outcome]}]{mark}{first}[/]{''.join(rest)}", soft_wrap=True)
-            if reason:
-                out.print(f"  Reason: {text(reason)}", soft_wrap=True)
-        else:
-            out.print(f"{_INDENTS.get(line.kind, '  ')}{first}{''.join(rest)}", soft_wrap=True)
-
-
-def _to_markup(part: Part) -> str:
-    if part.moment is not None:
-        return f"{part.moment:%Y-%m-%d %H:%M:%S} UTC"
-    match part.style:
-        case "name":
-            return f"[bold]{text(part.text)}[/]"
-        case "privileged":
-            return f"[bold red]{text(part.text)}[/]"
-        case "unproven":
-            return f"[yellow]{text(part.text)}[/]"
-        case "link":
-            return f'docs/commands.md, "{part.text.capitalize()}"; --json lists them'
-    return text(part.text) if part.text.strip() else part.text
 
 
 def _print_reported(out: Console, settings: OperatorSettings, error: PloyError | None) -> None:

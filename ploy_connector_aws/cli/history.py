@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 
@@ -11,6 +13,7 @@ from ploy_connector_aws.platform.errors import PlatformError
 from ploy_connector_aws.runtime.integration import open_platform, read_operator_settings
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.runtime.snapshot.history import Decision, History, HistoryEntry, to_decision
+from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.snapshot.state_file import is_there, translate_errors
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.tasks.journal import Journal
@@ -19,8 +22,10 @@ from ploy_connector_aws.spec import ConfigurationError, RecordKey
 from ploy_connector_aws.spec.records import RecordType
 
 from .exit_codes import Exit
+from .formats import Column, Rows
 from .grant_revoke import BRIEF_RETRY
-from .output import console, kept_json, print_json, print_kept, print_unproven, table, text
+from .options import Format
+from .output import console, kept_json, notes_console, print_json, print_kept, print_unproven, table, text
 from .snapshot_view import display_name
 from .sync import unproven_json
 
@@ -46,7 +51,7 @@ _MOST_ASKED = 10
 """Of how many held runs Ploy is asked for the decision."""
 
 
-def history(config: Path | None, connector: str | None, *, limit: int, as_json: bool, debug: bool) -> Exit:
+def history(config: Path | None, connector: str | None, *, limit: int, chosen: Format, debug: bool) -> Exit:
     """Print the newest runs."""
     settings = read_operator_settings(config, connector, debug=debug)
     path, changes = settings.snapshot_path, list[LocalChange]()
@@ -57,15 +62,86 @@ def history(config: Path | None, connector: str | None, *, limit: int, as_json: 
         raise ConfigurationError("No sync of this integration has run on this machine.", fix="ploy-connector sync")
     with translate_errors(path), Store(path) as store, store.reading():
         entries, outage = _with_decisions(History(store.connection).entries(limit), settings)
-        if as_json:
+        if chosen is Format.JSON:
             print_json({**history_json(entries, store), "changes": [_change_json(each) for each in changes]})
-        else:
-            out = console()
+            return Exit.OK
+        out = console()
+        notes = out if chosen is Format.TABLE else notes_console(out, chosen)
+        if chosen is Format.TABLE:
             _print_history(out, entries, store)
-            if outage is not None:
-                out.print(f"[yellow]![/] Unknown whether a person has decided: {text(outage.message)}", soft_wrap=True)
+        else:
+            _rows(entries, changes, store).write(out, chosen)
+        if outage is not None:
+            notes.print(f"[yellow]![/] Unknown whether a person has decided: {text(outage.message)}", soft_wrap=True)
+        if chosen is Format.TABLE:
             _print_changes(out, changes, store)
     return Exit.OK
+
+
+class _Event(NamedTuple):
+    """A run or a change, as one row."""
+
+    at: datetime
+    cells: dict[str, str]
+    """By the title of the column."""
+    content: dict[str, Any]
+
+
+_TITLES = (
+    *("Time", "What", "Result", "Generation", "Added", "Changed", "Removed", "Kept unproven", "Unproven scopes"),
+    *("Account", "Entitlement", "Decision", "Decided by", "Reported at", "Reason"),
+)
+
+
+def _rows(entries: list[HistoryEntry], changes: list[LocalChange], store: Store) -> Rows[_Event]:
+    """Return the runs and the changes in one list, newest first."""
+    events = [*map(_run_event, entries), *(_change_event(each, store.baseline) for each in changes)]
+    columns = tuple(Column[_Event](title, partial(_cell, title)) for title in _TITLES)
+    return Rows(columns, sorted(events, key=lambda each: each.at, reverse=True), lambda each: each.content)
+
+
+def _cell(title: str, event: _Event) -> str | None:
+    return event.at.isoformat() if title == "Time" else event.cells.get(title)
+
+
+def _run_event(entry: HistoryEntry) -> _Event:
+    counts = {
+        "Added": entry.added,
+        "Changed": entry.changed,
+        "Removed": entry.removed,
+        "Kept unproven": entry.retained_unproven,
+    }
+    cells = {"What": "sync", "Result": entry.ending}
+    cells |= {title: str(sum(each.values())) for title, each in counts.items()}
+    if entry.generation is not None:
+        cells["Generation"] = str(entry.generation)
+    if entry.scopes is not None:
+        cells["Unproven scopes"] = str(entry.scopes.unproven_count)
+    if entry.decision is not None:
+        cells |= {"Decision": entry.decision.outcome, "Decided by": entry.decision.name}
+    cells["Reason"] = entry.decision.reason if entry.decision else " ".join(entry.reasons)
+    return _Event(entry.reading_started_at, cells, {"type": "run", **entry.model_dump(mode="json")})
+
+
+def _change_event(change: LocalChange, base: Run | None) -> _Event:
+    report = change.report
+    cells = {
+        "What": report.kind,
+        "Result": _result(change),
+        "Account": _name(base, "account", report.account_id),
+        "Entitlement": _name(base, "entitlement", report.entitlement_id),
+        "Reported at": change.reported_at.isoformat() if change.reported_at else "",
+        "Reason": report.reason or "",
+    }
+    return _Event(report.requested_at, cells, {"type": "change", **_change_json(change)})
+
+
+def _result(change: LocalChange) -> str:
+    return change.report.change.outcome if change.report.change else "unknown" if change.is_ended else "running"
+
+
+def _name(base: Run | None, type_: RecordType, id_: str) -> str:
+    return display_name(base.record(RecordKey(type=type_, id=id_)) if base else None, id_)
 
 
 def _with_decisions(
@@ -142,18 +218,15 @@ def _print_changes(out: Console, changes: list[LocalChange], store: Store) -> No
     if not changes:
         return
     base = store.baseline
-
-    def name(type_: RecordType, id_: str) -> str:
-        return display_name(base.record(RecordKey(type=type_, id=id_)) if base else None, id_)
-
     rows = table("Changed here", "Command", "Result", "At Ploy", "Reason")
     for change in changes:
         report = change.report
-        result = report.change.outcome if report.change else "unknown" if change.is_ended else "running"
+        account = _name(base, "account", report.account_id)
+        entitlement = _name(base, "entitlement", report.entitlement_id)
         rows.add_row(
             f"{report.requested_at:%Y-%m-%d %H:%M}",
-            text(f"{report.kind} {name('account', report.account_id)}: {name('entitlement', report.entitlement_id)}"),
-            _RESULTS[result],
+            text(f"{report.kind} {account}: {entitlement}"),
+            _RESULTS[_result(change)],
             "reported" if change.reported_at else "[yellow]not yet[/]",
             text(report.reason),
         )

@@ -10,14 +10,16 @@ from typing import Any, get_args
 import typer
 from rich.console import Console
 
+from ploy_connector_aws.graph.people import PeopleCount
 from ploy_connector_aws.graph.privilege import Named
-from ploy_connector_aws.graph.search import SORTED, FoundRecord, Search
+from ploy_connector_aws.graph.reach import Reach
+from ploy_connector_aws.graph.search import PRIVILEGED_VERDICTS, SORTED, FoundRecord, Search
+from ploy_connector_aws.graph.targets import Target
 from ploy_connector_aws.runtime.integration import read_operator_settings
 from ploy_connector_aws.spec import Account
 from ploy_connector_aws.spec.labels import Label, Labels
 from ploy_connector_aws.spec.records import RecordType
 
-from .commands import Format, What
 from .descriptions import (
     PRIVILEGE_STYLES,
     STATUS_STYLES,
@@ -25,11 +27,13 @@ from .descriptions import (
     describe_privilege,
     name_of,
     named_json,
+    print_mentions,
     privilege_json,
 )
 from .exit_codes import Exit
 from .formats import Column, Rows
-from .output import console, notes_console, print_json_list, print_unproven
+from .options import Format, What
+from .output import console, notes_console, print_json_list, print_unproven, text
 from .snapshot_view import SnapshotView, find_named, open_snapshot_view
 
 TYPES: dict[What, RecordType] = {
@@ -89,6 +93,7 @@ def show_records(
     layout = Layout.of(
         view,
         type_,
+        people=_count_people(view, type_, search),
         is_full=not (chosen is Format.TABLE and out.is_terminal),
         with_reasons=filters.privileged,
         with_proof=bool(facets.unproven.get(True)),
@@ -99,7 +104,8 @@ def show_records(
     not_judged = facets.verdicts.get("not_judged", 0)
     if chosen is Format.JSON:
         head = {"as_of": view.run.reading_started_at.isoformat(), "complete": view.is_complete}
-        head |= {"not_judged": not_judged} if filters.privileged else {}
+        if filters.privileged:
+            head |= {"not_judged": not_judged, "administrators": facets.administrators}
         print_json_list(head, what.value, map(rows.to_json, found))
         return view.exit_code
     count = rows.write(out, chosen)
@@ -108,11 +114,22 @@ def show_records(
     counted = count_by_kind(view.labels, type_, count, kinds_found)
     if filters.privileged:
         counted = counted.replace(" ", " privileged ", 1)
+        counted += f" in {text(filters.place)}" if filters.place else ""
+        counted += f", {facets.administrators} with full administrator access" if facets.administrators else ""
     notes.print(f"{counted}. {view.age}", soft_wrap=not notes.is_terminal)
     if filters.privileged and not_judged:
         notes.print(f"[yellow]{not_judged} more could not be evaluated and may be privileged.[/]")
+    if search.holds and (mentions := view.graph.who(Target("entitlement", search.holds), Reach(limit=0)).mentions):
+        print_mentions(notes, view.labels, mentions)
     print_unproven(notes, view.run.scopes())
     return view.exit_code
+
+
+def _count_people(view: SnapshotView, type_: RecordType, search: Search) -> dict[str, PeopleCount]:
+    """Count who reaches each of the places, where only these are listed."""
+    if type_ != "resource" or search.kinds != (view.labels.place_kind,):
+        return {}
+    return view.graph.count_people([record.id for record in view.graph.stream_records(type_, search)])
 
 
 def _reject_useless(what: What, filters: Filters) -> None:
@@ -141,11 +158,16 @@ def _to_search(view: SnapshotView, kinds: Kinds, filters: Filters) -> Search:
         is_descending=filters.sort.startswith("-"),
         kinds=kinds.find(filters.kinds),
         statuses=tuple(filters.statuses),
-        verdicts=("direct", "through") if filters.privileged else (),
+        verdicts=PRIVILEGED_VERDICTS if filters.privileged else (),
         unproven=True if filters.unproven else None,
-        place=find_named(view.graph, filters.place, ("resource",)).id if filters.place is not None else "",
-        holds=find_named(view.graph, filters.holds, ("entitlement",)).id if filters.holds is not None else "",
+        place=_id_of(view, filters.place, "resource"),
+        holds=_id_of(view, filters.holds, "entitlement"),
     )
+
+
+def _id_of(view: SnapshotView, name: str | None, type_: RecordType) -> str:
+    """Return the id of the record of this name; empty where none is asked for."""
+    return "" if name is None else find_named(view.graph, name, (type_,), view.labels).id
 
 
 class Kinds:
@@ -162,7 +184,7 @@ class Kinds:
         self._named: dict[str, list[Label]] = {}
         self._plurals: dict[str, None] = {}
         for label in labels:
-            if label.record_type == type_ or (type_ == "grant" and label.record_type != "resource"):
+            if label.record_type == type_ or (type_ == "grant" and label.record_type in ("account", "entitlement")):
                 names = [label.singular, label.plural]
                 names += [label.kind, label.kind.replace("_", " ")] if label.ids is None else []
                 self._plurals[label.plural] = None
@@ -210,6 +232,8 @@ class Layout:
     """The grants that alone keep records, by the ids of those."""
     added: Mapping[str, Mapping[str, Any]]
     """The contents of the grants that later changes added, by id."""
+    people: Mapping[str, PeopleCount]
+    """The people who reach places, by the ids of those."""
     is_full: bool
     """Whether everything is shown, as in files."""
     with_reasons: bool
@@ -222,6 +246,7 @@ class Layout:
         view: SnapshotView,
         type_: RecordType,
         *,
+        people: Mapping[str, PeopleCount] | None = None,
         is_full: bool = False,
         with_reasons: bool = False,
         with_proof: bool = False,
@@ -230,7 +255,8 @@ class Layout:
         """Make the layout of a list."""
         kept_by = {key.id: grant_id for key, grant_id in view.run.kept_by_grants() if key.type == type_}
         added = {each.id: each.content for each in view.current.added()}
-        return cls(view, type_, kept_by, added, is_full, with_reasons or is_full, with_proof or is_full, with_ids)
+        with_reasons, with_proof = with_reasons or is_full, with_proof or is_full
+        return cls(view, type_, kept_by, added, people or {}, is_full, with_reasons, with_proof, with_ids)
 
     def columns(self) -> Iterator[Column[FoundRecord]]:
         """Yield the columns."""
@@ -250,6 +276,8 @@ class Layout:
         found = {**record.content, **self.added.get(record.id, {}), "unproven": record.is_unproven}
         if record.id in self.kept_by:
             found["named_by_grant"] = self.kept_by[record.id]
+        if record.id in self.people:
+            found["people"] = self.people[record.id]._asdict()
         if self.type != "resource":
             found["privilege"] = privilege_json(record.privilege)
         for end, named in (("principal", record.principal), ("entitlement", record.entitlement)):
@@ -291,6 +319,11 @@ class Layout:
     def _resource(self) -> Iterator[Column[FoundRecord]]:
         yield Column("Name", name_of)
         yield Column("Kind", self._kind)
+        if self.people and self.is_full:
+            yield Column("People", lambda record: str(self.people[record.id].total))
+            yield Column("Privileged people", lambda record: str(self.people[record.id].privileged))
+        elif self.people:
+            yield Column("People", lambda record: self.people[record.id].describe(self.view.labels))
         yield _field("Region", "region")
         yield Column("Place", self._place)
         yield _field("Owner", "owner")

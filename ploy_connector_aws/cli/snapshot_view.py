@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ from ploy_connector_aws.runtime.sync.ingest import read
 from ploy_connector_aws.spec import PloyError
 from ploy_connector_aws.spec.labels import OF_TYPES, Labels
 from ploy_connector_aws.spec.lists import join_names
-from ploy_connector_aws.spec.records import RecordType
+from ploy_connector_aws.spec.records import RecordKey, RecordType, grant_id
 
 from .errors import UnknownNameError
 from .exit_codes import Exit
@@ -37,6 +38,13 @@ MOST_NAMES = 10
 """A message lists at most this many names."""
 _ACCOUNT: tuple[RecordType, ...] = ("account",)
 _ENTITLEMENT: tuple[RecordType, ...] = ("entitlement",)
+_LISTS: dict[RecordType, str] = {"account": "accounts", "entitlement": "entitlements", "resource": "resources"}
+_ASK: dict[RecordType, str] = {
+    "account": "ploy-connector access {} shows what it holds",
+    "entitlement": "ploy-connector who {0} shows who has it, and ploy-connector access {0} what it opens",
+    "resource": "ploy-connector who {} shows who reaches it",
+}
+"""By the type of a record: the command that answers for it."""
 
 
 @dataclass(frozen=True)
@@ -132,12 +140,14 @@ def name_in(content: dict[str, Any], otherwise: str) -> str:
     return str(content.get("display_name") or content.get("username") or content.get("name") or otherwise)
 
 
-def find_account(view: Overlay | None, name: str) -> str:
+def find_account(view: Overlay | None, name: str, labels: Labels, *, holding: str | None = None) -> str:
     """Return the id of the account of this name: id, display name, user name or e-mail address.
 
     Args:
         view: The last sync; None without one. Then the name counts as an id, which the source knows or not.
         name: What a person typed.
+        labels: What people call the records.
+        holding: The name of what is to be taken from it: of several accounts only those that hold it are meant, if any.
 
     Raises:
         UnknownNameError: The last sync read everything and has no such account, or it has several.
@@ -146,16 +156,21 @@ def find_account(view: Overlay | None, name: str) -> str:
         return name
     graph = view.graph()
     found = graph.resolve(name, _ACCOUNT)
-    return name if not found.matches and _is_partial(view) else _only(graph, found, name, _ACCOUNT).id
+    if holding is not None and len(found.matches) > 1:
+        held = graph.resolve(holding, _ENTITLEMENT).matches
+        holders = tuple(each for each in found.matches if any(_holds(view, each.id, other.id) for other in held))
+        found = found._replace(matches=holders or found.matches)
+    return name if not found.matches and _is_partial(view) else _only(graph, found, name, _ACCOUNT, labels).id
 
 
-def find_entitlement(view: Overlay | None, name: str, account_id: str) -> str:
+def find_entitlement(view: Overlay | None, name: str, account_id: str, labels: Labels) -> str:
     """Return the id of the entitlement of this name: id, name, or 'NAME in PLACE'.
 
     Args:
         view: The last sync; None without one. Then the name counts as an id, which the source knows or not.
         name: What a person typed.
         account_id: The account whose access is to be changed; an error lists what it holds.
+        labels: What people call the records.
 
     Raises:
         UnknownNameError: The last sync read everything and has no such entitlement, or it has several.
@@ -170,19 +185,30 @@ def find_entitlement(view: Overlay | None, name: str, account_id: str) -> str:
     content = account.content if account else {}
     who = str(content.get("username") or name_in(content, account_id))
     held = join_names(_held_names(graph, account_id), MOST_NAMES) or "nothing"
-    return _only(graph, found, name, _ENTITLEMENT, more=f" {who} holds: {held}.").id
+    return _only(graph, found, name, _ENTITLEMENT, labels, more=f" {who} holds: {held}.").id
 
 
-def find_named(graph: GraphView, name: str, types: tuple[RecordType, ...]) -> Named:
+def find_named(graph: GraphView, name: str, types: tuple[RecordType, ...], labels: Labels) -> Named:
     """Return the record of this name, as it is printed.
 
     Raises:
         UnknownNameError: There is none of these types, or there are several.
     """
-    return _only(graph, graph.resolve(name, types), name, types)
+    found = graph.resolve(name, types)
+    if not found.matches and (other := _other_type(graph, name)):
+        raise other
+    return _only(graph, found, name, types, labels)
 
 
-def _only(graph: GraphView, found: Resolution, name: str, types: tuple[RecordType, ...], *, more: str = "") -> Named:
+def _only(
+    graph: GraphView,
+    found: Resolution,
+    name: str,
+    types: tuple[RecordType, ...],
+    labels: Labels,
+    *,
+    more: str = "",
+) -> Named:
     """Return the only match.
 
     Raises:
@@ -191,7 +217,7 @@ def _only(graph: GraphView, found: Resolution, name: str, types: tuple[RecordTyp
     if not found.matches:
         raise unknown_name(found, name, types, more=more)
     if len(found.matches) > 1:
-        names = [_describe(graph, each) for each in found.matches]
+        names = [_describe(graph, each, labels) for each in found.matches]
         raise UnknownNameError(
             f"{len(names)} records have the name {name!r}; use the id: {join_names(names, MOST_NAMES)}."
         )
@@ -201,19 +227,34 @@ def _only(graph: GraphView, found: Resolution, name: str, types: tuple[RecordTyp
 def unknown_name(found: Resolution, name: str, types: tuple[RecordType, ...], *, more: str = "") -> UnknownNameError:
     """Describe a name that no record has, with close names."""
     nouns = " and no ".join(OF_TYPES[type_][0] for type_ in types)
-    meant = f"did you mean {' or '.join(found.close)}? " if found.close else ""
-    return UnknownNameError(
-        f"No {nouns} has the name or id {name!r}.{more}",
-        fix=f"{meant}Run ploy-connector sync first if it is new in the source",
-    )
+    listed = " or ".join(f"ploy-connector list {_LISTS[type_]}" for type_ in types)
+    fix = f"did you mean {' or '.join(found.close)}?" if found.close else f"{listed} shows the names"
+    return UnknownNameError(f"No {nouns} has the name or id {name!r}.{more}", fix=fix)
 
 
-def _describe(graph: GraphView, named: Named) -> str:
+def _other_type(graph: GraphView, name: str) -> UnknownNameError | None:
+    """Return the error for a name that records of another type have; None where no record has it."""
+    found = graph.resolve(name).matches
+    if not found:
+        return None
+    type_ = found[0].type
+    noun = OF_TYPES[type_][0]
+    article = "an" if noun[0] in "aeiou" else "a"
+    return UnknownNameError(f"{name!r} is the name of {article} {noun}.", fix=_ASK[type_].format(shlex.quote(name)))
+
+
+def _describe(graph: GraphView, named: Named, labels: Labels) -> str:
     """Describe one of several records of a name: what it is, its place, its user name, and its id."""
     record = graph.record(named.type, named.id)
     user = record.content.get("username") if record else None
     ids = ", ".join(dict.fromkeys(each for each in (user, named.id) if each and each != named.name))
-    return f"{named.kind.replace('_', ' ')} {named.full_name}{f' ({ids})' if ids else ''}"
+    noun = labels.of(named.type, {"id": named.id, "kind": named.kind})[0]
+    return f"{noun} {named.full_name}{f' ({ids})' if ids else ''}"
+
+
+def _holds(view: Overlay, account_id: str, entitlement_id: str) -> bool:
+    """Whether an account holds an entitlement directly."""
+    return view.record(RecordKey(type="grant", id=grant_id("account", account_id, entitlement_id))) is not None
 
 
 def _is_partial(view: Overlay) -> bool:

@@ -188,7 +188,7 @@ def _preview(settings: OperatorSettings, *, as_json: bool) -> Exit:
         if as_json:
             print_json(_preview_json(found))
         else:
-            _print_preview(console(), found)
+            _print_preview(console(), found, Labels(connector.installed.manifest.labels))
         changes = found.changes
         return Exit.UNPROVEN if changes.unproven_scopes or changes.retained_unproven else Exit.OK
 
@@ -208,14 +208,16 @@ def _preview_json(found: previews.Preview) -> dict[str, Any]:
     }
 
 
-def _print_preview(out: Console, found: previews.Preview) -> None:
+def _print_preview(out: Console, found: previews.Preview, labels: Labels) -> None:
     if not found.has_base:
         out.print("No earlier sync on this machine, so everything is new here; Ploy compares with what it shows.")
     shown: Counter[ChangeKind] = Counter()
     for change in found.changed():
         shown[change.kind] += 1
         if shown[change.kind] <= _MOST_SHOWN:
-            out.print(f"  {MARKS[change.kind]} {change.key.type} {text(_describe(found, change))}", soft_wrap=True)
+            content = {"id": change.key.id, **(change.after or change.before or {})}
+            noun = labels.of(change.key.type, content)[0]
+            out.print(f"  {MARKS[change.kind]} {text(noun)} {text(_describe(found, change))}", soft_wrap=True)
     for kind, count in shown.items():
         print_more(out, count - _MOST_SHOWN, indent=f"  {MARKS[kind]} ")
     if not shown:

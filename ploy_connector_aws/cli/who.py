@@ -10,15 +10,20 @@ from typing import Any
 from rich.console import Console
 
 from ploy_connector_aws.graph.privilege import Named
-from ploy_connector_aws.graph.reach import Opened, OpenedEntitlement, Reach, Reacher, ReachListing, ReachPath
+from ploy_connector_aws.graph.reach import (
+    Opened,
+    OpenedEntitlement,
+    Reach,
+    Reacher,
+    ReachListing,
+    ReachPath,
+)
 from ploy_connector_aws.graph.targets import Target
 from ploy_connector_aws.graph.view import GraphView
 from ploy_connector_aws.runtime.integration import read_operator_settings
 from ploy_connector_aws.spec.labels import Labels
 
-from .commands import Format
 from .descriptions import (
-    PRIVILEGE_MARKS,
     PRIVILEGE_STYLES,
     STATUS_STYLES,
     count_by_kind,
@@ -27,10 +32,13 @@ from .descriptions import (
     name_of,
     named_json,
     place_json,
+    print_mentions,
     privilege_json,
+    privilege_mark,
 )
 from .exit_codes import Exit
 from .formats import Column, Row, Rows
+from .options import Format
 from .output import console, notes_console, print_json_list, print_unproven, text
 from .snapshot_view import SnapshotView, find_named, open_snapshot_view
 
@@ -60,7 +68,7 @@ def show_who(out: Console, view: SnapshotView, target: str, chosen: Format, *, w
     Raises:
         UnknownNameError: Nothing has this name, or several records have it.
     """
-    named = find_named(view.graph, target, ("resource", "entitlement"))
+    named = find_named(view.graph, target, ("resource", "entitlement"), view.labels)
     reached, first = _find_reach(view.graph, named)
     rows = _reachers(view.graph, _target(reached), first)
     if chosen is Format.JSON:
@@ -72,6 +80,7 @@ def show_who(out: Console, view: SnapshotView, target: str, chosen: Format, *, w
             "total": first.total,
             "privileged": first.privileged,
             "not_judged": first.not_judged,
+            "mentioned_by": [named_json(each) for each in first.mentions],
         }
         print_json_list(head, "accounts", map(_reacher_json, rows))
         return view.exit_code
@@ -83,6 +92,7 @@ def show_who(out: Console, view: SnapshotView, target: str, chosen: Format, *, w
         Rows(tuple(_reacher_columns(view.labels, with_ids=with_ids)), rows, _reacher_json),
         partial(_print_reacher, out, view.labels, with_ids=with_ids),
     )
+    print_mentions(notes_console(out, chosen), view.labels, first.mentions)
     return view.exit_code
 
 
@@ -151,6 +161,8 @@ def _headlines(labels: Labels, named: Named, reached: Named, found: ReachListing
     details += [f"{found.statuses['disabled']} disabled"] if found.statuses.get("disabled") else []
     details += [f"{found.not_judged} not evaluated"] if found.not_judged else []
     verb = "reach" if found.total > 1 else "reaches"
+    if not found.total and found.mentions:
+        counted = "No grant that was read"
     yield f"[bold]{counted}[/] {verb} the {describe(labels, reached)}{': ' if details else ''}{', '.join(details)}."
     if reached == named and named.type == "resource" and named.place is not None:
         yield f"Anyone who enters {text(named.place.name)} may also reach it, as far as policies allow."
@@ -177,7 +189,7 @@ def _print_reacher(out: Console, labels: Labels, row: Reacher, *, with_ids: bool
 
 def _describe_paths(row: Reacher) -> Iterator[str]:
     """Yield a line for each path, and one for those that are not listed."""
-    if row.lives_there:
+    if row.belongs_to_target:
         yield "belongs to it"
     for path in row.paths:
         yield _describe_path(path) + (" (unproven)" if path.is_unproven and not row.is_unproven else "")
@@ -213,7 +225,7 @@ def _reacher_json(row: Reacher) -> dict[str, Any]:
         "privilege": privilege_json(row.account.privilege),
         "privileged_there": row.is_privileged,
         "direct": row.is_direct,
-        "lives_there": row.lives_there,
+        "belongs_to_target": row.belongs_to_target,
         "paths": [
             {"unproven": path.is_unproven, "entitlements": [named_json(each) for each in path.steps]}
             for path in row.paths
@@ -229,7 +241,7 @@ def show_opened(out: Console, view: SnapshotView, name: str, chosen: Format, *, 
     Raises:
         UnknownNameError: Nothing has this name, or several records have it.
     """
-    named = find_named(view.graph, name, ("account", "entitlement"))
+    named = find_named(view.graph, name, ("account", "entitlement"), view.labels)
     first = view.graph.opens("entitlement", named.id, limit=_PAGE)
     rows = _opened(view.graph, named, first)
     if chosen is Format.JSON:
@@ -273,7 +285,7 @@ def _print_opened(out: Console, labels: Labels, row: OpenedEntitlement, *, with_
     place = (place_json(entitlement) or {}).get("name", "")
     at = f", {place}" if place and place not in name_of(entitlement) else ""
     shown = [
-        f"  • {text(name_of(entitlement))}{PRIVILEGE_MARKS[entitlement.privilege.verdict]}",
+        f"  • {text(name_of(entitlement))}{privilege_mark(entitlement.privilege)}",
         "[yellow](unproven)[/]" if row.is_unproven else "",
         f"[dim]{text(labels.of('entitlement', entitlement.content)[0] + at)}[/]",
     ]

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, TypeVar
 
 from ploy_connector_aws.spec.records import Grant, RecordKey, RecordType
 
-from .privilege import NOT_JUDGED, VERDICTS, Judged, Named, Place, Privilege, judge
+from .privilege import NOT_JUDGED, THROUGH, VERDICTS, Judged, Named, Place, Privilege, judge
 from .tables import CLASSES, FIRST_ENTITLEMENT, Tables, use_casefold
 
 T = TypeVar("T")
@@ -203,18 +203,24 @@ class Edges:
                 yield rows[number][0]
 
         return {
-            number: Privilege(VERDICTS[judged.verdict], tuple(path(number)), judged.is_unproven)
+            number: Privilege(
+                VERDICTS[judged.verdict],
+                tuple(path(number)),
+                judged.is_unproven,
+                judged.verdict >= THROUGH and judged.distance < 0,
+            )
             for number in numbers & rows.keys()
             for judged in (rows[number][1],)
         }
 
     def _described(self, numbers: Iterable[int]) -> dict[int, tuple[Named, Judged]]:
+        names = self.tables.names
+        columns = ", ".join(self.judged(each) for each in ("verdict", "toward", "distance", "path_unproven"))
+        extra = self._stored(self._extra) if self._extra else {}
         found: dict[int, tuple[Named, Judged]] = {
-            number: (Named(key.type, key.id, key.id, "unknown"), Judged(NOT_JUDGED))
+            number: (Named(key.type, key.id, key.id, "unknown"), extra[number].judged)
             for number, key in self._extra.items()
         }
-        names = self.tables.names
-        columns = ", ".join(self.judged(each) for each in ("verdict", "toward", "path_unproven"))
         for part in in_parts(set(numbers) - found.keys()):
             marks = ", ".join("?" * len(part))
             rows = self.db.execute(
@@ -223,10 +229,9 @@ class Edges:
                 f" WHERE n.number IN ({marks})",
                 part,
             )
-            for number, type_, id_, name, kind, resource, place, place_kind, verdict, toward, is_unproven in rows:
+            for number, type_, id_, name, kind, resource, place, place_kind, verdict, toward, length, u in rows:
                 where = Place(resource, place or resource, place_kind or "") if resource else None
-                judged = Judged(verdict, toward, 0, bool(is_unproven))
-                found[number] = Named(type_, id_, name, kind, where), judged
+                found[number] = Named(type_, id_, name, kind, where), Judged(verdict, toward, length, bool(u))
         return found
 
     def _number_of(self, type_: RecordType, id_: str) -> int:
@@ -281,10 +286,18 @@ class Edges:
     def _stored(self, numbers: Iterable[int]) -> dict[int, _Stored]:
         """Read what is known of principals, with the verdicts that were judged again."""
         numbers = set(numbers)
-        found = {
-            each: _Stored(None, self._extra_class(each), Judged(NOT_JUDGED)) for each in numbers & self._extra.keys()
+        selected = self.put("ends", numbers)
+        again = {
+            number: Judged(verdict, toward, distance, bool(is_unproven))
+            for number, verdict, toward, distance, is_unproven in self.db.execute(
+                "SELECT number, verdict, toward, distance, path_unproven FROM temp.judged"
+                f" WHERE number < 0 AND number IN ({selected})"
+            )
         }
-        self.put("ends", numbers)
+        found = {
+            each: _Stored(None, self._extra_class(each), again.get(each, Judged(NOT_JUDGED)))
+            for each in numbers & self._extra.keys()
+        }
         columns = ", ".join(
             f"iif(j.number IS NULL, n.{column}, j.{column})"
             for column in ("verdict", "toward", "distance", "path_unproven")

@@ -138,6 +138,8 @@ class Effects:
     """The time as of which the kept paths are complete."""
     place_kind: str | None
     """The kind of resource that is the place."""
+    blocker: str | None = None
+    """Why the connector would not make the change; what it would do is then as of the generation."""
 
     @property
     def is_preview(self) -> bool:
@@ -156,10 +158,14 @@ class Effects:
         title, sentence = _HEADLINES[self.kind, outcome]
         before, between, after = sentence.split("{}")
         names = Part(self.account, "name"), Part(between), Part(self.entitlement, "name")
+        if self.blocker is not None:
+            title = title.replace("Preview", "Preview from the last sync", 1)
         yield Line("headline", (Part(title), Part(f" {before}"), *names, Part(after)))
+        if self.blocker is not None:
+            yield Line("warning", (Part(f"This connector would not make this change. {self.blocker}"),))
         if self.privilege and self.privilege.is_privileged:
-            through = self.privilege.describe().removeprefix("privileged")
-            yield Line("text", (Part(f"{self.entitlement} is "), Part(f"privileged {through}".strip(), "privileged")))
+            verb, what = self.privilege.describe_as_verb()
+            yield Line("text", (Part(f"{self.entitlement} {verb} "), Part(what, "privileged")))
         if change.verified_at is not None:
             yield Line(
                 "text", (Part("Verified by reading it back at "), Part("", moment=change.verified_at), Part("."))
@@ -218,10 +224,12 @@ class Effects:
             yield Line("warning", (Part("What else the account reaches at the same places is not fully known."),))
 
     def _session_line(self) -> Line:
+        if self.change.has_sessions is False:
+            return Line("text", (Part("There are no sessions that could live longer."),))
         if self.change.sessions_end_by is None:
-            return Line("warning", (Part("Unknown how long sessions issued before may live."),))
+            return Line("warning", (Part("It is unknown how long existing sessions stay valid."),))
         moment = Part("", moment=self.change.sessions_end_by)
-        return Line("text", (Part("Sessions issued before may live until "), moment, Part(".")))
+        return Line("text", (Part("Existing sessions may stay valid until "), moment, Part(".")))
 
 
 def find_effects(
@@ -232,6 +240,7 @@ def find_effects(
     change: AccessChange,
     *,
     place_kind: str | None = None,
+    blocker: str | None = None,
 ) -> Effects:
     """Combine a connector's answer with what a generation shows of the account.
 
@@ -245,6 +254,7 @@ def find_effects(
         entitlement_id: The entitlement.
         change: The connector's answer.
         place_kind: The kind of resource that is the place; None where the connector marks none.
+        blocker: Why the connector would not make the change, whose effects are then as of the generation.
     """
     live = change.opened_paths if kind == "grant" else change.closed_paths
     chains = [tuple(grant.entitlement_id for grant in path.grants) for path in live]
@@ -265,6 +275,7 @@ def find_effects(
         view is not None and not reader.is_cut,
         change.as_of,
         place_kind,
+        blocker,
     )
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import NamedTuple
 
 from ploy_connector_aws.spec.records import Finding, RecordKey, Severity, grant_id
 
 from .edges import Edges, in_parts
-from .privilege import THROUGH, Named, decides_sql
+from .privilege import NOT_JUDGED, THROUGH, Named, Privilege, decides_sql
 
 LONGEST_EVIDENCE = 2000
 
@@ -46,7 +47,17 @@ RULES = (DISABLED, HELD_DIRECTLY, UNPROVEN)
 """The rules, in the order of their findings."""
 
 
-def find_findings(edges: Edges, unproven_since: Callable[[str], datetime | None], now: datetime) -> Iterator[Finding]:
+class RuleFinding(NamedTuple):
+    """A finding of a rule."""
+
+    finding: Finding
+    rests_on: tuple[RecordKey, ...]
+    """The records by which the rule was decided: the subjects, and the grants and entitlements of its paths."""
+
+
+def find_findings(
+    edges: Edges, unproven_since: Callable[[str], datetime | None], now: datetime
+) -> Iterator[RuleFinding]:
     """Apply the rules of the host to a generation.
 
     Args:
@@ -59,7 +70,36 @@ def find_findings(edges: Edges, unproven_since: Callable[[str], datetime | None]
     yield from _find_unproven(edges, unproven_since, now)
 
 
-def _find_disabled(edges: Edges) -> Iterator[Finding]:
+def is_undecided(edges: Edges, finding: Finding) -> bool:
+    """Whether an earlier finding of a rule may still be right: what the rule compares is not known any more."""
+    numbers = [edges.number(key.type, key.id) for key in finding.subjects]
+    to_sql = _MAYBE_SQL.get((finding.kind, len(numbers)))
+    return to_sql is not None and edges.db.execute(to_sql(edges), numbers).fetchone() is not None
+
+
+def _maybe_disabled_sql(edges: Edges) -> str:
+    held = edges.select("1", "e.principal = n.number")
+    return f"SELECT 1 FROM {edges.tables.names} n WHERE n.number = ? AND n.status = 'unknown' AND EXISTS ({held})"
+
+
+def _maybe_privileged_sql(edges: Edges) -> str:
+    return f"SELECT 1 FROM {edges.tables.names} n WHERE n.number = ? AND {_IS_PERSON} AND n.own IS NULL"
+
+
+def _maybe_held_directly_sql(edges: Edges) -> str:
+    held = _held_directly_sql(edges, f"= {NOT_JUDGED}")
+    return f"SELECT 1 FROM ({held}) WHERE principal = ? AND entitlement = ? AND kind <> 'group'"
+
+
+_MAYBE_SQL: Mapping[tuple[str, int], Callable[[Edges], str]] = {
+    (DISABLED.kind, 1): _maybe_disabled_sql,
+    (HELD_DIRECTLY.kind, 1): _maybe_privileged_sql,
+    (HELD_DIRECTLY.kind, 2): _maybe_held_directly_sql,
+}
+"""The statement that finds the subjects where the rule may apply, by the kind of finding and number of subjects."""
+
+
+def _find_disabled(edges: Edges) -> Iterator[RuleFinding]:
     names = edges.tables.names
     rows = edges.db.execute(
         f"SELECT n.number, {edges.judged('verdict')} FROM {names} n"
@@ -68,57 +108,94 @@ def _find_disabled(edges: Edges) -> Iterator[Finding]:
     for number, verdict in rows:
         if not (held := [to for to, _ in edges.steps(number)]):
             continue
-        account = edges.named([number])[number]
+        named = edges.named([number, *held])
+        account = named[number]
         privilege = edges.privileges([number])[number]
         count = "1 entitlement" if len(held) == 1 else f"{len(held)} entitlements"
         evidence = f"{account.name} is disabled and still holds {count}."
         if privilege.is_privileged:
-            evidence += f" It is privileged{'' if privilege.through is None else ' ' + privilege.describe()}."
-        yield _finding(DISABLED, "high" if verdict >= THROUGH else "medium", evidence, account)
+            evidence += f" It {' '.join(privilege.describe_as_verb())}."
+        grants = (_grant_of(account, named[each]) for each in held)
+        severity: Severity = "high" if verdict >= THROUGH else "medium"
+        yield _finding(DISABLED, severity, evidence, [account], (*grants, *_along(account, privilege)))
 
 
-def _find_held_directly(edges: Edges) -> Iterator[Finding]:
-    names = edges.tables.names
-    privileged = f"{edges.judged('verdict', 'h')} >= {THROUGH}"
-    held = edges.select(
-        "e.principal, e.entitlement, h.kind",
-        f"n.type = 'account' AND n.kind IN ('human', 'unknown') AND {privileged}"
-        f" AND (n.own OR {decides_sql('n', 'h')})",
-        f"{names} h CROSS JOIN {{edges}} e ON h.type = 'entitlement' AND e.entitlement = h.number"
-        f" CROSS JOIN {names} n ON n.number = e.principal",
-    )
+def _find_held_directly(edges: Edges) -> Iterator[RuleFinding]:
+    held = _held_directly_sql(edges, f">= {THROUGH}")
     rows = edges.db.execute(
-        f"SELECT principal, entitlement, kind FROM ({held}) UNION ALL SELECT n.number, NULL, '' FROM {names} n"
-        f" WHERE n.type = 'account' AND n.kind IN ('human', 'unknown') AND n.own"
+        f"SELECT principal, entitlement, kind FROM ({held}) UNION ALL SELECT n.number, NULL, ''"
+        f" FROM {edges.tables.names} n WHERE {_IS_PERSON} AND n.own"
         f" AND n.number NOT IN (SELECT principal FROM ({held})) ORDER BY 1, 2"
     ).fetchall()
+    paths: dict[int, tuple[RecordKey, ...]] = {}
     for principal, entitlement, kind in rows:
         if kind == "group":
             continue
-        numbers = [number for number in (principal, entitlement) if number is not None]
-        named = edges.named(numbers)
-        subjects = [named[number] for number in numbers]
-        evidence = f"{subjects[0].name} is privileged by its own record."
-        if entitlement is not None:
-            evidence = f"{subjects[0].name} holds {_describe(subjects[1])} directly."
-        yield _finding(HELD_DIRECTLY, "medium", evidence, *subjects)
+        if entitlement is None:
+            account = edges.named([principal])[principal]
+            evidence = f"{account.name} is privileged by its own record."
+            yield _finding(HELD_DIRECTLY, "medium", evidence, [account])
+            continue
+        named = edges.named([principal, entitlement])
+        subjects = [named[principal], named[entitlement]]
+        if entitlement not in paths:
+            paths[entitlement] = tuple(_along(subjects[1], edges.privileges([entitlement])[entitlement]))
+        evidence = f"{subjects[0].name} holds {_describe(subjects[1])} directly."
+        yield _finding(HELD_DIRECTLY, "medium", evidence, subjects, (_grant_of(*subjects), *paths[entitlement]))
 
 
-def _find_unproven(edges: Edges, unproven_since: Callable[[str], datetime | None], now: datetime) -> Iterator[Finding]:
+_IS_PERSON = "n.type = 'account' AND n.kind IN ('human', 'unknown')"
+
+
+def _held_directly_sql(edges: Edges, verdict: str) -> str:
+    """Select the principal, entitlement and kind of entitlement of what people hold and what can make them privileged.
+
+    Args:
+        edges: The generation with its later changes.
+        verdict: The condition on the verdict of the entitlement, as SQL.
+    """
+    names = edges.tables.names
+    return edges.select(
+        "e.principal, e.entitlement, h.kind",
+        f"{_IS_PERSON} AND {edges.judged('verdict', 'h')} {verdict} AND (n.own OR {decides_sql('n', 'h')})",
+        f"{names} h CROSS JOIN {{edges}} e ON h.type = 'entitlement' AND e.entitlement = h.number"
+        f" CROSS JOIN {names} n ON n.number = e.principal",
+    )
+
+
+def _find_unproven(
+    edges: Edges, unproven_since: Callable[[str], datetime | None], now: datetime
+) -> Iterator[RuleFinding]:
     rows = edges.db.execute(edges.select("e.entitlement, e.principal", "e.is_unproven")).fetchall()
-    found: dict[int, list[datetime]] = {}
+    found: dict[int, list[tuple[datetime, RecordKey]]] = {}
     for part in in_parts(sorted(rows)):
         named = edges.named({number for row in part for number in row})
         for entitlement, principal in part:
-            since = unproven_since(grant_id(named[principal].type, named[principal].id, named[entitlement].id))
+            key = _grant_of(named[principal], named[entitlement])
+            since = unproven_since(key.id)
             if since is not None and now - since > UNPROVEN_TIME:
-                found.setdefault(entitlement, []).append(since)
-    for entitlement, moments in found.items():
+                found.setdefault(entitlement, []).append((since, key))
+    for entitlement, grants in found.items():
         named = edges.named([entitlement])
-        count, verb = ("1 grant", "is") if len(moments) == 1 else (f"{len(moments)} grants", "are")
-        since_first = f"the first since {min(moments).isoformat()}"
+        count, verb = ("1 grant", "is") if len(grants) == 1 else (f"{len(grants)} grants", "are")
+        since_first = f"the first since {min(since for since, _ in grants).isoformat()}"
         evidence = f"{count} of {_describe(named[entitlement])} {verb} unproven, {since_first}."
-        yield _finding(UNPROVEN, "medium", evidence, named[entitlement])
+        yield _finding(UNPROVEN, "medium", evidence, [named[entitlement]], [key for _, key in grants])
+
+
+def _along(start: Named, privilege: Privilege) -> Iterator[RecordKey]:
+    """Yield the grants and entitlements of the path that decides the privilege of a record."""
+    for principal, entitlement in pairwise((start, *privilege.path)):
+        yield _grant_of(principal, entitlement)
+        yield _key_of(entitlement)
+
+
+def _key_of(named: Named) -> RecordKey:
+    return RecordKey(type=named.type, id=named.id)
+
+
+def _grant_of(principal: Named, entitlement: Named) -> RecordKey:
+    return RecordKey(type="grant", id=grant_id(principal.type, principal.id, entitlement.id))
 
 
 def _describe(named: Named) -> str:
@@ -127,10 +204,12 @@ def _describe(named: Named) -> str:
     return f"{named.name} in {place.name}" if place and place.name not in named.name else named.name
 
 
-def _finding(rule: Rule, severity: Severity, evidence: str, *subjects: Named) -> Finding:
-    keys = tuple(RecordKey(type=each.type, id=each.id) for each in subjects)
+def _finding(
+    rule: Rule, severity: Severity, evidence: str, subjects: Iterable[Named], rests_on: Iterable[RecordKey] = ()
+) -> RuleFinding:
+    keys = tuple(map(_key_of, subjects))
     text = json.dumps([rule.kind, *([key.type, key.id] for key in keys)])
-    return Finding(
+    finding = Finding(
         id=hashlib.sha256(text.encode()).hexdigest()[:32],
         kind=rule.kind,
         subjects=keys,
@@ -140,3 +219,4 @@ def _finding(rule: Rule, severity: Severity, evidence: str, *subjects: Named) ->
         evidence=evidence if len(evidence) <= LONGEST_EVIDENCE else evidence[: LONGEST_EVIDENCE - 1] + "…",
         advice=rule.advice,
     )
+    return RuleFinding(finding, tuple(dict.fromkeys((*keys, *rests_on))))

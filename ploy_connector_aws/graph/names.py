@@ -37,7 +37,8 @@ def resolve(edges: Edges, text: str, types: Collection[RecordType] = NAMED) -> R
     """Find the records that a text names, ignoring case and surrounding white space.
 
     An id names its record alone, even where others have that name. Otherwise it is a display name, a user name, an
-    e-mail address, or a name; or 'NAME in PLACE': an entitlement or account in a resource, each by name or id.
+    e-mail address, or a name; or 'NAME in PLACE': an entitlement or account in a resource, each by name or id. Where
+    the name itself ends with the place, either name of the place stands for the other.
 
     Args:
         edges: The generation.
@@ -83,12 +84,16 @@ def _by_place(edges: Edges, text: str, kinds: str) -> list[int]:
     place = len(text)
     while (place := text.casefold().rfind(_SEPARATOR, 0, place)) > 0:
         name, where = text[:place].strip(), text[place + len(_SEPARATOR) :].strip()
-        resources = _by_text(edges, where, "'resource'")
-        ids = set(edges.ids(resources).values()) or {where}
-        found = _by_text(edges, name, kinds)
+        resources = edges.named(_by_text(edges, where, "'resource'"))
+        places = {each.id: {each.id, each.name} for each in resources.values()} or {where: {where}}
+        found = _by_text(edges, name, kinds) + [
+            each
+            for spelling in sorted({each.casefold() for names in places.values() for each in names})
+            for each in _by_name(edges, f"{name.casefold()}{_SEPARATOR}{spelling}", kinds)
+        ]
         named = edges.named(found)
-        if matches := [each for each in found if (at := named[each].place) is not None and at.id in ids]:
-            return matches
+        if matches := {each for each in found if (at := named[each].place) is not None and at.id in places}:
+            return sorted(matches)
     return []
 
 

@@ -1,7 +1,8 @@
 """Who and what is privileged: by its own record, or through the entitlements that it leads to.
 
 A record that leads to a privileged entitlement, over any number of grants, is privileged through it. One that leads to
-an entitlement that was not judged, or was not judged itself, and leads to no privileged one, is not judged.
+an entitlement that was not judged, or was not judged itself, and leads to no privileged one, is not judged. Of several
+reasons a proven one decides, then full administrator access, then the nearest: it is the first that a person must know.
 
 A policy decides nothing for a holder with a verdict of its own: that verdict is about all its policies together, with
 what bounds them.
@@ -23,7 +24,13 @@ VERDICTS: tuple[Verdict, ...] = ("no", "not_judged", "through", "direct")
 
 NO, NOT_JUDGED, THROUGH, DIRECT = range(4)
 
-_NUMBERS = 1 << 40
+ADMINISTRATOR = 2
+"""The value of ``own`` of a record that is an administrator by itself; 1 where it is privileged otherwise."""
+
+NEAREST = -(1 << 19)
+"""Distances of paths to an administrator begin here, those of other paths at 0."""
+
+NUMBERS = 1 << 40
 _DISTANCES = 1 << 20
 """Limits of the parts of a packed path: see ``packed_sql``."""
 
@@ -69,9 +76,12 @@ class Privilege(NamedTuple):
     verdict: Verdict
     """'direct': its own record; 'through': it leads to a privileged entitlement; 'no'; 'not_judged'."""
     path: tuple[Named, ...] = ()
-    """The entitlements from the first that it holds to the one that decides; empty where its own record decides."""
+    """The entitlements from the first that it holds to the one that decides; empty where its own record decides. A
+    record that is privileged by itself has one only where it proves full administrator access that its own has not."""
     is_unproven: bool = False
     """Whether no proven path leads there."""
+    is_administrator: bool = False
+    """Whether what decides is full administrator access."""
 
     @property
     def is_privileged(self) -> bool | None:
@@ -80,14 +90,23 @@ class Privilege(NamedTuple):
 
     @property
     def through(self) -> Named | None:
-        """The privileged entitlement at the end of the path; None unless it is privileged through one."""
-        return self.path[-1] if self.verdict == "through" else None
+        """The privileged entitlement at the end of the path; None where its own record decides."""
+        return self.path[-1] if self.is_privileged and self.path else None
 
     def describe(self) -> str:
-        """Describe it as after a name: 'privileged', 'through NAME in PLACE', 'no', 'not evaluated'."""
-        if self.through is None:
-            return {"direct": "privileged", "not_judged": "not evaluated"}.get(self.verdict, self.verdict)
-        return f"through {self.through.full_name}"
+        """Describe it as after a name: 'privileged', 'administrator through NAME in PLACE', 'no', 'not evaluated'."""
+        if not self.is_privileged:
+            return "no" if self.verdict == "no" else "not evaluated"
+        return ("administrator" if self.is_administrator else "privileged") + self._through
+
+    def describe_as_verb(self) -> tuple[str, str]:
+        """Describe what is privileged as after its name: 'is', 'privileged through NAME in PLACE'."""
+        verb, what = ("has", "full administrator access") if self.is_administrator else ("is", "privileged")
+        return verb, what + self._through
+
+    @property
+    def _through(self) -> str:
+        return "" if self.through is None else f" through {self.through.full_name}"
 
 
 class Judged(NamedTuple):
@@ -101,7 +120,9 @@ class Judged(NamedTuple):
 
 def own_verdict(own: int | None) -> Judged:
     """Return the verdict of a record alone."""
-    return Judged(NOT_JUDGED if own is None else DIRECT if own else NO)
+    if own is None:
+        return Judged(NOT_JUDGED)
+    return Judged(DIRECT, distance=NEAREST if own == ADMINISTRATOR else 0) if own else Judged(NO)
 
 
 def judge(
@@ -111,10 +132,11 @@ def judge(
 ) -> dict[int, Judged]:
     """Judge nodes by their own records and by what they lead to.
 
-    Of several paths a proven one decides, then the shortest, then the one whose first step has the lowest number.
+    Of several paths a proven one decides, then one to an administrator, then the shortest, then the one whose first
+    step has the lowest number.
 
     Args:
-        own: By node, whether its own record is privileged.
+        own: By node, whether its own record is privileged: 1, or ``ADMINISTRATOR``; 0 where not, None not judged.
         edges: The edges that begin at these nodes: principal, entitlement, whether it is unproven.
         outside: The verdicts of other nodes that edges end at; no path leads from them to one of these.
     """
@@ -135,7 +157,8 @@ def judge(
         if toward == -1:
             found[node] = known[node] if node in known else own_verdict(own[node])
         else:
-            found[node] = Judged(NOT_JUDGED if not_judged else THROUGH, toward, distance, is_unproven)
+            verdict = NOT_JUDGED if not_judged else DIRECT if own[node] else THROUGH
+            found[node] = Judged(verdict, toward, distance, is_unproven)
         for principal, is_edge_unproven in before.get(node, ()):
             if principal not in found and principal in own:
                 heapq.heappush(queue, (not_judged, is_unproven or is_edge_unproven, distance + 1, node, principal))
@@ -155,9 +178,14 @@ def store_privileges(db: sqlite3.Connection, names: str, edges: str) -> None:
     )
     update = f"UPDATE {names} SET (verdict, toward, distance, path_unproven) ="
     db.executemany(f"{update} (?, ?, ?, ?) WHERE number = ?", changed)
-    for held, holder in ((f"n.verdict >= {THROUGH}", "a.own IS NOT 1"), (f"n.verdict = {NOT_JUDGED}", "a.verdict = 0")):
+    stronger = "a.own = 1 AND n.distance < 0 AND NOT n.path_unproven AND NOT e.is_unproven"
+    verdict, *others = unpacked_sql("best.path")
+    for held, holder in (
+        (f"n.verdict >= {THROUGH}", f"(a.own IS NULL OR a.own = 0 OR {stronger})"),
+        (f"n.verdict = {NOT_JUDGED}", f"a.verdict = {NO}"),
+    ):
         db.execute(
-            f"{update} ({', '.join(unpacked_sql('best.path'))}) FROM"
+            f"{update} (iif(own, {DIRECT}, {verdict}), {', '.join(others)}) FROM"
             f" (SELECT a.number, min({packed_sql('n', 'e')}) AS path FROM {names} n CROSS JOIN {edges} e"
             f" ON e.entitlement = n.number CROSS JOIN {names} a ON a.number = e.principal WHERE"
             f" n.type = 'entitlement' AND {held} AND a.type = 'account' AND {holder} AND {decides_sql('a', 'n')}"
@@ -175,16 +203,16 @@ def packed_sql(name: str, edge: str) -> str:
     """Return an SQL number for the path over an edge to the row of names at its end; the lowest of several decides."""
     return (
         f"((({name}.verdict = {NOT_JUDGED}) * 2 + ({name}.path_unproven OR {edge}.is_unproven)) * {_DISTANCES}"
-        f" + {name}.distance + 1) * {_NUMBERS} + {name}.number"
+        f" + {name}.distance + 1 - {NEAREST}) * {NUMBERS} + {name}.number"
     )
 
 
 def unpacked_sql(packed: str) -> tuple[str, str, str, str]:
     """Return the columns verdict, toward, distance and path_unproven for such a number."""
-    rest = f"({packed} / {_NUMBERS})"
+    rest = f"({packed} / {NUMBERS})"
     return (
         f"iif({rest} / {_DISTANCES * 2}, {NOT_JUDGED}, {THROUGH})",
-        f"{packed} % {_NUMBERS}",
-        f"{rest} % {_DISTANCES}",
+        f"{packed} % {NUMBERS}",
+        f"{rest} % {_DISTANCES} + {NEAREST}",
         f"{rest} / {_DISTANCES} % 2",
     )

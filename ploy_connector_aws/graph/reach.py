@@ -7,13 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from ploy_connector_aws.spec.labels import Labels
 from ploy_connector_aws.spec.records import RecordType
 
-from .edges import Edges
+from .edges import Edges, Step
 from .privilege import VERDICTS, Named, Verdict
 from .search import FoundRecord, classes_of, count_facets, records_of
 from .tables import CLASSES
-from .targets import PRIVILEGED, UNKNOWN, Leading, Target, find_reaching, verdicts_of
+from .targets import PRIVILEGED, UNKNOWN, Leading, Target, find_mentions, find_reaching, in_places, verdicts_of
 
 MOST_PATHS = 3
 """The limit on paths that are listed for one account that reaches a target."""
@@ -21,6 +22,8 @@ _MOST_STEPS = 500
 """The limit on steps to count the paths of one account."""
 _IS_PRIVILEGED = {0: False, UNKNOWN: None, PRIVILEGED: True}
 """By the rank of access."""
+MOST_MENTIONS = 10
+"""The limit on the entitlements named that mention a target."""
 MOST_THROUGH = 5
 """The limit on the entitlements named through which an account reaches a target."""
 
@@ -54,7 +57,7 @@ class Reacher(NamedTuple):
     """Whether its access at the target is privileged; None where that was not judged."""
     is_direct: bool
     """Whether it holds an entitlement at the target directly."""
-    lives_there: bool
+    belongs_to_target: bool
     """Whether it belongs to the resource itself; then it may have no path."""
     through: tuple[Named, ...]
     """The entitlements that it holds and that lead to the target without being it, the first few of them."""
@@ -85,6 +88,9 @@ class ReachListing:
     statuses: dict[str, int] = field(default_factory=dict)
     privileged: int = 0
     not_judged: int = 0
+    mentions: tuple[Named, ...] = ()
+    """The entitlements that name the target in their attributes and lead to it by no grant: what they give is not
+    known, and who holds them is not in the list for that."""
 
 
 class OpenedEntitlement(NamedTuple):
@@ -113,6 +119,14 @@ class Opened:
     """How many are privileged by their own record."""
 
 
+def describe_mentions(labels: Labels, mentions: Sequence[Named]) -> str:
+    """Describe that entitlements name a target, which an answer leaves out; their names follow it."""
+    kinds = {each.kind for each in mentions}
+    count = labels.count("entitlement", kinds.pop() if len(kinds) == 1 else None, len(mentions))
+    verb = "names it in its details" if len(mentions) == 1 else "name it in their details"
+    return f"{count} {verb}, without a grant that was read. Who has these may have it, too; ask for each:"
+
+
 def find_reach(edges: Edges, target: Target, search: Reach) -> ReachListing:
     """Find the accounts that reach a target.
 
@@ -139,13 +153,21 @@ def find_reach(edges: Edges, target: Target, search: Reach) -> ReachListing:
         f" ORDER BY rank = {PRIVILEGED} DESC, number LIMIT :limit OFFSET :offset",
         values,
     ).fetchall()
+    mentions = [number for number in find_mentions(edges, target) if number not in leading.steps]
+    named = edges.named(mentions)
     return ReachListing(
-        _to_reachers(edges, page, leading), total, kinds, statuses, privileged.get(True, 0), privileged.get(None, 0)
+        _to_reachers(edges, page, leading),
+        total,
+        kinds,
+        statuses,
+        privileged.get(True, 0),
+        privileged.get(None, 0),
+        tuple(named[number] for number in mentions),
     )
 
 
 def find_opened(edges: Edges, type_: RecordType, id_: str, *, offset: int = 0, limit: int = 50) -> Opened:
-    """Find what an account or an entitlement opens, itself left out.
+    """Find what an account or an entitlement opens, itself left out; of a role, also the same role in each place.
 
     Args:
         edges: The generation with its later changes.
@@ -162,7 +184,10 @@ def find_opened(edges: Edges, type_: RecordType, id_: str, *, offset: int = 0, l
     new = {start}
     while new:  # one round a step of the longest path
         found = {number: list[tuple[int, bool]]() for number in new}
-        for step in edges.held_by(new):
+        steps_of_new = list(edges.held_by(new))
+        if start in new and type_ == "entitlement":
+            steps_of_new += [Step(start, number, False) for number in in_places(edges, id_)]
+        for step in steps_of_new:
             found[step.principal].append((step.entitlement, step.is_unproven))
             distances.setdefault(step.entitlement, distances[step.principal] + 1)
         steps |= found
@@ -208,7 +233,7 @@ def _to_reachers(edges: Edges, page: Sequence[tuple[int, int, int, int]], leadin
             account,
             _IS_PRIVILEGED[rank],
             any(to in leading.targets for to, _ in held[number]),
-            bool(lives_there),
+            bool(belongs_to_target),
             tuple(named[node] for node in through[number][:MOST_THROUGH]),
             tuple(
                 ReachPath(tuple(named[node] for node in path), is_path_unproven)
@@ -217,7 +242,7 @@ def _to_reachers(edges: Edges, page: Sequence[tuple[int, int, int, int]], leadin
             *paths[number][1:],
             bool(is_unproven),
         )
-        for account, (number, rank, is_unproven, lives_there) in zip(records_of(edges, held), page, strict=True)
+        for account, (number, rank, is_unproven, belongs_to_target) in zip(records_of(edges, held), page, strict=True)
     )
 
 

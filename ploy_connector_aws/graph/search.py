@@ -9,10 +9,14 @@ from typing import Any, NamedTuple
 
 from ploy_connector_aws.spec.records import RecordType, grant_id
 
+from .at_place import AtPlace
 from .edges import Edges, in_parts
 from .privilege import VERDICTS, Named, Privilege, Verdict
 from .tables import CLASSES
 from .targets import Target, below, find_targets, put_reaching
+
+PRIVILEGED_VERDICTS: tuple[Verdict, ...] = ("direct", "through")
+"""The verdicts of all that is privileged."""
 
 SORTED = ("default", "name", "kind", "status", "region", "owner", "privileged", "grantable")
 """The fields by which a list can be sorted. 'default': people first, then machines, then outside parties; by name."""
@@ -44,6 +48,8 @@ class Facets:
     """Of accounts, and of the principals of grants; for the others, the empty text."""
     verdicts: dict[Verdict, int] = field(default_factory=dict)
     unproven: dict[bool, int] = field(default_factory=dict)
+    administrators: int = 0
+    """How many accounts or entitlements there are with full administrator access, with all filters."""
 
 
 class Listing(NamedTuple):
@@ -67,10 +73,13 @@ class Search(NamedTuple):
     kinds: tuple[str, ...] = ()
     statuses: tuple[str, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
-    """('direct', 'through') lists all that is privileged."""
+    """``PRIVILEGED_VERDICTS`` lists all that is privileged, by default administrators first."""
+    only_administrators: bool = False
+    """Whether only those accounts or entitlements are listed that have full administrator access or lead to it."""
     unproven: bool | None = None
     place: str = ""
-    """The id of a resource: what is in it, or in a resource below it; accounts also where they reach into it."""
+    """The id of a resource: what is in it, or in a resource below it, and the accounts and entitlements that reach into
+    it. Their privilege is then that in the resource."""
     holds: str = ""
     """The id of an entitlement: accounts and entitlements that lead to it, and their grants that do."""
 
@@ -93,12 +102,12 @@ def stream_records(edges: Edges, type_: RecordType, search: Search) -> Iterator[
     return _Query(edges, type_, search).rows(0, -1)
 
 
-def records_of(edges: Edges, numbers: Iterable[int]) -> Iterator[FoundRecord]:
-    """Yield the records of numbers, in their order."""
+def records_of(edges: Edges, numbers: Iterable[int], at_place: AtPlace | None = None) -> Iterator[FoundRecord]:
+    """Yield the records of numbers, in their order; with a place, their privilege is that in it."""
     names, bodies = edges.tables.names, edges.tables.bodies
     for part in in_parts(numbers):
         marks = ", ".join("?" * len(part))
-        named, privileges = edges.named(part), edges.privileges(part)
+        named, privileges = edges.named(part), (at_place or edges).privileges(part)
         rows = edges.db.execute(
             f"SELECT n.number, n.id, b.body, n.is_unproven FROM {names} n LEFT JOIN {bodies} b ON b.rowid = n.body"
             f" WHERE n.number IN ({marks})",
@@ -146,6 +155,10 @@ def classes_of(kinds: Sequence[str], statuses: Sequence[str]) -> list[int]:
     ]
 
 
+def _numbers(verdicts: Iterable[Verdict]) -> str:
+    return ", ".join(str(VERDICTS.index(each)) for each in verdicts)
+
+
 class _Query:
     """The statements of one list."""
 
@@ -153,13 +166,15 @@ class _Query:
         assert search.sort in SORTED, "it becomes part of a statement"
         self._edges, self._type, self._search = edges, type_, search
         self._values: dict[str, object] = {"type": type_, "text": search.text.casefold()}
-        self._row = "e" if type_ == "grant" else "v"
+        self._at_place: AtPlace | None = None
+        if search.place and type_ in ("account", "entitlement"):
+            self._at_place = AtPlace(edges, search.place, "account" if type_ == "account" else "entitlement")
         self._where = self._grants() if type_ == "grant" else self._records()
 
     def count(self) -> tuple[Facets, int]:
         """Count the list by facets, and in total."""
         edges, search = self._edges, self._search
-        names, verdict = edges.tables.names, edges.judged("verdict", "v")
+        names, verdict = edges.tables.names, self._judged("verdict")
         groups: list[tuple[tuple[Any, ...], int]] = []
         if self._type == "grant":
             for table, condition in edges.parts():
@@ -172,52 +187,85 @@ class _Query:
                 )
                 groups += (((*CLASSES[row[0]], VERDICTS[row[1]], bool(row[2])), row[3]) for row in rows)
         else:
-            rows = edges.db.execute(
-                f"SELECT v.kind, v.status, {verdict}, v.is_unproven, count(*) FROM {names} v"
-                f" WHERE {self._where} GROUP BY 1, 2, 3, 4",
-                self._values,
-            )
-            groups += (((row[0], row[1], VERDICTS[row[2]], bool(row[3])), row[4]) for row in rows)
+            groups += self._groups(self._where)
         unproven = () if search.unproven is None else (search.unproven,)
-        counts, total = count_facets(groups, (search.kinds, search.statuses, search.verdicts, unproven))
-        return Facets(*counts), total
+        filters = search.kinds, search.statuses, search.verdicts, unproven
+        (kinds, statuses, found, proofs), total = count_facets(groups, filters)
+        administrators = 0
+        if self._type in ("account", "entitlement"):
+            values, conditions = self._filters()
+            administrators = edges.db.execute(
+                f"SELECT count(*) FROM {names} v WHERE {' AND '.join(conditions)} AND {self._is_administrator()}",
+                values,
+            ).fetchone()[0]
+            if search.only_administrators:
+                only, total = count_facets(self._groups(f"{self._where} AND {self._is_administrator()}"), filters)
+                kinds, statuses, _, proofs = only
+        return Facets(kinds, statuses, found, proofs, administrators), total
 
     def rows(self, offset: int, limit: int) -> Iterator[FoundRecord]:
         """Yield the rows of a page; a limit of -1 is none."""
         edges, search = self._edges, self._search
-        values = {**self._values, "limit": limit, "offset": offset}
         direction = "DESC" if search.is_descending else "ASC"
         page = "LIMIT :limit OFFSET :offset"
-        conditions = [self._where]
-        if search.unproven is not None:
-            conditions.append(f"{self._row}.is_unproven = {int(search.unproven)}")
-        verdicts = ", ".join(str(VERDICTS.index(each)) for each in search.verdicts)
-        judged = edges.judged("verdict", "v")
+        judged = self._judged("verdict")
         if self._type == "grant":
+            conditions = [self._where]
+            if search.unproven is not None:
+                conditions.append(f"e.is_unproven = {int(search.unproven)}")
             if search.kinds or search.statuses:
                 classes = ", ".join(str(each) for each in classes_of(search.kinds, search.statuses))
                 conditions.append(f"e.class IN ({classes})")
-            if verdicts:
+            if search.verdicts:
                 conditions.append(
                     f"e.entitlement IN (SELECT v.number FROM {edges.tables.names} v"
-                    f" WHERE v.type = 'entitlement' AND {judged} IN ({verdicts}))"
+                    f" WHERE v.type = 'entitlement' AND {judged} IN ({_numbers(search.verdicts)}))"
                 )
             sql = edges.select("e.principal, e.entitlement, e.is_unproven", " AND ".join(conditions))
+            values = {**self._values, "limit": limit, "offset": offset}
             rows = edges.db.execute(f"{sql} ORDER BY 1 {direction}, 2 {direction} {page}", values)
             yield from self._grant_rows(rows)
             return
-        for column, wanted in (("kind", search.kinds), ("status", search.statuses)):
-            if wanted:
-                values |= {f"{column}{place}": value for place, value in enumerate(wanted)}
-                conditions.append(f"v.{column} IN ({', '.join(f':{column}{place}' for place in range(len(wanted)))})")
-        if verdicts:
-            conditions.append(f"{judged} IN ({verdicts})")
-        by = {"default": "v.number", "name": "v.folded", "privileged": judged}.get(search.sort, f"v.{search.sort}")
+        values, conditions = self._filters()
+        if search.only_administrators:
+            conditions.append(self._is_administrator())
+        values |= {"limit": limit, "offset": offset}
+        # Where all are privileged, administrators come first.
+        default = f"{self._judged('distance')} >= 0" if search.verdicts == PRIVILEGED_VERDICTS else "v.number"
+        by = {"default": default, "name": "v.folded", "privileged": judged}.get(search.sort, f"v.{search.sort}")
         sql = (
             f"SELECT v.number FROM {edges.tables.names} v WHERE {' AND '.join(conditions)}"
             f" ORDER BY {by} {direction}, v.number {page}"
         )
-        yield from records_of(edges, (row[0] for row in edges.db.execute(sql, values)))
+        yield from records_of(edges, (row[0] for row in edges.db.execute(sql, values)), self._at_place)
+
+    def _groups(self, where: str) -> list[tuple[tuple[Any, ...], int]]:
+        """Count accounts, entitlements or resources by the values of their facets."""
+        rows = self._edges.db.execute(
+            f"SELECT v.kind, v.status, {self._judged('verdict')}, v.is_unproven, count(*)"
+            f" FROM {self._edges.tables.names} v WHERE {where} GROUP BY 1, 2, 3, 4",
+            self._values,
+        )
+        return [((row[0], row[1], VERDICTS[row[2]], bool(row[3])), row[4]) for row in rows]
+
+    def _filters(self) -> tuple[dict[str, object], list[str]]:
+        """Return the values and conditions of all filters on records but grants, without that on administrators."""
+        search, values, conditions = self._search, dict(self._values), [self._where]
+        for column, wanted in (("kind", search.kinds), ("status", search.statuses)):
+            if wanted:
+                values |= {f"{column}{place}": value for place, value in enumerate(wanted)}
+                conditions.append(f"v.{column} IN ({', '.join(f':{column}{place}' for place in range(len(wanted)))})")
+        if search.unproven is not None:
+            conditions.append(f"v.is_unproven = {int(search.unproven)}")
+        if search.verdicts:
+            conditions.append(f"{self._judged('verdict')} IN ({_numbers(search.verdicts)})")
+        return values, conditions
+
+    def _is_administrator(self) -> str:
+        return f"{self._judged('verdict')} IN ({_numbers(PRIVILEGED_VERDICTS)}) AND {self._judged('distance')} < 0"
+
+    def _judged(self, column: str) -> str:
+        return self._at_place.column(column) if self._at_place else self._edges.judged(column, "v")
 
     def _records(self) -> str:
         search = self._search
@@ -235,7 +283,7 @@ class _Query:
     def _in_place(self, place: str) -> str:
         if self._type == "resource":
             return f"v.id IN ({below(self._edges, place)})"
-        return f"v.number IN ({self._leading_to('in_place', Target('resource', place))})"
+        return "v.number IN (SELECT number FROM temp.at_place)"
 
     def _leading_to(self, table: str, target: Target) -> str:
         """Return a statement that selects the numbers of the listed records that lead to a target."""

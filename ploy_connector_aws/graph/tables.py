@@ -6,7 +6,7 @@ import sqlite3
 from itertools import product
 from typing import NamedTuple
 
-from .privilege import store_privileges
+from .privilege import ADMINISTRATOR, NEAREST, store_privileges
 
 SEARCHED = (
     *("name", "display_name", "username", "description", "kind", "owner", "region", "managed_by"),
@@ -44,10 +44,10 @@ _NAME_COLUMNS = (
     "owner TEXT",
     "is_unproven INTEGER NOT NULL",
     "grantable INTEGER NOT NULL",
-    "own INTEGER",  # its record's `privileged`
+    "own INTEGER",  # its record's `privileged`; privilege.ADMINISTRATOR where it is one
     "verdict INTEGER NOT NULL",  # privilege.VERDICTS
     "toward INTEGER",  # the next entitlement on the path that decides the verdict; NULL where its own record does
-    "distance INTEGER NOT NULL DEFAULT 0",  # the length of that path
+    "distance INTEGER NOT NULL DEFAULT 0",  # the length of that path; from privilege.NEAREST on to an administrator
     "path_unproven INTEGER NOT NULL DEFAULT 0",
     "searched TEXT NOT NULL",  # the searched fields, without case
 )
@@ -89,6 +89,7 @@ class Tables(NamedTuple):
         db.execute(f"CREATE TABLE {self.names} ({', '.join(_NAME_COLUMNS)})")
         name = f"coalesce({', '.join(_field(each) for each in ('display_name', 'username', 'name', 'title'))}, r.id)"
         kind, own = f"coalesce({_field('kind')}, 'unknown')", _field("privileged")
+        is_administrator = f"({own} AND coalesce({_field('administrator')}, 0))"
         status = f"coalesce({_field('status')}, 'unknown')"
         texts = ["r.id", *(f"coalesce({_field(field)}, '')" for field in (*SEARCHED, "emails", "subjects"))]
         is_account = "r.type = 'account'"
@@ -107,7 +108,8 @@ class Tables(NamedTuple):
             "owner": _field("owner"),
             "is_unproven": "r.is_unproven",
             "grantable": f"coalesce({_field('grantable')}, 0)",
-            "own": own,
+            "own": f"iif({is_administrator}, {ADMINISTRATOR}, {own})",
+            "distance": f"iif({is_administrator}, {NEAREST}, 0)",
             "verdict": f"CASE {own} WHEN 1 THEN 3 WHEN 0 THEN 0 ELSE 1 END",
             "searched": f"casefold({' || char(10) || '.join(texts)})",
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
@@ -20,7 +21,7 @@ class Target(NamedTuple):
     """What is reached."""
 
     type: Literal["resource", "entitlement"]
-    """Of a resource: every entitlement in it, or in a resource below it."""
+    """Of a resource: every entitlement in it, or in a resource below it. Of a role: also the same in each place."""
     id: str
 
 
@@ -62,8 +63,37 @@ def find_targets(edges: Edges, target: Target) -> list[int]:
     """Find the entitlements at a target."""
     if target.type == "entitlement":
         number = edges.number("entitlement", target.id)
-        return [] if number is None else [number]
+        return [] if number is None else [number, *in_places(edges, target.id)]
     return [row[0] for row in edges.db.execute(inside(edges, target.id, "entitlement"))]
+
+
+def in_places(edges: Edges, role_id: str) -> list[int]:
+    """Find the entitlements that are a role in one place each."""
+    names, bodies = edges.tables.names, edges.tables.bodies
+    rows = edges.db.execute(
+        f"SELECT n.number FROM {names} n CROSS JOIN {bodies} b ON b.rowid = n.body WHERE n.type = 'entitlement'"
+        " AND n.kind = 'account_role' AND n.body IS NOT NULL AND n.id != ?1"
+        " AND json_extract(b.body, '$.role_id') = ?1 ORDER BY n.number",
+        (role_id,),
+    )
+    return [row[0] for row in rows]
+
+
+def find_mentions(edges: Edges, target: Target) -> list[int]:
+    """Find the entitlements whose attributes name the entitlement that is the target, by its id.
+
+    What that means for their holders is not known, so none of them leads to the target by it.
+    """
+    if target.type != "entitlement":
+        return []
+    names, bodies = edges.tables.names, edges.tables.bodies
+    rows = edges.db.execute(
+        f"SELECT n.number FROM {names} n CROSS JOIN {bodies} b ON b.rowid = n.body WHERE n.type = 'entitlement'"
+        " AND n.body IS NOT NULL AND n.id != ?1 AND instr(b.body, ?2) AND EXISTS (SELECT 1 FROM"
+        " json_tree(b.body, '$.attributes') t WHERE t.type = 'text' AND t.value = ?1) ORDER BY n.number",
+        (target.id, json.dumps(target.id, ensure_ascii=False).encode()),
+    )
+    return [row[0] for row in rows]
 
 
 def find_reaching(edges: Edges, target: Target) -> Leading:
@@ -77,9 +107,12 @@ def find_reaching(edges: Edges, target: Target) -> Leading:
     privileged = _put_leading(edges, targets, steps)
     edges.db.execute("DROP TABLE IF EXISTS temp.reached")
     edges.db.execute("CREATE TEMP TABLE reached (number INTEGER PRIMARY KEY, class, rank, is_unproven, home)")
-    for holders in _holders_of_leading(edges):
+    own = f"SELECT n.own FROM {edges.tables.names} n WHERE n.number = e.principal"
+    for holders in holders_of_leading(edges):
         _add_reached(
-            edges, f"SELECT e.principal, e.class, max(l.rank), min(max(l.is_unproven, e.is_unproven)), 0 {holders}"
+            edges,
+            f"SELECT e.principal, e.class, max(iif(l.is_policy AND ({own}) IS 0, 0, l.rank)),"
+            f" min(max(l.is_unproven, e.is_unproven)), 0 {holders}",
         )
     if target.type == "resource":
         verdict = edges.judged("verdict")
@@ -93,18 +126,15 @@ def find_reaching(edges: Edges, target: Target) -> Leading:
 
 
 def put_reaching(edges: Edges, table: str, target: Target) -> str:
-    """Put the accounts that reach a target into a temporary table, by number; return a statement that selects them."""
+    """Put the accounts with a path to a target into a temporary table, by number; return a statement for them."""
     edges.put("leading", edges.leading(find_targets(edges, target)))
     selected = edges.put(table, ())
-    sources = [f"SELECT e.principal {holders}" for holders in _holders_of_leading(edges)]
-    if target.type == "resource":
-        sources.append(inside(edges, target.id, "account"))
-    for source in sources:
-        edges.db.execute(f"INSERT OR IGNORE INTO temp.{table} {source}")
+    for holders in holders_of_leading(edges):
+        edges.db.execute(f"INSERT OR IGNORE INTO temp.{table} SELECT e.principal {holders}")
     return selected
 
 
-def _holders_of_leading(edges: Edges) -> Iterator[str]:
+def holders_of_leading(edges: Edges) -> Iterator[str]:
     """Yield the rest of statements for the accounts that hold what is in the temporary table ``leading``.
 
     In them, ``e`` is an edge, ``l`` the row of its entitlement; rows are grouped by account.
@@ -134,25 +164,55 @@ def verdicts_of(edges: Edges, numbers: Iterable[int]) -> dict[int, int]:
 
 def _put_leading(edges: Edges, targets: Iterable[int], steps: Mapping[int, list[tuple[int, bool]]]) -> frozenset[int]:
     """Put what leads to targets into the temporary table ``leading``; return the privileged targets."""
-    before: dict[int, list[tuple[int, bool]]] = {}
-    for node, behind in steps.items():
-        for to, is_unproven in behind:
-            before.setdefault(to, []).append((node, is_unproven))
+    before, conferring, policies = judge_leading(edges, steps)
     verdicts = verdicts_of(edges, targets)
     privileged_targets = frozenset(each for each, verdict in verdicts.items() if verdict >= THROUGH)
-    privileged = _leading_to(before, privileged_targets)
-    not_judged = _leading_to(before, (each for each, verdict in verdicts.items() if verdict == NOT_JUDGED))
+    privileged = _leading_to(conferring, privileged_targets)
+    not_judged = _leading_to(conferring, (each for each, verdict in verdicts.items() if verdict == NOT_JUDGED))
     proven = _leading_to(before, targets, only_proven=True)
     edges.db.execute("DROP TABLE IF EXISTS temp.leading")
-    edges.db.execute("CREATE TEMP TABLE leading (number INTEGER PRIMARY KEY, rank, is_unproven)")
+    edges.db.execute("CREATE TEMP TABLE leading (number INTEGER PRIMARY KEY, rank, is_unproven, is_policy)")
     edges.db.executemany(
-        "INSERT INTO temp.leading VALUES (?, ?, ?)",
+        "INSERT INTO temp.leading VALUES (?, ?, ?, ?)",
         (
-            (each, PRIVILEGED if each in privileged else UNKNOWN if each in not_judged else 0, each not in proven)
+            (
+                each,
+                PRIVILEGED if each in privileged else UNKNOWN if each in not_judged else 0,
+                each not in proven,
+                each in policies,
+            )
             for each in steps
         ),
     )
     return privileged_targets
+
+
+def judge_leading(
+    edges: Edges, steps: Mapping[int, list[tuple[int, bool]]]
+) -> tuple[dict[int, list[tuple[int, bool]]], dict[int, list[tuple[int, bool]]], set[int]]:
+    """Turn the steps of entitlements round, and leave out those that make no holder privileged.
+
+    A policy makes no holder privileged whose own verdict is that it is not: a boundary may take away what it allows.
+
+    Returns:
+        By entitlement, which ones hold it, each with whether the edge is unproven; of these, those that it can make
+        privileged; and the policies.
+    """
+    names = edges.tables.names
+    known = edges.db.execute(
+        f"SELECT n.number, n.kind = 'policy', n.own FROM ({edges.put('judging', steps)}) d CROSS JOIN {names} n"
+        " ON n.number = d.number"
+    ).fetchall()
+    policies = {number for number, is_policy, _ in known if is_policy}
+    harmless = {number for number, _, own in known if own == 0}
+    before: dict[int, list[tuple[int, bool]]] = {}
+    conferring: dict[int, list[tuple[int, bool]]] = {}
+    for node, behind in steps.items():
+        for to, is_unproven in behind:
+            before.setdefault(to, []).append((node, is_unproven))
+            if to not in policies or node not in harmless:
+                conferring.setdefault(to, []).append((node, is_unproven))
+    return before, conferring, policies
 
 
 def _leading_to(

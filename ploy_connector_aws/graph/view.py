@@ -5,13 +5,15 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
+from typing import Literal
 
 from ploy_connector_aws.spec.records import Finding, RecordType
 
 from .edges import Edge, Edges
-from .findings import find_findings
+from .findings import RuleFinding, find_findings, is_undecided
 from .names import NAMED, Resolution, resolve
 from .paths import PathFinder, Paths
+from .people import PeopleCount, count_people
 from .privilege import Named, Privilege
 from .reach import Opened, Reach, ReachListing, find_opened, find_reach
 from .search import FoundRecord, Listing, Search, list_records, records_of, stream_records
@@ -64,18 +66,26 @@ class GraphView:
         """Find the accounts that reach a resource or an entitlement, and by which paths."""
         return find_reach(self._edges, target, search)
 
+    def count_people(self, resource_ids: Iterable[str]) -> dict[str, PeopleCount]:
+        """Count the people who reach each of these resources: see ``people.count_people``."""
+        return count_people(self._edges, resource_ids)
+
     def opens(self, type_: RecordType, id_: str, *, offset: int = 0, limit: int = 50) -> Opened:
         """Find what an account or an entitlement opens, with the counts of all of it."""
         return find_opened(self._edges, type_, id_, offset=offset, limit=limit)
 
-    def paths_of(self, account_id: str) -> Paths:
-        """Find paths to every entitlement that an account holds; not every path to each."""
-        return PathFinder.over(self._edges).paths_of(account_id)
+    def paths_of(self, id_: str, type_: Literal["account", "entitlement"] = "account") -> Paths:
+        """Find paths to every entitlement that an account holds, or that another opens; not every path to each."""
+        return PathFinder.over(self._edges).paths_of(id_, type_)
 
     def resolve(self, text: str, types: Collection[RecordType] = NAMED) -> Resolution:
         """Find the records that a text names, as it is printed: see ``names.resolve``."""
         return resolve(self._edges, text, types)
 
-    def findings(self, unproven_since: Callable[[str], datetime | None], now: datetime) -> Iterator[Finding]:
+    def findings(self, unproven_since: Callable[[str], datetime | None], now: datetime) -> Iterator[RuleFinding]:
         """Apply the rules of the host: see ``findings.find_findings``."""
         return find_findings(self._edges, unproven_since, now)
+
+    def is_undecided(self, finding: Finding) -> bool:
+        """Whether an earlier finding of a rule may still be right: see ``findings.is_undecided``."""
+        return is_undecided(self._edges, finding)

@@ -69,7 +69,12 @@ def find_contradictions(
         ended: When it answered.
     """
     if (change.outcome == "previewed") != request.preview:
-        yield f"{change.outcome!r} answers {'a preview' if request.preview else 'a request for a change'}"
+        yield (
+            f"{change.outcome!r} answers a preview; answer 'previewed', with nothing in added and removed where nothing"
+            " would change"
+            if request.preview
+            else f"{change.outcome!r} answers a request for a change"
+        )
     edges = (*change.added, *change.removed)
     if any((edge.principal_kind, edge.principal_id) != ("account", request.account_id) for edge in edges):
         yield "it names grants of another account"

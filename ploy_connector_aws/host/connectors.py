@@ -44,22 +44,25 @@ from .safe_errors import (
     to_text,
     type_name,
 )
+from .setting_input import find_short_secret
+from .setting_schema import complete_settings, find_wrong_setting, properties_of, title_of
 
 _log = logging.getLogger(__name__)
 
 
 class InvalidConnectorError(PloyError):
-    """An installed connector breaks the hook specification; the message names its distribution.
+    """A connector breaks the hook specification; the message names its distribution or its file.
 
     Args:
-        distribution: The distribution.
+        distribution: The distribution or, with a slash in it, the file.
         reason: Why, as the rest of a sentence.
     """
 
     code = "connector_refused"
 
     def __init__(self, distribution: str, reason: str) -> None:
-        super().__init__(f"Connector distribution {distribution!r} was refused: {reason}.")
+        source = "file" if "/" in distribution else "distribution"
+        super().__init__(f"Connector {source} {distribution!r} was refused: {reason}.")
         self.distribution = distribution
         self.reason = reason
 
@@ -77,31 +80,46 @@ class InstalledConnector:
         """The connector's name, unique among those installed."""
         return self.manifest.name
 
-    def open(self, config: Mapping[str, Any], context: ConnectorContext | None = None) -> Connector:
-        """Create an instance for one integration, and configure it. The caller closes it.
+    def open(
+        self, config: Mapping[str, Any], context: ConnectorContext | None = None, *, is_unfinished: bool = False
+    ) -> Connector:
+        """Create an instance for one integration, and configure it with complete settings. The caller closes it.
 
         Args:
             config: The integration's settings.
             context: The context of the connector; None for one without organisation and counters.
+            is_unfinished: Whether required settings may be missing, as in the middle of a set-up.
 
         Raises:
-            ConfigurationError: A setting is wrong, or a secret is too short to be redacted.
+            ConfigurationError: A setting is wrong, by the schema or for the connector; ``field`` names it.
             InvalidConnectorError: The hook implementations break the specification.
             HookFailedError: ``configure`` raised something else.
         """
-        secrets = list(find_secrets(self.manifest.config_schema, config))
-        for name, secret in secrets:
-            if 0 < len(secret) < MINIMUM_SECRET_LENGTH:
+        schema = self.manifest.config_schema
+        complete = complete_settings(schema, config)
+        values = [secret for _, secret in find_secrets(schema, complete)]
+        remember_secrets(values)
+        self._check(complete, is_unfinished=is_unfinished)
+        connector = Connector(self, Redactor(values))
+        connector.hooks.configure(config=complete, context=context or ConnectorContext())
+        return connector
+
+    def _check(self, config: Mapping[str, Any], *, is_unfinished: bool) -> None:
+        """Check complete settings by the schema, and that their secrets can be redacted."""
+        schema = self.manifest.config_schema
+        if is_unfinished:
+            schema = {name: value for name, value in schema.items() if name != "required"}
+        wrong = find_wrong_setting(schema, config)
+        if wrong is not None:
+            name, message = wrong
+            raise ConfigurationError(redact(message), field=redact(name) or None)
+        for name, each in properties_of(schema).items():
+            if problem := find_short_secret(each, config.get(name)):
                 raise ConfigurationError(
-                    f"The setting {name} is a secret and has fewer than {MINIMUM_SECRET_LENGTH} characters.",
+                    f"{title_of(schema, name)} {problem}.",
                     field=name,
                     fix=f"use a secret of {MINIMUM_SECRET_LENGTH} characters or more",
                 )
-        values = [secret for _, secret in secrets]
-        remember_secrets(values)
-        connector = Connector(self, Redactor(values))
-        connector.hooks.configure(config=config, context=context or ConnectorContext())
-        return connector
 
 
 class Connector:
@@ -118,7 +136,7 @@ class Connector:
             self._manager = create_manager(installed.name, _create(installed))
         except ValueError as error:
             raise InvalidConnectorError(installed.distribution, str(error)) from None
-        self._calls = HookCalls(installed.name, installed.connector_class, self._manager.hook)
+        self._calls = HookCalls(installed, self._manager.hook)
         self._is_closed = False
 
     def __enter__(self) -> Self:
@@ -157,7 +175,7 @@ class Connector:
 
         def report(checks: Iterable[Check]) -> None:
             if on_progress is not None:
-                on_progress(to_safe_report(ConnectionReport(checks=tuple(checks))))
+                on_progress(to_safe_report(ConnectionReport(checks=tuple(checks)), self.installed.manifest))
 
         return self.hooks.test_connection(progress=report)
 
@@ -209,14 +227,14 @@ class HookCalls:
     """Calls hooks by their names, as ``calls.list_accounts(skip=…)``. Raises errors of ``spec.errors`` only.
 
     Args:
-        connector: The connector's name.
-        connector_class: Its class; lines of its package are named in errors.
+        installed: The connector; lines of its package are named in errors.
         relay: pluggy's hook relay.
     """
 
-    def __init__(self, connector: str, connector_class: type, relay: Any) -> None:
-        self._connector = connector
-        self._home = _home_of(connector_class)
+    def __init__(self, installed: InstalledConnector, relay: Any) -> None:
+        self._connector = installed.name
+        self._installed = installed
+        self._home = _home_of(installed.connector_class)
         self._relay = relay
 
     def __getattr__(self, hook: str) -> Callable[..., Any]:
@@ -270,7 +288,7 @@ class HookCalls:
         if not isinstance(answer, ConnectionReport):
             raise self._wrong_type("test_connection", answer, "a ConnectionReport", "returned")
         with self._running("test_connection", _Position()):
-            return to_safe_report(answer)
+            return to_safe_report(answer, self._installed.manifest)
 
     def _wrong_type(
         self, hook: str, given: Any, expected: str, verb: str, position: _Position | None = None

@@ -6,7 +6,7 @@ Records are never rewritten. The valid records of a page are kept; a failed scop
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
@@ -16,7 +16,7 @@ from pydantic_core import PydanticSerializationError
 from ploy_connector_aws.spec.bounds import describe_errors
 from ploy_connector_aws.spec.errors import InvalidAnswerError
 from ploy_connector_aws.spec.pages import Failure, Page
-from ploy_connector_aws.spec.records import Record, to_checked_json
+from ploy_connector_aws.spec.records import Record, RecordType, to_checked_json
 
 from .redaction import Redactor, redact
 from .safe_errors import LONGEST_FIX, LONGEST_MESSAGE, to_text
@@ -35,6 +35,8 @@ _FIX = "correct the connector, or leave this record out of its list; all other r
 _LONGEST_ORIGIN = 2_048
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
 """What pydantic writes for a lone surrogate in the name of a member, instead of an error."""
+_NOT_IN_HOOK: Mapping[str, tuple[RecordType, ...]] = {"list_resources": ("account", "entitlement", "grant")}
+"""A scope that only this hook announces hides no path of access where it is switched off: a host relies on that."""
 _SURROGATES = (0xD800, 0xDFFF)
 
 
@@ -82,8 +84,12 @@ class PageCheck:
         self._parents: dict[str, str | None] = {}
         """The parents of scopes that cannot be stored, as their names contain a secret."""
 
-    def check(self, page: Page) -> CheckedPage:
+    def check(self, page: Page, hook: str) -> CheckedPage:
         """Check a page.
+
+        Args:
+            page: The page.
+            hook: The name of the list hook that it is from.
 
         Returns:
             The page itself; if a part of it is invalid, the rest of it with a failure of its scope; if its scope cannot
@@ -119,6 +125,8 @@ class PageCheck:
                 records = ()
             for record in records:
                 body, invalid = self._encode(record, page.scope)
+                if invalid is None and record.record_type in _NOT_IN_HOOK.get(hook, ()):
+                    invalid = PageProblem("record", f"{_named(record)} is none of the resources that {hook} lists")
                 if invalid is None:
                     good.append(record)
                     bodies.append(body)

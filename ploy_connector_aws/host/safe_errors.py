@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from ploy_connector_aws.spec import errors
 from ploy_connector_aws.spec.bounds import describe_errors, to_pause_seconds
 from ploy_connector_aws.spec.errors import ConnectorError
+from ploy_connector_aws.spec.manifest import Manifest
 from ploy_connector_aws.spec.reports import ConnectionReport
 
 from .redaction import redact
@@ -61,8 +62,8 @@ def to_safe_error(error: ConnectorError, origin: str = "") -> ConnectorError:
     return safe.with_traceback(error.__traceback__)
 
 
-def to_safe_report(report: ConnectionReport) -> ConnectionReport:
-    """Return a connection report without known secrets.
+def to_safe_report(report: ConnectionReport, manifest: Manifest) -> ConnectionReport:
+    """Return a connection report without known secrets, and without words for features that the manifest does not have.
 
     Raises:
         ValidationError: It violates its model.
@@ -70,7 +71,12 @@ def to_safe_report(report: ConnectionReport) -> ConnectionReport:
     """
     # Through JSON, which also finds values that bypassed the model.
     values = json.loads(report.model_dump_json(warnings="error"))
-    return ConnectionReport.model_validate(_clean_texts(values))
+    clean = ConnectionReport.model_validate(_clean_texts(values))
+    features = {None, *(feature.name for feature in manifest.features)}
+    if all(check.feature in features for check in clean.checks):
+        return clean
+    checks = (each if each.feature in features else each.model_copy(update={"feature": None}) for each in clean.checks)
+    return ConnectionReport(checks=tuple(checks))
 
 
 def _clean_texts(value: Any) -> Any:

@@ -31,6 +31,10 @@ EXCHANGE_SECONDS = 60.0
 """Time limit of one attempt as a whole, even while data arrives."""
 POLL_MARGIN_SECONDS = 15.0
 """Added to the wait of a long poll, as the time limit of its request."""
+_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=3)
+"""Idle connections are closed before a server does it: many do after 5 seconds, and would reset a request that is sent
+at that moment."""
+
 _LONGEST_TEXT = 300
 
 
@@ -76,6 +80,7 @@ class PlatformClient:
                 verify=_trusted(trusts_environment),
                 transport=transport,
                 timeout=timeout,
+                limits=_LIMITS,
                 follow_redirects=False,  # a redirect would carry the token
                 trust_env=trusts_environment,
                 headers={

@@ -31,6 +31,10 @@ _DOTS = (".", "..")
 _READABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
+class SpecificationError(ValueError):
+    """A model breaks a rule of the specification. People read its text, so that contains no value of a record."""
+
+
 def to_pause_seconds(hint: object, longest: float = LONGEST_PAUSE_SECONDS) -> float | None:
     """Return the pause that another system asked for, or None where the hint is not a number of seconds.
 
@@ -50,44 +54,49 @@ def is_id(text: object) -> bool:
 
 
 def _rejected_fields(error: ValidationError) -> Iterator[tuple[str, str]]:
-    """Yield the fields that a model rejected, each with its type of error, without repeating any of the input."""
-    for each in error.errors(include_input=False, include_context=False, include_url=False):
+    """Yield the fields that a model rejected, each with our own message or the type of error, and nothing of the input.
+
+    The name is empty for the model itself.
+    """
+    for each in error.errors(include_input=False, include_url=False):
         # A key of a mapping is input as well: only what looks like the name of a field is shown.
         parts = (str(part) for part in each["loc"])
         names = (part if part.isdecimal() or _READABLE.fullmatch(part) else "?" for part in parts)
-        yield ".".join(names) or "the whole", each["type"]
+        raised = each.get("ctx", {}).get("error")
+        yield ".".join(names), str(raised) if isinstance(raised, SpecificationError) else each["type"]
 
 
 def field_of(error: ValidationError) -> str:
     """Name the first field that a model rejected, without repeating any of its input."""
-    return next(_rejected_fields(error))[0]
+    return next(_rejected_fields(error))[0] or "the whole"
 
 
 def describe_errors(error: ValidationError) -> str:
-    """Name the fields that a model rejected, each with its type of error and nothing of the input.
+    """Name the fields that a model rejected, each with what is wrong, and nothing of the input.
 
     Returns:
         E.g. ``kind literal_error, emails.0 model_type``; of more than three the first three.
     """
-    return join_names(dict.fromkeys(" ".join(each) for each in _rejected_fields(error)), most=3)
+    found = (f"{field} {reason}" if field else reason for field, reason in _rejected_fields(error))
+    return join_names(dict.fromkeys(found), most=3)
 
 
 def _require_text(value: object) -> object:
     # pydantic reads a number, also one inside a text, as seconds or milliseconds since 1970, whichever looks likely.
     if not isinstance(value, datetime) and not (isinstance(value, str) and ":" in value):
-        raise ValueError("must be a date and time of RFC 3339")
+        raise SpecificationError("must be a date and time of RFC 3339")
     return value
 
 
 def _require_near(value: datetime) -> datetime:
     if not EARLIEST <= value <= LATEST:
-        raise ValueError(f"must be between the years {EARLIEST.year} and {LATEST.year}")
+        raise SpecificationError(f"must be between the years {EARLIEST.year} and {LATEST.year}")
     return value
 
 
 def _require_name(value: str) -> str:
     if value in _DOTS:
-        raise ValueError("must not be '.' or '..'")
+        raise SpecificationError("must not be '.' or '..'")
     return value
 
 

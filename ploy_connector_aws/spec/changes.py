@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import AwareDatetime, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from ._models import FrozenModel
-from .bounds import Moment
+from .bounds import Moment, SpecificationError
 from .pages import Scope
 from .records import Attributes, Entitlement, Grant, Id
 
@@ -105,14 +105,26 @@ class AccessChange(FrozenModel):
         default=None,
         description="When the last session issued before the read-back ends; None means unknown.",
     )
+    has_sessions: bool | None = Field(
+        default=None,
+        description="False where the source issues no sessions, so that the access ends with the change itself; None "
+        "means unknown.",
+    )
     invisible_paths: tuple[str, ...] = Field(default=(), description="Kinds of path that cannot be seen.")
     warnings: tuple[str, ...] = ()
     evidence: Attributes = Field(default={}, description="E.g. the remote system's request ids.")
 
+    @model_serializer(mode="wrap")
+    def _without_unknown_sessions(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # A platform rejects fields that it does not know, and those of the first version do not know this one.
+        return {name: value for name, value in serialize(self).items() if (name, value) != ("has_sessions", None)}
+
     @model_validator(mode="after")
     def _was_read_back(self) -> AccessChange:
         if (self.outcome == "previewed") != (self.verified_at is None):
-            raise ValueError("verified_at goes with every outcome but 'previewed'")
+            raise SpecificationError("verified_at goes with every outcome but 'previewed'")
         if (self.added or self.removed) and self.scope is None:
-            raise ValueError("what was added or removed needs its scope")
+            raise SpecificationError("what was added or removed needs its scope")
+        if self.has_sessions is False and self.sessions_end_by is not None:
+            raise SpecificationError("sessions_end_by does not go with has_sessions=False")
         return self

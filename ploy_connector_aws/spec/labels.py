@@ -22,6 +22,7 @@ LINK_FIELDS: Mapping[str, frozenset[str]] = {
     "account": frozenset({"id", "username", "resource_id"}),
     "entitlement": frozenset({"id", "name", "resource_id"}),
     "resource": frozenset({"id", "name", "parent_id", "region"}),
+    "finding": frozenset(),
 }
 """The fields of a record that a link may contain, by record type: those that name it. No tags, and no attributes."""
 
@@ -29,7 +30,7 @@ LINK_FIELDS: Mapping[str, frozenset[str]] = {
 class Label(FrozenModel):
     """What people call the records of one kind, and a link to one of them at its source."""
 
-    record_type: Literal["account", "entitlement", "resource"]
+    record_type: Literal["account", "entitlement", "resource", "finding"]
     kind: Annotated[str, Field(min_length=1, description="A value of the field 'kind' of such records.")]
     ids: str | None = Field(
         default=None,
@@ -63,14 +64,34 @@ GENERIC: tuple[Label, ...] = (
     Label(record_type="entitlement", kind="account_role", singular="role in one place", plural="roles in one place"),
     Label(record_type="entitlement", kind="role", singular="role", plural="roles"),
     Label(record_type="entitlement", kind="policy", singular="policy", plural="policies"),
+    # What the rules of the host find, for any connector.
+    Label(
+        record_type="finding",
+        kind="disabled-account-reaches-access",
+        singular="disabled account with access",
+        plural="disabled accounts with access",
+    ),
+    Label(
+        record_type="finding",
+        kind="privileged-access-held-directly",
+        singular="person with direct privileged access",
+        plural="people with direct privileged access",
+    ),
+    Label(
+        record_type="finding",
+        kind="access-unproven",
+        singular="access unproven for more than a day",
+        plural="access unproven for more than a day",
+    ),
 )
-"""What applies where a manifest has no label. A kind of resource is called by its name."""
+"""What applies where a manifest has no label. A kind of resource or finding is called by its name."""
 
 OF_TYPES: Mapping[RecordType, tuple[str, str]] = {
     "account": ("person or machine", "people and machines"),
     "entitlement": ("group or role", "groups and roles"),
     "grant": ("grant", "grants"),
     "resource": ("resource", "resources"),
+    "finding": ("finding", "findings"),
 }
 """Singular and plural for records of one type, whatever their kinds."""
 
@@ -187,7 +208,7 @@ def _kind(content: Mapping[str, Any]) -> str:
 
 def _name(kind: str) -> tuple[str, str]:
     """Return singular and plural for a kind without a label, by its name: ``mail_box`` is a mail box."""
-    singular = kind.replace("_", " ")
+    singular = kind.replace("_", " ").replace("-", " ")
     if singular.endswith(("s", "x", "ch", "sh")):
         return singular, f"{singular}es"
     if singular.endswith("y") and singular[-2:-1] not in "aeiou":

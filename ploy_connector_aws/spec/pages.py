@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field, SerializeAsAny, model_validator
 
 from ._models import FrozenModel
-from .bounds import Moment
+from .bounds import Moment, SpecificationError
 from .errors import ConnectorError, HookFailedError, PermissionDeniedError
 from .records import Account, Entitlement, Finding, Grant, RecordKey, Resource
 
@@ -86,9 +86,9 @@ class Page(FrozenModel):
     @model_validator(mode="after")
     def _ends_at_most_once(self) -> Page:
         if sum((self.complete, self.failure is not None, self.gone, self.excluded)) > 1:
-            raise ValueError("a page ends its scope only once")
+            raise SpecificationError("a page ends its scope only once")
         if self.parent == self.scope:
-            raise ValueError("a scope is not its own parent")
+            raise SpecificationError("a scope is not its own parent")
         return self
 
     @property

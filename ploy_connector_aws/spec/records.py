@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args, get_o
 from pydantic import Field, JsonValue, TypeAdapter, model_validator
 
 from ._models import FrozenModel
+from .bounds import SpecificationError
 
 RecordType: TypeAlias = Literal["account", "entitlement", "grant", "resource", "finding"]
 """The five kinds of record."""
@@ -91,7 +92,13 @@ class Account(_Record):
         description="Whether everything that it holds directly makes it privileged; None means not evaluated, "
         "never 'no'.",
     )
-    privileged_reasons: tuple[str, ...] = ()
+    privileged_reasons: tuple[str, ...] = Field(
+        default=(), description="Why it is privileged or, where that was not evaluated, why not; each a sentence."
+    )
+    administrator: bool = Field(
+        default=False,
+        description="Only where it is privileged: whether that is full administrator access to where it applies.",
+    )
     source: str | None = Field(default=None, description="The directory inside the connector it was read from.")
     tags: dict[str, str] = {}
     attributes: Attributes = {}
@@ -107,10 +114,21 @@ class Entitlement(_Record):
     name: str
     description: str | None = None
     resource_id: Id | None = Field(default=None, description="The resource it opens, where it is exactly one.")
+    role_id: Id | None = Field(
+        default=None,
+        description="Of a role in one account of the source: the entitlement that is the same role everywhere. "
+        "An account that holds this one holds that one there, and no grant repeats it.",
+    )
     grantable: bool = Field(default=False, description="Whether this connector can grant and revoke it now.")
     not_grantable_reason: str | None = Field(default=None, description="Why not; required where not grantable.")
     privileged: bool | None = Field(default=None, description="None means not evaluated, never 'no'.")
-    privileged_reasons: tuple[str, ...] = ()
+    privileged_reasons: tuple[str, ...] = Field(
+        default=(), description="Why it is privileged or, where that was not evaluated, why not; each a sentence."
+    )
+    administrator: bool = Field(
+        default=False,
+        description="Only where it is privileged: whether that is full administrator access to where it applies.",
+    )
     managed_by: str | None = Field(
         default=None,
         description="The outside system that owns it and may undo changes; None where none is known.",
@@ -120,7 +138,7 @@ class Entitlement(_Record):
     @model_validator(mode="after")
     def _has_reason_unless_grantable(self) -> Entitlement:
         if self.grantable == (self.not_grantable_reason is not None):
-            raise ValueError("not_grantable_reason goes with grantable=False, and only with it")
+            raise SpecificationError("grantable=False needs a not_grantable_reason, and grantable=True has none")
         return self
 
 
@@ -155,7 +173,7 @@ class Grant(_Record):
         if all(isinstance(each, str) for each in ends):  # of another type they are refused by themselves
             expected = grant_id(*ends)
             if data.get("id", expected) != expected:
-                raise ValueError("a grant's id is derived from its principal and entitlement; leave it out")
+                raise SpecificationError("a grant's id is derived from its principal and entitlement; leave it out")
             return {**data, "id": expected}
         return data
 
@@ -213,7 +231,7 @@ class Finding(_Record):
     @model_validator(mode="after")
     def _is_about_other_records(self) -> Finding:
         if any(subject.type == "finding" for subject in self.subjects):
-            raise ValueError("a finding is about accounts, entitlements, grants and resources")
+            raise SpecificationError("a finding is about accounts, entitlements, grants and resources")
         return self
 
 

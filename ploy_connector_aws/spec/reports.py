@@ -30,7 +30,9 @@ class Check(FrozenModel):
         "as in a scope's failure.",
     )
     request_id: str | None = None
-    feature: str | None = Field(default=None, description="The feature that needs it.")
+    feature: str | None = Field(
+        default=None, description="The feature that needs it, by its name in the manifest; a host drops other words."
+    )
     method: CheckMethod | None = Field(
         default=None, description="How the check was made: tested by a harmless call, or evaluated from policies."
     )

@@ -13,7 +13,7 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from ploy_connector_aws.host import Connector, InstalledConnector
 from ploy_connector_aws.spec import ConnectorContext
@@ -25,8 +25,12 @@ _STDOUT = 1
 
 @dataclass
 class Instance:
-    """An instance of a connector, and what it reported through its context, printed and logged."""
+    """An instance of a connector, and what it reported through its context, printed and logged.
 
+    As a context manager it closes the instance at the end of the block.
+    """
+
+    connector: Connector = field(init=False)
     texts: list[tuple[str, str]] = field(default_factory=list)
     """What it passed to the context, printed and logged: where, and the text."""
     printed: list[tuple[str, str]] = field(default_factory=list)
@@ -37,8 +41,17 @@ class Instance:
     answers: Counter[str] = field(default_factory=Counter)
     """How often ``on_answer`` was called."""
 
-    def open(self, installed: InstalledConnector, settings: Mapping[str, Any], scratch_dir: Path) -> Connector:
-        """Create the instance and configure it.
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the instance."""
+        with self.recording("close"):
+            self.connector.close()
+
+    def open(self, installed: InstalledConnector, settings: Mapping[str, Any], scratch_dir: Path) -> Self:
+        """Create the instance and configure it; return itself.
 
         Raises:
             ConfigurationError: A setting is wrong.
@@ -61,7 +74,8 @@ class Instance:
             memory=self.memory,
         )
         with self.recording("configure"):
-            return installed.open(settings, context)
+            self.connector = installed.open(settings, context)
+        return self
 
     def all_texts(self) -> Iterator[tuple[str, str]]:
         """Yield everything that it passed to the context, printed and logged: where, and the text."""

@@ -7,8 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ploy_connector_aws.host import Connector
-from ploy_connector_aws.host.connectors import LIST_HOOKS
+from ploy_connector_aws.host.hook_check import LIST_HOOKS
 from ploy_connector_aws.host.page_check import PageCheck, PageProblem
 from ploy_connector_aws.reference import Key
 from ploy_connector_aws.spec import Failure, InvalidAnswerError, Page, PloyError
@@ -77,7 +76,6 @@ class Summary:
 
 
 def read_lists(
-    connector: Connector,
     instance: Instance,
     *,
     hooks: Collection[str] = LIST_HOOKS,
@@ -88,8 +86,7 @@ def read_lists(
     """Read everything that a configured connector lists.
 
     Args:
-        connector: The connector.
-        instance: Records what it prints.
+        instance: The instance.
         hooks: The lists to read.
         skip: Scopes that count as read, as in the hooks.
         cut: Where to end one of the lists; the lists after it are read.
@@ -97,6 +94,7 @@ def read_lists(
     """
     reading = Reading(instance)
     keep = reading.pages.append if on_page is None else on_page
+    connector = instance.connector
     check = PageCheck(connector.redactor)
     for hook in LIST_HOOKS:
         if hook not in hooks or not connector.implements(hook):
@@ -106,17 +104,23 @@ def read_lists(
                 pages = getattr(connector.hooks, hook)(skip=skip)
                 for page in pages if cut is None or cut.hook != hook else cut.end(pages):
                     try:
-                        checked = check.check(page)
+                        seen = _see(hook, page, check)
                     except InvalidAnswerError as error:
                         is_secret = isinstance(page.scope, str) and connector.redactor.is_in(page.scope)
                         kind = PageProblem("secret" if is_secret else "page", error.message)
                         reading.nameless.append((hook, kind))
                         pages.close()
                         break
-                    keep(SeenPage(hook, checked.page, checked.problems, _given_ending(page)))
+                    keep(seen)
             except PloyError as error:
                 reading.errors[hook] = error
     return reading
+
+
+def _see(hook: str, page: Page, check: PageCheck) -> SeenPage:
+    """Check a page as a host does."""
+    checked = check.check(page, hook)
+    return SeenPage(hook, checked.page, checked.problems, _given_ending(page))
 
 
 def summarise(pages: Iterable[tuple[str, ScopeEnding | None, Iterable[tuple[Key, bytes]]]]) -> Summary:
@@ -135,6 +139,11 @@ def shorten(seen: SeenPage) -> tuple[str, ScopeEnding | None, list[tuple[Key, by
     """Return the scope and the ending of a page, and the key and the digest of each record."""
     records = [((each.record_type, each.id), hashlib.sha256(to_json(each)).digest()) for each in seen.records()]
     return seen.page.scope, seen.ending, records
+
+
+def size_of(seen: SeenPage) -> int:
+    """Return the size of the records of a page as JSON."""
+    return sum(len(to_json(record)) for record in seen.records())
 
 
 def name_of(record: Record) -> str:

@@ -51,8 +51,8 @@ TIER_0: tuple[Rule, ...] = (
     Rule(
         "missing-settings-are-refused",
         0,
-        "Without a required setting the connector raises ConfigurationError, and nothing else.",
-        "Raise ConfigurationError(message, field=NAME) in configure before the setting is used.",
+        "Without its settings the connector is refused with ConfigurationError, and not with another exception.",
+        "List what configure needs under required in config_schema, or read it by config.get(NAME).",
         settings.find_missing_settings,
     ),
     Rule(
@@ -65,15 +65,15 @@ TIER_0: tuple[Rule, ...] = (
     Rule(
         "wrong-settings-are-refused",
         0,
-        "A setting of a wrong type raises ConfigurationError that names the setting, and nothing else.",
-        "Check the type in configure, and raise ConfigurationError(message, field=NAME).",
+        "A setting that makes no sense raises ConfigurationError that names it, and no other exception.",
+        "Narrow the schema (pattern, minimum, enum), or raise ConfigurationError(message, field=NAME) in configure.",
         settings.find_crashes,
     ),
     Rule(
         "unknown-settings-are-refused",
         0,
         "A misspelt setting is refused, and not silently left out.",
-        'Add "additionalProperties": false to config_schema, and raise ConfigurationError for other names.',
+        'Add "additionalProperties": false to config_schema.',
         settings.find_ignored_settings,
     ),
     Rule(
@@ -98,11 +98,11 @@ TIER_0: tuple[Rule, ...] = (
         connection_test.find_unclear_checks,
     ),
     Rule(
-        "checks-name-what-the-manifest-has",
+        "missing-permissions-are-known",
         0,
-        "Features and permissions that checks and failures name are in the manifest.",
-        "Use a name of manifest.features or manifest.permissions, or add it there.",
-        connection_test.find_unknown_names,
+        "Permissions that checks and failures miss are in the manifest, which explains them.",
+        "Use a name of manifest.permissions, or add the permission there.",
+        connection_test.find_unknown_permissions,
     ),
     Rule(
         "lists-end-without-error",

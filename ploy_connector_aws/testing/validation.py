@@ -6,7 +6,7 @@ import gc
 import pickle
 import tempfile
 import tracemalloc
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,25 +15,26 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar, overload
 
 from ploy_connector_aws.host import (
-    Connector,
     InstalledConnector,
     InvalidConnectorError,
     check_connector,
     find_connectors,
+    is_file_reference,
+    load_file,
 )
-from ploy_connector_aws.host.connectors import LIST_HOOKS
+from ploy_connector_aws.host.hook_check import LIST_HOOKS
 from ploy_connector_aws.reference import Generation, Outcome, compare, read_pages
-from ploy_connector_aws.spec import ConnectionReport, Page, PloyError
+from ploy_connector_aws.spec import ConfigurationError, ConnectionReport, Page, PloyError
 
 from .cuts import Cut, plan_cuts
 from .driver import Driver
 from .instance import Instance
-from .reading import Reading, SeenPage, Summary, read_lists, shorten, summarise
+from .reading import Reading, SeenPage, Summary, read_lists, shorten, size_of, summarise
 from .results import NotTestedError, Result, Rule, examine
 
 NOTHING = Generation({}, ())
 
-FEWEST_RECORDS = 2_000
+FEWEST_RECORDS = 1_000
 """A read of fewer records shows too little of how the memory of a connector grows."""
 
 MEASUREMENTS = 8
@@ -98,9 +99,9 @@ class Held(NamedTuple):
     """The memory that a connector held during a read."""
 
     records: int
-    """How many records it had listed, with those of the page that it gave last."""
-    on_page: int
-    """How many records this page had: they are still there."""
+    """How many records it had listed."""
+    page_bytes: int
+    """The size of the last page as JSON: its records are still there."""
     bytes: int
     """What was held more than before the read."""
 
@@ -120,7 +121,7 @@ class Validation:
     """One connector under test. A context manager: its end closes the driver.
 
     Args:
-        connector: The name of an installed connector, or a class.
+        connector: The name of an installed connector, the class in a file (``./staff.py:Staff``), or a class.
         settings: Those of the integration.
         driver: Changes the source, for tiers 1 and 2; None to test tier 0 only.
         every_page: Whether reads are cut at every page, for a source with few of them.
@@ -169,10 +170,12 @@ class Validation:
 
         Raises:
             InvalidConnectorError: It breaks the specification.
+            ConfigurationError: There is no such file.
             KeyError: None of that name is installed.
         """
         if isinstance(self._connector, str):
-            return find_connectors()[self._connector]
+            is_file = is_file_reference(self._connector)
+            return load_file(self._connector) if is_file else find_connectors()[self._connector]
         return check_connector(self._connector.__module__, self._connector)
 
     @_Shared
@@ -180,7 +183,7 @@ class Validation:
         """The connector."""
         try:
             return self.load()
-        except (InvalidConnectorError, KeyError):
+        except (InvalidConnectorError, ConfigurationError, KeyError):
             raise NotTestedError("the connector could not be loaded") from None
 
     @_Shared
@@ -195,23 +198,23 @@ class Validation:
         """The settings of the integration; those of the driver where there is one."""
         return self._settings if self._driver_class is None else self.driver.settings
 
-    def configure(self, settings: Mapping[str, Any]) -> tuple[Connector, Instance]:
-        """Open an instance with any settings.
-
-        Raises:
-            PloyError: As ``InstalledConnector.open``.
-        """
-        instance = Instance()
-        return instance.open(self.installed, settings, Path(self._folder.name)), instance
-
-    def open(self) -> tuple[Connector, Instance]:
-        """Open an instance with the settings of the integration."""
+    def try_settings(self, settings: Mapping[str, Any]) -> PloyError | None:
+        """Configure an instance with any settings, close it, and return the error of ``configure``."""
         try:
-            connector, instance = self.configure(self.settings)
+            with Instance().open(self.installed, settings, Path(self._folder.name)):
+                return None
+        except PloyError as error:
+            return error
+
+    def open(self) -> Instance:
+        """Open an instance with the settings of the integration. The caller closes it."""
+        instance = Instance()
+        try:
+            instance.open(self.installed, self.settings, Path(self._folder.name))
         except PloyError as error:
             raise NotTestedError(f"the connector refused its settings: {error.message}") from None
         self.instances.append(instance)
-        return connector, instance
+        return instance
 
     def read(
         self,
@@ -219,20 +222,18 @@ class Validation:
         hooks: Collection[str] = LIST_HOOKS,
         skip: Set[str] = frozenset(),
         cut: Cut | None = None,
-        on_page: Callable[[SeenPage], None] | None = None,
     ) -> Reading:
         """Read the lists with an instance of its own, as ``reading.read_lists`` does."""
-        connector, instance = self.open()
-        self.reads += 1
-        return read_lists(connector, instance, hooks=hooks, skip=skip, cut=cut, on_page=on_page)
+        with self.open() as instance:
+            self.reads += 1
+            return read_lists(instance, hooks=hooks, skip=skip, cut=cut)
 
     @_Shared
     def report(self) -> ConnectionReport | PloyError:
         """The report of the connection test, or what it raised."""
-        connector, instance = self.open()
-        with instance.recording("test_connection"):
+        with self.open() as instance, instance.recording("test_connection"):
             try:
-                return connector.test_connection()
+                return instance.connector.test_connection()
             except PloyError as error:
                 return error
 
@@ -312,12 +313,12 @@ class Validation:
                 records += len(short[2])
                 pickle.dump(short, file)
                 if count in at:
-                    held.append(Held(records, len(short[2]), _traced_bytes() - before))
+                    held.append(Held(records, size_of(seen), _traced_bytes() - before))
 
-            connector, instance = self.open()
-            before = _traced_bytes() if is_traced else 0
-            self.reads += 1
-            reading = read_lists(connector, instance, on_page=keep)
+            with self.open() as instance:
+                before = _traced_bytes() if is_traced else 0
+                self.reads += 1
+                reading = read_lists(instance, on_page=keep)
             file.seek(0)
             return Measured(reading, summarise(pickle.load(file) for _ in range(count)), held)  # noqa: S301 - our own
 

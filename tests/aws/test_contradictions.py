@@ -94,7 +94,13 @@ DENIALS: dict[str, Callable[[Host], None]] = {
 }
 
 
-@pytest.mark.parametrize("denied", DENIALS)
+ALIKE = {"a group's assignments", "a permission set's AWS policies", "a permission set's own policies"}
+"""As a user's assignments, and as a permission set."""
+
+
+@pytest.mark.parametrize(
+    "denied", [pytest.param(each, marks=[pytest.mark.soak] if each in ALIKE else []) for each in DENIALS]
+)
 def test_a_thing_that_one_call_denies_and_a_list_still_has_is_kept_with_its_grants(host: Host, denied: str) -> None:
     host.faults.leave_out("DescribeDBInstances", "TagList")
     host.faults.leave_out("DescribeClusters", "tags")

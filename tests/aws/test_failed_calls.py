@@ -109,7 +109,13 @@ def rounds() -> list[list[FailedCall]]:
     return [[each for each in one if each is not None] for one in zip_longest(*by_service.values())]
 
 
-@pytest.mark.parametrize("failed", OF_IAM, ids=str)
+ALIKE = {FailedCall((DETAILS, each)) for each in ("iam:ListUsers", "iam:ListGroups")}
+"""As without the list of the roles, and as without all lists."""
+
+
+@pytest.mark.parametrize(
+    "failed", [pytest.param(each, marks=[pytest.mark.soak] if each in ALIKE else []) for each in OF_IAM], ids=str
+)
 def test_one_failed_call_of_iam_changes_no_record(host: Host, failed: FailedCall) -> None:
     assert {"account", "entitlement", "grant", "resource", "finding"} == host.sync().added.keys()
     check(host, failed)

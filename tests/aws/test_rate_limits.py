@@ -205,3 +205,28 @@ def test_budgets_are_shared_by_one_organisation_on_one_aws_account_and_go_with_t
     del first, second
     fresh = Throttle("111122223333", {})
     assert limiter(fresh, "sso-admin", "ListInstances").calls_per_second == 16
+
+
+@pytest.mark.parametrize(
+    ("factor", "latency_seconds", "threads"),
+    [("1", 0.03, 1), ("1.25", 0.03, 2), ("1", 0.29, 10), ("1.25", 0.29, 12), ("1000", 0.001, 1), ("1000", 0.029, 15)],
+)
+def test_threads_that_use_up_a_rate_follow_from_the_measured_latency(
+    factor: str, latency_seconds: float, threads: int
+) -> None:
+    clock = Clock()
+    throttle = Throttle(uuid.uuid4().hex, {"PLOY_AWS_RATE_FACTOR": factor}, lambda _: False, clock=clock)
+    session = botocore.session.Session()
+    session.set_credentials("AKIAEXAMPLE", "secret")
+    client = session.create_client("sso-admin", region_name="eu-west-1")
+    throttle.attach(client)
+    needed = [throttle.needed_threads("sso-admin")]
+
+    for seconds in (4 * latency_seconds, *[latency_seconds] * 50):
+        client.meta.events.emit("before-sign.sso-admin.ListInstances", operation_name="ListInstances")
+        clock.now += seconds
+        client.meta.events.emit("response-received.sso-admin.ListInstances", parsed_response={})
+    needed.append(throttle.needed_threads("sso-admin"))
+
+    assert needed == [1, threads]
+    assert throttle.needed_threads("identitystore") == 1

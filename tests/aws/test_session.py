@@ -9,14 +9,24 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import botocore.session
 import pytest
 import time_machine
 
+from ploy_connector_aws import __version__
 from ploy_connector_aws.aws.client.calls import read
 from ploy_connector_aws.aws.client.exchanges import ExchangeSession
 from ploy_connector_aws.aws.client.rate_limits import CancelledError
-from ploy_connector_aws.aws.client.session import INTERACTIVE, ReadSession, make_sts_client
+from ploy_connector_aws.aws.client.session import (
+    INTERACTIVE,
+    ReadSession,
+    _create_client,
+    _new_session,
+    make_sts_client,
+)
+from ploy_connector_aws.aws.permissions import READS
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.sandbox.aws import SandboxAws
 from ploy_connector_aws.spec import (
@@ -293,3 +303,33 @@ def test_head_and_body_of_a_small_request_are_sent_in_one_piece(monkeypatch: pyt
     head, _, body = pieces[0].partition(b"\r\n\r\n")
     assert f"content-length: {len(body)}".encode() in head.lower()
     assert body
+
+
+@pytest.mark.parametrize("region", ["eu-west-1", "us-east-1"])
+def test_each_call_goes_where_botocore_sends_it(region: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second time from memory; only a parameter, such as a bucket, could change the endpoint of an operation."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    for service in sorted({action.client for action in READS}):
+        ours = _create_client(_new_session(), INTERACTIVE, READS, service, region_name=region)
+        theirs = botocore.session.Session().create_client(service, region_name=region)
+        for name in (action.operation for action in READS if action.client == service):
+            found: list[Any] = []
+            for client in (theirs, ours, ours):
+                context: dict[str, Any] = {}
+                model = client.meta.service_model.operation_model(name)
+                found.append((client._resolve_endpoint_ruleset(model, {}, context), context))
+            assert found[0] == found[1] == found[2]
+        ours.close()
+        theirs.close()
+
+
+def test_each_request_names_this_program(session: ReadSession, customer: Customer) -> None:
+    session.open()
+    names: list[str] = []
+    client = session.client("identitystore", "eu-west-1")
+    client.meta.events.register(
+        "before-send.*.*", lambda request, **_: names.append(request.headers["User-Agent"].decode())
+    )
+    list_users(session, customer)
+
+    assert [name.rpartition(" ")[2] for name in names] == [f"ploy-connector-aws/{__version__}"]

@@ -18,9 +18,9 @@ from tests.sandbox.ploy.conftest import Clock, Customer, connect
 PATIENCE_MILLISECONDS = PATIENCE_SECONDS * 1000
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    """The browser of one module only: Playwright keeps an event loop running in the thread of the tests."""
+    """The browser of this folder only: Playwright keeps an event loop running in the thread of the tests."""
     with sync_playwright() as playwright:
         # Without its own sandbox, as in a container it may have none; it loads nothing but our own pages.
         expect.set_options(timeout=PATIENCE_MILLISECONDS)

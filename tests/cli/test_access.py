@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import csv
 import io
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from ploy_connector_aws.cli.access import access_to_json, to_tree
-from ploy_connector_aws.cli.commands import Format, What
 from ploy_connector_aws.cli.errors import UnknownNameError
 from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.cli.listing import Filters, show_records
+from ploy_connector_aws.cli.options import Format, What
 from ploy_connector_aws.cli.snapshot_view import SnapshotView, find_account, find_entitlement
 from ploy_connector_aws.cli.who import show_opened, show_who
 from ploy_connector_aws.graph.chains import MOST_CHAINS
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.spec import Account, Entitlement, Grant, Page, Resource
-from ploy_connector_aws.spec.labels import Labels
+from ploy_connector_aws.spec.labels import Label, Labels
 from tests.runtime.records import account, commit, group, membership
 
 
@@ -163,13 +167,64 @@ def test_what_a_group_opens_is_shown_with_what_is_privileged_and_where(view: Sna
 
 
 def test_name_of_several_records_and_unknown_name_list_what_could_be_meant(view: SnapshotView) -> None:
-    with pytest.raises(UnknownNameError, match=re.escape("use the id: human Ann (ann, u1), human Ann (ann2, u2).")):
-        find_account(view.current, "ann ")
-    assert find_account(view.current, "ANN2") == "u2"
+    with pytest.raises(UnknownNameError, match=re.escape("use the id: person Ann (ann, u1), person Ann (ann2, u2).")):
+        find_account(view.current, "ann ", Labels())
+    assert find_account(view.current, "ANN2", Labels()) == "u2"
+    assert find_account(view.current, "ann ", Labels(), holding="Admins") == "u2"  # the other one does not hold it
+    with pytest.raises(UnknownNameError, match=re.escape("(ann, u1)")):
+        find_account(view.current, "ann ", Labels(), holding="admin")  # both hold it through groups, or not at all
     with pytest.raises(UnknownNameError) as unknown:
-        find_entitlement(view.current, "admn", "u1")
+        find_entitlement(view.current, "admn", "u1", Labels())
     assert unknown.value.message == "No group or role has the name or id 'admn'. ann holds: readers."
-    assert str(unknown.value.fix).startswith("did you mean admin or admins? ")
+    assert unknown.value.fix == "did you mean admin or admins?"
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "fix"),
+    [
+        ("ann2", "'ann2' is the name of a person or machine.", "ploy-connector access ann2 shows what it holds"),
+        (
+            "nowhere near",
+            "No resource and no group or role has the name or id 'nowhere near'.",
+            "ploy-connector list resources or ploy-connector list entitlements shows the names",
+        ),
+    ],
+)
+def test_who_of_what_is_no_target_points_to_what_helps(view: SnapshotView, name: str, message: str, fix: str) -> None:
+    with pytest.raises(UnknownNameError) as unknown:
+        shown_who(view, name)
+    assert (unknown.value.message, unknown.value.fix) == (message, fix)
+
+
+def test_access_of_a_place_points_to_who(view: SnapshotView) -> None:
+    with pytest.raises(UnknownNameError) as unknown:
+        show_opened(Console(file=io.StringIO()), view, "Production", Format.TABLE, with_ids=False)
+    assert unknown.value.fix == "ploy-connector who Production shows who reaches it"
+
+
+def test_list_of_places_counts_the_people_who_reach_each(view: SnapshotView) -> None:
+    label = Label(record_type="resource", kind="account", singular="account", plural="accounts", is_place=True)
+    view = replace(view, labels=Labels([label]))
+    filters = Filters(
+        ["accounts"], [], privileged=False, unproven=False, search="", place=None, holds=None, sort="name"
+    )
+
+    def shown(chosen: Format, *, is_terminal: bool) -> str:
+        file = io.StringIO()
+        out = Console(file=file, width=120, force_terminal=is_terminal, color_system=None)
+        with redirect_stdout(file):
+            assert show_records(out, view, What.RESOURCES, filters, chosen, with_ids=False) is Exit.OK
+        return file.getvalue()
+
+    rows = [line.split("  ") for line in shown(Format.TABLE, is_terminal=True).splitlines()]
+    assert any("2 people, 1 privileged" in [cell.strip() for cell in row] for row in rows)
+    (first, *_) = csv.DictReader(shown(Format.CSV, is_terminal=False).splitlines())
+    assert (first["People"], first["Privileged people"]) in {("2", "1"), ("0", "0")}
+    document = json.loads(shown(Format.JSON, is_terminal=False))
+    assert {each["name"]: each["people"] for each in document["resources"]} == {
+        "Empty": {"total": 0, "privileged": 0},
+        "Production": {"total": 2, "privileged": 1},
+    }
 
 
 @pytest.mark.parametrize("width", [80, 120])

@@ -53,12 +53,23 @@ def test_failed_checks_come_first_and_passed_ones_by_feature() -> None:
         "✓ p:b (evaluated from policies)\n"
         "    The rules allow it.\n"
         "✓ people (tested)\n"
+        "    Answered.\n"
         "    p:a, p:d\n"
         "- Not needed.\n"
         "    p:c, p:e\n"
         "\n"
         "Blocked by door: do not use this integration until this check passes.\n"
         "Not usable yet: 1 failed, 1 warning, 4 passed, 2 skipped.\n"
+    )
+
+
+def test_the_message_of_a_check_is_never_hidden_by_its_feature() -> None:
+    check = Check(name="list", outcome="passed", message="2,000 people were found.", feature="people", method="probed")
+    other = check.model_copy(update={"name": "groups", "message": "7 groups were found."})
+    assert printed(ConnectionReport(checks=(check, other))) == (
+        "✓ list (tested)\n    2,000 people were found.\n"
+        "✓ groups (tested)\n    7 groups were found.\n"
+        "\nUsable: 2 passed.\n"
     )
 
 

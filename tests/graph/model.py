@@ -70,8 +70,10 @@ class Model:
         entitlements = {
             f"e{n}": Entitlement(
                 id=f"e{n}",
-                kind=chance.choice(("group", "role", "policy")),
+                kind=(kind := chance.choice(("group", "role", "policy", "account_role"))),
                 name=f"E{chance.randrange(5)}",
+                administrator=chance.random() < 0.3,
+                role_id=chance.choice((None, "e0", "e1")) if kind == "account_role" else None,
                 resource_id=chance.choice(where),
                 privileged=judged(),
                 grantable=True,
@@ -86,6 +88,7 @@ class Model:
                 username=f"U{chance.randrange(5)}",
                 resource_id=chance.choice(where),
                 privileged=judged(),
+                administrator=chance.random() < 0.3,
             )
             for n in range(chance.randint(1, 5))
         }
@@ -145,6 +148,14 @@ class Model:
                 found[path[-1]] = min(len(path), found.get(path[-1], len(path)))
         return found
 
+    def opened(self, start: str, in_places: set[str], *, only_proven: bool = False) -> dict[str, int]:
+        """Return what it opens, and the fewest steps; what it is in places is one step away."""
+        found = dict(self.reached(start, only_proven=only_proven))
+        for each in in_places:
+            for id_, length in ({each: 0} | self.reached(each, only_proven=only_proven)).items():
+                found[id_] = min(length + 1, found.get(id_, length + 1))
+        return {id_: length for id_, length in found.items() if id_ != start}
+
     @cached_property
     def _reached(self) -> dict[tuple[str, bool], dict[str, int]]:
         return {}
@@ -165,10 +176,30 @@ class Model:
             for start, end in pairwise(path)
         )
 
-    def deciding(self, start: str, wanted: bool | None, *, only_proven: bool = False) -> list[int]:
-        """Return the lengths of the paths that give its start a verdict."""
-        paths = self.paths(start, only_proven=only_proven)
-        return [len(path) for path in paths if self.own(path[-1]) is wanted and self.decides((start, *path))]
+    def confers(self, path: tuple[str, ...]) -> bool:
+        """Whether the end of a path can make its start privileged: no step from one that is not itself to a policy."""
+        return not any(
+            end in self.entitlements and self.entitlements[end].kind == "policy" and self.own(start) is False
+            for start, end in pairwise(path)
+        )
+
+    def is_administrator(self, id_: str) -> bool:
+        """Whether a record itself is an administrator."""
+        record = self.accounts.get(id_) or self.entitlements.get(id_)
+        return record is not None and bool(record.privileged and record.administrator)
+
+    def strength(self, ids: tuple[str, ...]) -> tuple[bool, bool, int]:
+        """Return what decides between reasons: the lowest is that of the verdict.
+
+        Args:
+            ids: The record, and the path to the one that decides.
+        """
+        return any(self.edges[ends] for ends in pairwise(ids)), not self.is_administrator(ids[-1]), len(ids)
+
+    def strengths(self, start: str, wanted: bool | None) -> list[tuple[bool, bool, int]]:
+        """Return the strengths of its own record and of the paths that give it a verdict."""
+        found = [(start, *path) for path in self.paths(start)] + [(start,)]
+        return [self.strength(ids) for ids in found if self.own(ids[-1]) is wanted and self.decides(ids)]
 
     def is_below(self, resource: str | None, place: str) -> bool:
         """Whether a resource is a place, or below it."""
@@ -180,6 +211,21 @@ class Model:
             record = self.resources.get(resource)
             resource = record.parent_id if record else None
         return False
+
+    def verdict_in(self, place: str, id_: str, home: str | None) -> str:
+        """Return the verdict of an account or entitlement by what it reaches in a place, or as what belongs to it."""
+        targets = self.targets(place)
+        if id_ in targets:
+            return self.verdict(id_)
+        found = {self.verdict(id_)} if self.is_below(home, place) else {"no"}
+        for path in self.paths(id_):
+            if path[-1] in targets and not targets.intersection(path[:-1]) and self.confers((id_, *path)):
+                found.add("through" if self.verdict(path[-1]) in ("direct", "through") else self.verdict(path[-1]))
+        return next(each for each in ("direct", "through", "not_judged", "no") if each in found)
+
+    def same_role(self, id_: str) -> set[str]:
+        """Return an entitlement, and those that are the same role in one place each."""
+        return {id_, *(each.id for each in self.entitlements.values() if each.role_id == id_)}
 
     def targets(self, place: str) -> set[str]:
         """Return the entitlements in a place."""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.graph.effects import Effects, Kind, Line, find_effects, why_not_grantable
+from ploy_connector_aws.graph.preview import preview_from
 from ploy_connector_aws.graph.view import GraphView
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.spec import AccessChange, AccessPath, Account, Entitlement, Grant, Page, Resource
@@ -89,7 +90,7 @@ def test_revoke_lists_what_the_account_still_can_do_at_the_same_place_and_nowher
         "oncall → Admin in prod privileged",
         "Would still enter The prod site as Reader (team)",
         "No other path to the same access is known as of 09:00.",
-        "Sessions issued before may live until 09:00.",
+        "Existing sessions may stay valid until 09:00.",
     ]
 
 
@@ -130,8 +131,16 @@ def test_nothing_is_printed_about_sessions_where_nothing_was_opened(store: Store
     view = view_of(store)
     assert not any("essions" in line for line in lines_of(effects_of(view, closed_paths=())))
     unknown = lines_of(effects_of(view, closed_paths=(), effects_complete=False, sessions_end_by=None))
-    assert "Unknown how long sessions issued before may live." in unknown
+    assert "It is unknown how long existing sessions stay valid." in unknown
     assert not any("essions" in line for line in lines_of(effects_of(view, removed=(), effects_complete=False)))
+
+
+def test_absence_of_sessions_is_reported(store: Store) -> None:
+    without = effects_of(view_of(store), has_sessions=False, sessions_end_by=None)
+    (line,) = [line for line in without.lines() if "essions" in to_text(line)]
+    assert (line.kind, to_text(line)) == ("text", "There are no sessions that could live longer.")
+    with pytest.raises(ValueError, match="does not go with has_sessions=False"):
+        effects_of(view_of(store), has_sessions=False)
 
 
 def test_what_cannot_be_seen_is_one_line_with_a_link(store: Store) -> None:
@@ -216,3 +225,50 @@ def test_each_outcome_has_a_headline(kind: Kind, outcome: str) -> None:
     headline, *rest = effects_of(None, kind, **fields).lines()
     assert headline.kind == "headline"
     assert ("Verified by reading it back at 09:00." in map(to_text, rest)) == (outcome != "previewed")
+
+
+def preview_lines(view: GraphView, kind: Kind, entitlement: str) -> list[str]:
+    change = preview_from(view, kind, "ann", entitlement, is_complete=True, as_of=NOW)
+    effects = find_effects(
+        view, kind, "ann", entitlement, change, place_kind="site", blocker="It is managed elsewhere."
+    )
+    return lines_of(effects)
+
+
+def test_what_a_connector_would_not_change_is_previewed_from_the_last_sync(store: Store) -> None:
+    view = view_of(store)
+    assert preview_lines(view, "revoke", "oncall") == [
+        "Preview from the last sync, nothing was changed: Ann would lose oncall.",
+        "This connector would not make this change. It is managed elsewhere.",
+        "oncall is privileged through Admin in The prod site",
+        "Paths that it would close:",
+        "oncall → Admin in prod privileged",
+        "Would still enter The prod site as Reader (team)",
+        "No other path to the same access is known as of 09:00.",
+        "It is unknown how long existing sessions stay valid.",
+    ]
+    assert preview_lines(view, "grant", "admins")[:5] == [
+        "Preview from the last sync, nothing was changed: Ann would get admins.",
+        "This connector would not make this change. It is managed elsewhere.",
+        "admins is privileged through Admin in The prod site",
+        "Paths that it would open:",
+        "admins → Admin in prod privileged",
+    ]
+    assert preview_lines(view, "grant", "oncall")[0] == (
+        "Preview from the last sync: Ann already holds oncall; nothing would change."
+    )
+    assert preview_lines(view, "revoke", "admins")[0] == (
+        "Preview from the last sync: Ann does not hold admins; nothing would change."
+    )
+
+
+def test_preview_from_the_last_sync_names_the_other_paths_to_the_same(store: Store) -> None:
+    view = view_of(store, membership("ann", "admins"))
+    change = preview_from(view, "revoke", "ann", "oncall", is_complete=False, as_of=NOW)
+    assert [[grant.entitlement_id for grant in path.grants] for path in change.closed_paths] == [
+        ["oncall", "Admin@prod"]
+    ]
+    assert [[grant.entitlement_id for grant in path.grants] for path in change.remaining_paths] == [
+        ["admins", "Admin@prod"]
+    ]
+    assert (change.effects_complete, change.remaining_paths_complete) == (False, False)

@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ploy_connector_aws.graph.edges import Edge
-from ploy_connector_aws.graph.findings import DISABLED, HELD_DIRECTLY, UNPROVEN
+from ploy_connector_aws.graph.findings import DISABLED, HELD_DIRECTLY, RULES, UNPROVEN
 from ploy_connector_aws.graph.view import GraphView
-from ploy_connector_aws.spec import Account, Entitlement, Finding, Record, Resource
+from ploy_connector_aws.spec import Account, Entitlement, Finding, Record, RecordKey, Resource
+from ploy_connector_aws.spec.labels import GENERIC
 
 from .model import TABLES, grant, open_tables
 
@@ -47,7 +48,7 @@ def find(
     *records: Record, since: Callable[[str], datetime | None] = lambda _: None, unproven: tuple[str, ...] = ()
 ) -> list[Finding]:
     with open_tables((*HELD, *records), unproven) as db:
-        return list(GraphView(db, TABLES).findings(since, NOW))
+        return [each.finding for each in GraphView(db, TABLES).findings(since, NOW)]
 
 
 def summary(found: list[Finding]) -> list[tuple[str, str, list[str], str]]:
@@ -111,10 +112,71 @@ def test_access_that_is_unproven_for_more_than_a_day_is_found_once_an_entitlemen
 
 def test_later_changes_count_and_ids_stay_the_same() -> None:
     disabled = account(status="disabled")
+
+    def found(view: GraphView) -> list[tuple[str, str]]:
+        return [(finding.id, finding.severity) for finding, _ in view.findings(lambda _: None, NOW)]
+
     with open_tables((*HELD, disabled, grant("u-1", "reader"))) as db:
-        before = list(GraphView(db, TABLES).findings(lambda _: None, NOW))
-        added = GraphView(db, TABLES, added=[Edge.of(grant("u-1", "admins"))])
-        assert [each.severity for each in added.findings(lambda _: None, NOW)] == ["high"]
-        assert [each.id for each in added.findings(lambda _: None, NOW)] == [each.id for each in before]
-        removed = GraphView(db, TABLES, removed={grant("u-1", "reader").id})
-        assert list(removed.findings(lambda _: None, NOW)) == []
+        ((id_, _),) = found(GraphView(db, TABLES))
+        assert found(GraphView(db, TABLES, added=[Edge.of(grant("u-1", "admins"))])) == [(id_, "high")]
+        assert found(GraphView(db, TABLES, removed={grant("u-1", "reader").id})) == []
+
+
+def test_finding_rests_on_the_grants_and_entitlements_of_its_paths() -> None:
+    held = (account(status="disabled"), grant("u-1", "reader"), grant("u-1", "admins"), grant("u-1", "admin"))
+    with open_tables((*HELD, *held)) as db:
+        found = {finding.kind: set(keys) for finding, keys in GraphView(db, TABLES).findings(lambda _: None, NOW)}
+
+    def keys(*records: Record) -> set[RecordKey]:
+        return {RecordKey(type=record.record_type, id=record.id) for record in records}
+
+    admin = HELD[1]
+    assert found == {
+        DISABLED.kind: keys(*held, admin),
+        HELD_DIRECTLY.kind: keys(held[0], held[3], admin),
+    }
+    lead = entitlement("lead", "account_role"), grant("lead", "admins"), account(), grant("u-1", "lead")
+    with open_tables((*HELD, *lead)) as db:
+        ((_, rests_on),) = GraphView(db, TABLES).findings(lambda _: None, NOW)
+    assert set(rests_on) == keys(*lead, *HELD[1:2], *HELD[3:])
+
+
+def test_each_rule_has_a_generic_label() -> None:
+    assert {label.kind for label in GENERIC if label.record_type == "finding"} == {rule.kind for rule in RULES}
+
+
+UNKNOWN = entitlement("admin", "account_role", privileged=None)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_undecided"),
+    [
+        ((account(), grant("u-1", "admin")), (account(), UNKNOWN, grant("u-1", "admin")), True),
+        ((account(), grant("u-1", "admin")), (account(), UNKNOWN), False),
+        ((account(), grant("u-1", "admin")), (account(), entitlement("admin", "role"), grant("u-1", "admin")), False),
+        ((account(), grant("u-1", "admin")), (account("service"), UNKNOWN, grant("u-1", "admin")), False),
+        ((account(privileged=True),), (account(privileged=None),), True),
+        ((account(privileged=True),), (account(privileged=False),), False),
+        ((account(privileged=True),), (), False),
+        (
+            (account(status="disabled"), grant("u-1", "reader")),
+            (account(status="unknown"), grant("u-1", "reader")),
+            True,
+        ),
+        ((account(status="disabled"), grant("u-1", "reader")), (account(status="unknown"),), False),
+        (
+            (account(status="disabled"), grant("u-1", "reader")),
+            (account(status="active"), grant("u-1", "reader")),
+            False,
+        ),
+    ],
+)
+def test_finding_is_undecided_where_what_the_rule_compares_is_not_known_any_more(
+    before: tuple[Record, ...], after: tuple[Record, ...], is_undecided: bool
+) -> None:
+    (finding,) = find(*before)
+    unchanged = [each for each in HELD if each.id not in {record.id for record in after}]
+    with open_tables((*unchanged, *after)) as db:
+        view = GraphView(db, TABLES)
+        assert [each.finding.id for each in view.findings(lambda _: None, NOW)] == []
+        assert view.is_undecided(finding) == is_undecided

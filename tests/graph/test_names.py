@@ -28,6 +28,8 @@ RECORDS: tuple[Record, ...] = (
     role("e-1", "Admin", "111111111111"),
     role("e-2", "Admin", "222222222222"),
     role("e-3", "Reader", "333333333333"),
+    role("e-4", "Auditor in 111111111111", "111111111111"),
+    Entitlement(id="e-5", kind="role", name="Auditor", grantable=True),
     Entitlement(id="g-1", kind="group", name="Work in Progress", grantable=True),
     grant("u-ghost", "g-1"),
 )
@@ -57,6 +59,11 @@ def view() -> Iterator[GraphView]:
         ("reader in 333333333333", ["e-3"]),  # a place without a record
         ("e-1 in production", ["e-1"]),
         ("work in progress", ["g-1"]),
+        ("auditor in production", ["e-4"]),  # its own name has the id of the place
+        ("auditor in 111111111111", ["e-4"]),
+        ("e-4 in production", ["e-4"]),
+        ("auditor", ["e-5"]),
+        ("auditor in sales in rome", []),
         ("u-ghost", ["u-ghost"]),
         ("admin in nowhere", []),
         ("an", []),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 import sys
 from collections.abc import Iterator
@@ -215,6 +216,7 @@ def few_distributions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
 
     The test's own ``monkeypatch`` would restore the path as it is when the test first prepends a folder to it.
     """
+    importlib.import_module("jsonschema")  # what is imported later would not be found
     own = tmp_path_factory.mktemp("own")
     shutil.copytree(str(distribution("ploy-connector-aws")._path), own / "ploy_connector_aws-1.dist-info")  # type: ignore[attr-defined]
     with pytest.MonkeyPatch.context() as patch:

@@ -49,9 +49,9 @@ class OwnAccount(Account):
     shoe_size: int = 41
 
 
-def check(page: Page, max_line_bytes: int = 2_000) -> CheckedPage:
+def check(page: Page, max_line_bytes: int = 2_000, hook: str = "list_entitlements") -> CheckedPage:
     remember_secrets([SECRET])
-    return PageCheck(Redactor([SECRET]), max_line_bytes, lambda: NOW).check(page)
+    return PageCheck(Redactor([SECRET]), max_line_bytes, lambda: NOW).check(page, hook)
 
 
 BROKEN: dict[str, tuple[Any, str]] = {
@@ -122,6 +122,22 @@ def test_invalid_record_fails_its_scope_and_the_others_are_kept() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_list_of_resources_may_not_hold_access() -> None:
+    room = Resource(id="room", kind="room", name="Room")
+    group = Entitlement(id="g", kind="group", name="g", grantable=True)
+    page = Page(scope="rooms", records=(room, OPEN, EDGE), partial=(group, GOOD), complete=True)
+    checked = check(page, hook="list_resources")
+
+    assert (checked.page.records, checked.page.partial, checked.page.ending) == ((room, OPEN), (), "failed")
+    assert checked.bodies == [to_json(room), to_json(OPEN)]
+    assert [problem.message for problem in checked.problems] == [
+        f"the {record.record_type} {record.id!r} is none of the resources that list_resources lists"
+        for record in (EDGE, group, GOOD)
+    ]
+    for hook in ("list_accounts", "list_entitlements"):
+        assert check(page, hook=hook).page == page
+
+
 def test_every_problem_of_a_page_has_its_kind_and_the_first_is_its_failure() -> None:
     records = [BROKEN[kind][0] for kind in ("a class of its own", "half of one inside", "too large")]
     later = NOW + timedelta(days=1)
@@ -176,11 +192,11 @@ def test_scope_name_with_a_secret_fails_its_parent() -> None:
         Page(scope=f"rooms/{SECRET}", complete=True),
         Page(scope="beds", parent=f"rooms/{SECRET}", complete=True),
     ):
-        kept, bodies, _ = checker.check(page)
+        kept, bodies, _ = checker.check(page, "list_accounts")
         assert (kept.scope, kept.ending, kept.records, bodies) == ("rooms", "failed", (), [])
         assert "contains the value of a secret setting" in str(kept.failure)
     with pytest.raises(InvalidAnswerError, match="no scope is named that lists it"):
-        checker.check(Page(scope=SECRET))
+        checker.check(Page(scope=SECRET), "list_accounts")
 
 
 def test_failure_of_a_connector_is_redacted() -> None:

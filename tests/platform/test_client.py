@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 import respx
+import uvicorn
 from pydantic import SecretStr
 
 from ploy_connector_aws.platform import wire
@@ -404,6 +405,15 @@ def test_no_error_and_no_log_contains_the_token(client: PlatformClient, caplog: 
         client.integrations()
 
     assert TOKEN not in f"{caplog.text} {caught.value!r} {caught.value.__context__!r} {client!r}"
+
+
+def test_idle_connection_is_closed_before_a_server_closes_it(client: PlatformClient) -> None:
+    transports = [each for each in (client._http._transport, *client._http._mounts.values()) if each is not None]
+    for transport in transports:
+        assert isinstance(transport, httpx.HTTPTransport)
+        expiry = transport._pool._keepalive_expiry
+        assert expiry is not None
+        assert expiry < uvicorn.Config("").timeout_keep_alive
 
 
 @contextmanager

@@ -2,11 +2,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import yaml
-
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.openapi import CALLS, render_yaml, to_openapi
 from ploy_connector_aws.sandbox.ploy import contract
+from tests.yaml_files import read_yaml
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "platform-api.yaml"
 
@@ -32,7 +31,7 @@ def test_first_line_names_the_owner_of_the_contract() -> None:
 def test_the_local_ploy_has_exactly_the_calls_of_the_document() -> None:
     documented = {
         (operation["operationId"], method.upper(), path)
-        for path, operations in yaml.safe_load(DOCUMENT.read_text())["paths"].items()
+        for path, operations in read_yaml(DOCUMENT)["paths"].items()
         for method, operation in operations.items()
     }
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
 from pydantic import SecretStr
 
 from ploy_connector_aws.platform.auth import TokenSource
@@ -21,11 +20,9 @@ from tests.platform import json_schema, wire_fixtures
 from tests.platform.wire_bodies import NOW, TOKEN
 from tests.platform.wire_requests import SENT
 from tests.platform.wire_results import RAISED, RETURNED
+from tests.yaml_files import read_yaml
 
-DOCUMENT = yaml.load(
-    (Path(__file__).parents[2] / "docs" / "platform-api.yaml").read_text(),
-    getattr(yaml, "CSafeLoader", yaml.SafeLoader),
-)
+DOCUMENT = read_yaml(Path(__file__).parents[2] / "docs" / "platform-api.yaml")
 SCHEMAS = DOCUMENT["components"]["schemas"]
 OPERATIONS = {
     (method.upper(), path): operation

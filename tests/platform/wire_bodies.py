@@ -135,6 +135,7 @@ CLUB = Manifest(
             link="https://club.example/{{ id }}",
             is_place=True,
         ),
+        Label(record_type="finding", kind="open-door", singular="open door", plural="open doors"),
     ),
     wizard=Wizard(
         steps=(
@@ -221,7 +222,7 @@ RECORDS: tuple[wire.AnyLine, ...] = (
         "users/more",
     ),
     record_line(Account(id="u2", kind="service", status="disabled", mfa="disabled"), "users", partial=True),
-    record_line(Account(id="u3", kind="root"), "users"),
+    record_line(Account(id="u3", kind="root", privileged=True, administrator=True), "users"),
     record_line(Account(id="u4", kind="external"), "users"),
     record_line(
         Entitlement(
@@ -233,14 +234,18 @@ RECORDS: tuple[wire.AnyLine, ...] = (
             grantable=True,
             privileged=True,
             privileged_reasons=("iam:*",),
+            administrator=True,
             managed_by="scim",
             attributes={"arn": "arn:aws:iam::123456789012:group/Admins"},
         ),
         "groups",
     ),
     *(
-        record_line(Entitlement(id=f"{kind}-1", kind=kind, name=kind, not_grantable_reason="Read only."), "groups")
-        for kind in ("account_role", "role", "policy")
+        record_line(
+            Entitlement(id=f"{kind}-1", kind=kind, name=kind, role_id=role_id, not_grantable_reason="Read only."),
+            "groups",
+        )
+        for kind, role_id in (("account_role", "role-1"), ("role", None), ("policy", None))
     ),
     record_line(
         Grant(

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -40,9 +40,15 @@ def site(sites: SiteMaker) -> Iterator[Site]:
         yield made
 
 
-def start(site: Site, *arguments: str, stderr: TextIO | None = None) -> Forked:
-    """Start the command with this site's configuration, forked from a process that has imported everything."""
-    return Forked([*arguments, "--config", str(site.world.config_file)], clean_environment(site), stderr=stderr)
+def start(site: Site, *arguments: str, **more: Any) -> Forked:
+    """Start the command with this site's configuration, forked from a process that has imported everything.
+
+    Args:
+        site: Whose configuration.
+        arguments: Of the command.
+        more: Other arguments of ``Forked``.
+    """
+    return Forked([*arguments, "--config", str(site.world.config_file)], clean_environment(site), **more)
 
 
 def run_forked(site: Site, *arguments: str) -> tuple[int, str, str]:
@@ -104,6 +110,19 @@ def read_document(process: Forked) -> str:
         if line == "}\n":
             break
     return printed
+
+
+def read_environment(script: str) -> dict[str, str]:
+    """The environment of a shell that has read the file which a sandbox wrote."""
+    done = subprocess.run(
+        ["sh", "-c", f". {script} && env -0"],
+        env={name: os.environ[name] for name in ("PATH", "HOME")},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE_SECONDS,
+    )
+    return dict(each.split("=", 1) for each in done.stdout.split("\0") if each)
 
 
 @contextmanager

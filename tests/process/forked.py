@@ -6,6 +6,7 @@ a one, for the smoke test of each command.
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import os
 import signal
@@ -20,7 +21,9 @@ from typing import Any, TextIO
 from tests.deadlines import PATIENCE_SECONDS
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload([f"{__package__}.imports", "ploy_connector_aws.sandbox.sandbox"])
+_context.set_forkserver_preload(
+    [f"{__package__}.imports", f"{__package__}.points", "ploy_connector_aws.sandbox.sandbox"]
+)
 
 
 class Forked:
@@ -30,7 +33,8 @@ class Forked:
         arguments: Of the command.
         environment: All its environment variables.
         folder: Its working directory.
-        stderr: Where its standard error goes instead of a pipe.
+        stdout: Where its standard output goes instead of a pipe.
+        stderr: The same of its standard error.
         prepare: What it does first.
     """
 
@@ -39,19 +43,19 @@ class Forked:
         arguments: Sequence[str],
         environment: Mapping[str, str],
         folder: Path | None = None,
+        stdout: TextIO | None = None,
         stderr: TextIO | None = None,
         prepare: Callable[[], object] = int,
     ) -> None:
-        (read_out, out), (read_err, err) = os.pipe(), os.pipe()
-        self.stdout: TextIO = os.fdopen(read_out)
-        self.stderr: TextIO = os.fdopen(read_err)
-        outputs = DupFd(out), DupFd(stderr.fileno() if stderr else err)
+        self.stdout, out = _pipe(stdout)
+        self.stderr, err = _pipe(stderr)
+        outputs = DupFd(out.fileno()), DupFd(err.fileno())
         self._process = _context.Process(
             target=_run, args=(list(arguments), dict(environment), str(folder or Path.cwd()), prepare, *outputs)
         )
         self._process.start()
-        os.close(out)
-        os.close(err)
+        out.close()
+        err.close()
         assert self._process.pid is not None
         self.pid = self._process.pid
 
@@ -60,8 +64,9 @@ class Forked:
         """As of ``subprocess.Popen``: the negative number of the signal that ended it; None while it runs."""
         return self._process.exitcode
 
-    def poll(self) -> int | None:
-        """The same."""
+    def poll(self, timeout: float = 0) -> int | None:
+        """The same, after so many seconds at most if it still runs."""
+        self._process.join(timeout)
         return self.returncode
 
     def wait(self, timeout: float = PATIENCE_SECONDS) -> int:
@@ -111,6 +116,14 @@ class Forked:
         self.wait()
         self.stdout.close()
         self.stderr.close()
+
+
+def _pipe(given: TextIO | None) -> tuple[TextIO, TextIO]:
+    """Return two ends of a pipe, to read and to write; nothing can be read of what goes to a given file."""
+    if given is not None:
+        return io.StringIO(), os.fdopen(os.dup(given.fileno()), "w")
+    read, write = os.pipe()
+    return os.fdopen(read), os.fdopen(write, "w")
 
 
 def _run(

@@ -1,6 +1,6 @@
 """A customer whose commands run in forked processes that end at named points, from prepared states that are restored.
 
-Both servers live in the process of the test; the commands are forked by another one (``fork_server``).
+Both servers live in the process of the test.
 """
 
 from __future__ import annotations
@@ -8,21 +8,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
-import json
-import os
-import queue
 import re
 import shutil
-import signal
 import sqlite3
-import subprocess
-import sys
-import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
@@ -31,9 +25,10 @@ from ploy_connector_aws.sandbox.aws import Assignment
 from tests.aws.conftest import PROD
 from tests.end_to_end.sync_harness import Site
 
-from .conftest import clean_environment
+from .conftest import start
+from .forked import Forked
+from .points import watch
 
-ROOT = Path(__file__).parents[2]
 DEADLINE_SECONDS = 60
 """After which a command that does not end has failed its test."""
 
@@ -58,19 +53,14 @@ class Kill(NamedTuple):
 
 @dataclass
 class Started:
-    """A command that was forked."""
+    """A command that was forked, and the file that gets its output."""
 
-    process_id: int
+    process: Forked
     output: Path
-    _answers: queue.Queue[str]
-    _code: int | None = None
 
     def poll(self, seconds: float = 0.05) -> int | None:
         """Its exit code, or the negative number of the signal that ended it; None while it still runs."""
-        if self._code is None:
-            with contextlib.suppress(queue.Empty):
-                self._code = int(self._answers.get(timeout=seconds))
-        return self._code
+        return self.process.poll(seconds)
 
     def wait(self) -> int:
         """Wait for its end.
@@ -80,60 +70,22 @@ class Started:
         """
         code = self.poll(DEADLINE_SECONDS)
         if code is None:
-            os.kill(self.process_id, signal.SIGKILL)
-            self.poll(DEADLINE_SECONDS)
+            self.process.kill()
+            self.process.wait()
             raise AssertionError(f"The command did not end:\n{self.output.read_text()}")
         return code
 
     def stop(self) -> int:
         """Ask a service to end, and wait until it has."""
-        if self._code is None:
-            os.kill(self.process_id, signal.SIGTERM)
+        self.process.terminate()
         return self.wait()
-
-
-class ForkServer:
-    """The process that forks the commands, while the block runs."""
-
-    def __enter__(self) -> ForkServer:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", f"{__package__}.fork_server"],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self._answers: queue.Queue[str] = queue.Queue()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-        return self
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._answers.put(line)
-
-    def __exit__(self, *_: object) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        assert self._process.wait(timeout=DEADLINE_SECONDS) == 0
-        self._reader.join()
-        self._process.stdout.close()
-
-    def start(self, **command: Any) -> Started:
-        """Fork a command; see ``fork_server.Command``."""
-        assert self._process.stdin is not None
-        print(json.dumps(command), file=self._process.stdin, flush=True)
-        return Started(int(self._answers.get(timeout=DEADLINE_SECONDS)), Path(command["output"]), self._answers)
 
 
 class KillSite:
     """A customer with saved states to begin from: nothing was synced yet, or one sync before AWS was changed."""
 
-    def __init__(self, site: Site, server: ForkServer) -> None:
+    def __init__(self, site: Site) -> None:
         self.site = site
-        self._server = server
         self._folder = site.world.folder
         self._numbers = itertools.count(1)
         site.world.ploy.registry.set_limits(site.integration_id, max_batch_lines=20)
@@ -197,14 +149,11 @@ class KillSite:
 
     def start(self, *arguments: str, kill: Kill | None = None, record: Path | None = None) -> Started:
         """Fork a command of this customer."""
-        return self._server.start(
-            arguments=[*arguments, "--config", str(self.site.world.config_file)],
-            environment=clean_environment(self.site),
-            output=str(self.new_file()),
-            names=self.names,
-            kill_at=(kill.point, kill.nth) if kill else None,
-            record=str(record) if record else None,
-        )
+        output = self.new_file()
+        prepare = partial(watch, self.names, (kill.point, kill.nth) if kill else None, record)
+        with output.open("w") as file:
+            started = start(self.site, *arguments, stdout=file, stderr=file, prepare=prepare)
+        return Started(started, output)
 
     def sync(self) -> None:
         synced = self.site.sync()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,16 @@ from tests.aws.conftest import ORGANISATION
 from tests.deadlines import PATIENCE_SECONDS
 from tests.end_to_end.sync_harness import Site, make_site
 
-from .conftest import COMMAND, clean_environment, run, run_forked, run_process, run_with, running_sandbox, start
+from .conftest import (
+    clean_environment,
+    read_environment,
+    run,
+    run_forked,
+    run_process,
+    run_with,
+    running_sandbox,
+    start,
+)
 from .forked import Forked
 
 
@@ -180,8 +188,8 @@ def test_access_shows_every_path_as_a_tree(shown: Site, who: str) -> None:
     assert (code, err) == (Exit.OK, "")
     lines = {line.strip("│├└─ ") for line in out.splitlines()}
     assert lines >= {
-        "admins  leads to privileged access  group",
-        "Administrator in 222222222222  privileged  account role",
+        "admins  leads to administrator access  group",
+        "Administrator in 222222222222  administrator  account role",
         "everyone  group",
         "Reader in 111111111111  account role",
     }
@@ -308,18 +316,11 @@ def test_sandbox_serves_other_commands_and_can_be_restarted(tmp_path: Path) -> N
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     for is_second in (False, True):
         with running_sandbox(tmp_path / "try-it", environment) as places:
-            script = f". {places['environment']} && {COMMAND} sync --json"
-            synced = subprocess.run(
-                ["sh", "-c", script],
-                env=environment,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=PATIENCE_SECONDS,
-            )
-            assert synced.returncode == 0, synced.stderr
+            with Forked(["sync", "--json"], read_environment(places["environment"])) as synced:
+                out, err = synced.communicate()
+            assert synced.returncode == 0, err
             # The sandbox's own service made the first sync before it said that it runs.
-            assert (json.loads(synced.stdout)["generation"], places["emptied"]) == (2, is_second)
+            assert (json.loads(out)["generation"], places["emptied"]) == (2, is_second)
             assert len(list((tmp_path / "try-it" / "state").glob("*.tasks.sqlite"))) == 1
             with urllib.request.urlopen(places["page"], timeout=PATIENCE_SECONDS) as answer:
                 assert "Log in as the operator" in answer.read().decode()

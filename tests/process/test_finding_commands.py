@@ -65,7 +65,7 @@ def test_findings_of_the_connector_and_of_the_rules_are_one_list(company: Site) 
     (row,) = (each for each in findings if each["kind"] == "external-id-missing")
     assert line.split("\t")[:3] == ["OldCostReport, arn:aws:iam::358173209641:root", "medium", "open"]
     assert line.endswith(row["id"])
-    assert (code, err.startswith("1 open finding (1 medium). As Ploy knows them, by generation 1;")) == (13, True)
+    assert (code, err.startswith("1 open finding (1 medium). As of generation 1 in Ploy;")) == (13, True)
 
 
 def test_exit_status_is_of_open_findings_of_the_severity_that_was_asked_for(company: Site) -> None:
@@ -92,7 +92,7 @@ def test_accepted_and_resolved_findings_are_not_open(company: Site) -> None:
     assert read(company, "--kind", "external-id-missing")[:2] == (Exit.OK, [])
     code, (accepted,), _ = read(company, "--kind", "external-id-missing", "--state", "accepted")
     assert (code, accepted["acceptance"]["name"], accepted["acceptance"]["reason"]) == (Exit.OK, *WHO.values())
-    assert "; 1 accepted. As Ploy" in run(company, "list", "findings")[2]
+    assert "; 1 accepted. As of" in run(company, "list", "findings")[2]
 
     ploy.findings.decide(id_, row.number, "open", **WHO)
     code, (open_again,), _ = read(company, "--kind", "external-id-missing")
@@ -150,6 +150,20 @@ def test_states_that_ploy_cannot_give_are_not_guessed(company: Site) -> None:
         company.world.ploy.faults.clear()
     assert (code, out) == (Exit.TRY_AGAIN, "")
     assert "Ploy" in err
+
+
+def test_kind_that_there_is_not_is_rejected_and_others_have_the_names_that_people_read(company: Site) -> None:
+    run(company, "sync")
+    code, out, err = run(company, "list", "findings", "--kind", "external-id-mising")
+    assert (code, out) == (Exit.USAGE, "")
+    for kind in ("external-id-mising", "roles without an external ID", "disabled accounts with access"):
+        assert kind in " ".join(err.replace("│", " ").split())
+    by_kind, by_label = (
+        read(company, "--kind", name)[:2] for name in ("external-id-missing", "role without an external ID")
+    )
+    assert by_kind == by_label
+    assert by_kind[0] == Exit.FINDINGS
+    assert read(company, "--kind", "role-open-to-anybody")[:2] == (Exit.OK, [])
 
 
 def test_options_of_other_lists_are_rejected(company: Site) -> None:

@@ -144,7 +144,7 @@ def test_preview_lists_what_the_person_can_still_do_at_the_same_place(demo: Site
     assert "  ! Would still enter 716350982241 as AdministratorAccess (Production On-Call) privileged" in lines
     assert "  No other path to the same access is known" in out
     assert sum("cannot be seen" in line for line in lines) == 1
-    assert any(line.startswith("  Sessions issued before may live until ") for line in lines)
+    assert any(line.startswith("  Existing sessions may stay valid until ") for line in lines)
 
 
 def test_preview_of_what_opens_nothing_has_no_line_about_sessions(demo: Site) -> None:
@@ -152,6 +152,19 @@ def test_preview_of_what_opens_nothing_has_no_line_about_sessions(demo: Site) ->
 
     assert "It would close nothing else." in out
     assert "essions" not in out
+
+
+def test_preview_of_what_the_connector_would_not_change_is_made_from_the_last_sync(demo: Site) -> None:
+    order = ("revoke", "jonas.vik", "okta-aws-developers", "--preview")
+    code, out, err = run(demo, *order)
+    assert (code, err) == (Exit.REFUSED, "")
+    assert out.startswith(
+        "Preview from the last sync, nothing was changed: Jonas Vik would lose okta-aws-developers.\n"
+    )
+    assert "This connector would not make this change. The group is managed by" in out
+    assert "okta-aws-developers → Developer in " in out
+    code, out, _ = run(demo, *order, "--json")
+    assert (code, json.loads(out)["rejected"]["code"]) == (Exit.REFUSED, "externally_managed")
 
 
 def test_grant_to_a_disabled_person_is_refused(demo: Site) -> None:
@@ -190,6 +203,22 @@ def test_change_is_made_while_ploy_is_away_and_reported_by_the_next_command(demo
     (task,) = recorded(demo)
     assert (task.kind, task.state) == ("revoke", "done")
     assert history(demo)[0]["reported_at"] is not None
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_error_while_reporting_hides_no_change_that_was_made(demo: Site, more: tuple[str, ...]) -> None:
+    token = demo.world.folder / "token"
+    demo.world.aws.faults.before("DeleteGroupMembership", token.unlink)
+
+    code, out, err = run(demo, "revoke", *ORDER, "--yes", *more)
+
+    assert (code, err, is_member(demo), recorded(demo)) == (Exit.OK, "", False, [])
+    if more:
+        assert (change_of(out)["outcome"], json.loads(out)["reported"]) == ("applied", False)
+    else:
+        assert "✓ Revoked: Jonas Vik no longer holds Production On-Call." in out
+        assert out.splitlines()[-1].startswith("Not reported to Ploy yet: ")
+        assert "token" in out.splitlines()[-1]
 
 
 def test_change_of_unknown_outcome_is_a_manual_task_and_not_shown_as_changed(demo: Site) -> None:

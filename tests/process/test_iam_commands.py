@@ -15,7 +15,7 @@ from tests.end_to_end.sync_harness import Site, make_site
 
 from .conftest import run
 
-ADMINISTRATOR = "AdministratorAccess  privileged  policy"
+ADMINISTRATOR = "AdministratorAccess  administrator  policy"
 
 
 @pytest.fixture(scope="module")

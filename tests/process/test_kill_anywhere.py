@@ -1,6 +1,6 @@
 """``kill -9`` at named points of a sync: the state on disk and in Ploy is correct, and the next sync completes.
 
-A point is before or after an SQL statement, a send or a receive (``fork_server``).
+A point is before or after an SQL statement, a send or a receive (``points``).
 The quick suite kills at the points of a table, but for those that differ from another one by what is read or sent. A
 soak plays these, too, and kills at 200 more, of every kind of point, in an order that its seed decides.
 """
@@ -18,7 +18,7 @@ from ploy_connector_aws.cli.exit_codes import Exit
 from tests.aws.conftest import ORGANISATION
 from tests.end_to_end.sync_harness import make_site
 
-from .kills import ForkServer, Kill, KillSite, choose, explained, order_kills, seed_of
+from .kills import Kill, KillSite, choose, explained, order_kills, seed_of
 
 KILLS = 200
 
@@ -108,9 +108,9 @@ class Syncs:
 
 @pytest.fixture(scope="module")
 def syncs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Syncs]:
-    with pytest.MonkeyPatch.context() as patch, ForkServer() as server:
+    with pytest.MonkeyPatch.context() as patch:
         with make_site(tmp_path_factory.mktemp("site"), patch)(ORGANISATION) as site:
-            yield Syncs(KillSite(site, server))
+            yield Syncs(KillSite(site))
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from tests.aws.conftest import ORGANISATION
 from tests.end_to_end.sync_harness import Site, make_site
 
 from .conftest import run
-from .kills import DEADLINE_SECONDS, ForkServer, Kill, KillSite
+from .kills import DEADLINE_SECONDS, Kill, KillSite
 
 CHANGES = "Ploy POST /connector/v1/integrations/one/changes"
 COMMAND = ("revoke", "ana", "admins", "--yes", "--reason", "left")
@@ -43,10 +43,10 @@ POINTS: dict[str, tuple[Kill, bool, str | None]] = {
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KillSite]:
-    with pytest.MonkeyPatch.context() as patch, ForkServer() as server:
+    with pytest.MonkeyPatch.context() as patch:
         with make_site(tmp_path_factory.mktemp("site"), patch)(ORGANISATION) as site:
             site.world.ploy.registry.change_settings(site.integration_id, {"scopes": [IDENTITY_CENTER]})
-            yield KillSite(site, server)
+            yield KillSite(site)
 
 
 def is_member(site: Site) -> bool:

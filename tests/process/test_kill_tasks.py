@@ -22,7 +22,7 @@ from tests.aws.conftest import ORGANISATION
 from tests.end_to_end.sync_harness import make_site
 from tests.end_to_end.task_harness import MembershipLog
 
-from .kills import DEADLINE_SECONDS, ForkServer, Kill, KillSite, Started, choose, explained, order_kills, seed_of
+from .kills import DEADLINE_SECONDS, Kill, KillSite, Started, choose, explained, order_kills, seed_of
 
 KILLS = 100
 PEOPLE = ("ana", "dee")
@@ -141,12 +141,12 @@ class Rush:
 
 @pytest.fixture(scope="module")
 def rush(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rush]:
-    with pytest.MonkeyPatch.context() as patch, ForkServer() as server:
+    with pytest.MonkeyPatch.context() as patch:
         with make_site(tmp_path_factory.mktemp("site"), patch)(ORGANISATION) as site:
             site.world.ploy.registry.change_settings(site.integration_id, {"scopes": [IDENTITY_CENTER]})
             site.world.ploy.registry.set_intervals(site.integration_id, poll_interval_seconds=5)
             site.seeded.add_group(Group("others"))
-            yield Rush(KillSite(site, server))
+            yield Rush(KillSite(site))
 
 
 @pytest.fixture(scope="module")

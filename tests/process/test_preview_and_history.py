@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import re
 
@@ -62,7 +64,7 @@ def test_preview_is_a_list_for_people(synced: Site) -> None:
     synced.world.allow_without("sso:ListPermissionSets")
     code, out, err = run(synced, "sync", "--preview")
     assert (code, err) == (Exit.UNPROVEN, "")
-    assert f"- removed account Given Family ({dee})" in out
+    assert f"- removed person Given Family ({dee})" in out
     assert "- removed grant Given Family holds everyone" in out
     assert '"Action":["sso:ListPermissionSets"]' in out
     assert "nothing was changed, here or in Ploy" in out
@@ -114,6 +116,26 @@ def test_history_is_a_table_for_people(synced: Site) -> None:
     assert (code, err) == (Exit.OK, "")
     assert "committed" in out
     assert "Generation" in out
+
+
+def test_history_in_each_format_has_a_row_for_each_run_and_change(synced: Site) -> None:
+    code, _, _ = run(synced, "revoke", "ana", "admins", "--yes", "--reason", "=left")
+    assert code == Exit.OK
+
+    printed = {each: run(synced, "history", "--format", each) for each in ("csv", "tsv", "jsonl", "json")}
+    assert {(code, err) for code, _, err in printed.values()} == {(Exit.OK, "")}
+    rows = list(csv.DictReader(io.StringIO(printed["csv"][1])))
+    assert [(row["What"], row["Result"], row["Generation"], row["Account"], row["Reason"]) for row in rows] == [
+        ("revoke", "applied", "", "Ana Lima", "'=left"),
+        ("sync", "committed", "1", "", ""),
+    ]
+    assert rows[0]["Reported at"] > rows[0]["Time"] > rows[1]["Time"]
+    assert [line.split("\t")[1] for line in printed["tsv"][1].splitlines()] == ["What", "revoke", "sync"]
+    document = json.loads(printed["json"][1])
+    assert [json.loads(line) for line in printed["jsonl"][1].splitlines()] == [
+        {"type": "change", **document["changes"][0]},
+        {"type": "run", **document["runs"][0]},
+    ]
 
 
 def test_history_before_the_first_sync_is_one_message(site: Site) -> None:

@@ -16,7 +16,7 @@ from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.runtime.snapshot.store import Store
 from tests.end_to_end.sync_harness import Site
 
-from .conftest import COMMAND, clean_environment, run, run_forked, running_sandbox, start
+from .conftest import clean_environment, read_environment, run, run_forked, running_sandbox, start
 from .forked import Forked
 from .test_beside_service import PATIENCE, RunningService, running_service
 
@@ -44,12 +44,11 @@ def test_second_service_ends_and_names_the_first(site: Site, service: RunningSer
 def test_service_beside_a_sandbox_names_the_sandbox(tmp_path: Path) -> None:
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     with running_sandbox(tmp_path / "try-it", environment) as places:
-        script = f". {places['environment']} && exec {COMMAND} run --config {places['config']} --health-port 0"
-        second = subprocess.run(
-            ["sh", "-c", script], env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE
-        )
+        arguments = ["run", "--config", str(places["config"]), "--health-port", "0"]
+        with Forked(arguments, read_environment(places["environment"])) as second:
+            _, err = second.communicate()
         named = f"the service of `ploy-connector sandbox` (process {places['process']})."
-        assert (second.returncode, named in second.stderr) == (Exit.TRY_AGAIN, True), second.stderr
+        assert (second.returncode, named in err) == (Exit.TRY_AGAIN, True), err
         with Forked(["sandbox", "--dir", str(tmp_path / "try-it")], environment) as third:
             _, err = third.communicate()
         assert third.returncode == Exit.CONFIGURATION, err

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ploy_connector_aws import reference
 from ploy_connector_aws.runtime.snapshot.compare import ChangeKind, Changes, changed_keys, compare
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.spec import Failure, Page, RecordKey
@@ -414,6 +415,36 @@ def test_excluded_scopes_withdraw_their_records_and_are_counted(store: Store) ->
 def test_a_record_listed_twice_by_one_scope_counts_once(store: Store) -> None:
     commit(store, ROOT, users("a", "a", "b"), groups("g"), members("g", "a", "a"))
     assert len(records_of(store)) == 4
+
+
+TWICE = "The connector listed the account 'a' twice in this scope, with different contents."
+
+
+@pytest.mark.parametrize(
+    ("pages", "message"),
+    [
+        ((Page(scope="users", records=(account("a", "x"), account("a", "y")), complete=True),), TWICE),
+        ((Page(scope="users", records=(account("a", "x"),)), users("b", "a")), TWICE),
+        ((Page(scope="users", records=(account("a", "x"),)), users("b", "a", failure=DENIED)), "denied"),
+        ((Page(scope="users", records=(account("a"),)), users("a")), None),
+        ((Page(scope="users", partial=(account("a", "x"),)), users("a")), None),
+        ((Page(scope="users", partial=(account("a", "x"), account("a", "y"))), users("b")), None),
+        ((Page(scope="other", parent="root", records=(account("a", "x"),), complete=True), users("a")), None),
+    ],
+    ids=["one page", "two pages", "failed", "same", "partial", "two partial", "two scopes"],
+)
+def test_a_scope_with_two_contents_of_one_record_fails(
+    store: Store, pages: tuple[Page, ...], message: str | None
+) -> None:
+    commit(store, ROOT, users("a", "old"))
+    changes = commit(store, ROOT, *pages)
+    assert store.baseline is not None
+    (scope,) = [each for each in store.baseline.scopes() if each.name == "users"]
+    assert (scope.ending, scope.failure.message if scope.failure else None) == (
+        ("failed", message) if message else ("complete", None)
+    )
+    assert changes.removed == ({} if message else {"account": 1})
+    assert reference.read_pages([ROOT, *pages]).scopes["users"].ending == scope.ending
 
 
 def test_a_failed_scope_stays_failed_whatever_page_follows(store: Store) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from ploy_connector_aws.runtime.snapshot.compare import compare
 from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.sync.ingest import read
-from ploy_connector_aws.spec import SPEC_VERSION, ConnectionReport, Manifest, Page, TemporaryError, hookimpl
+from ploy_connector_aws.spec import SPEC_VERSION, ConnectionReport, Grant, Manifest, Page, TemporaryError, hookimpl
 
 from .records import DENIED, account
 
@@ -169,3 +170,34 @@ def test_only_a_switched_off_list_of_resources_hides_no_access(
     compare(store, run)
     store.update(run, matches_platform=1)
     assert run.proves_everything() is is_proven
+
+
+def test_grant_in_a_list_of_resources_fails_its_scope(store: Store) -> None:
+    edge = Grant(principal_kind="account", principal_id="u-1", entitlement_id="e-1")
+    rooms = Page(scope="rooms", records=(edge,), complete=True)
+    run = read_into(store, open_directory(accounts=(USERS,), resources=(rooms,)))
+    compare(store, run)
+    assert endings(run)["rooms"] == (
+        "failed",
+        f"The connector reported an invalid record or page: the grant {edge.id!r} is none of the resources that"
+        " list_resources lists.",
+    )
+    assert not [record for record in run.records() if record.type == "grant"]
+
+
+def test_memory_is_bounded_by_the_records_of_a_transaction_not_by_its_pages(store: Store) -> None:
+    """Each page has 300 records, so that the fourth fills a transaction, however fast they come."""
+    pages = tuple(
+        Page(scope=f"users/{page}", records=tuple(account(f"{page}.{number}") for number in range(300)), complete=True)
+        for page in range(9)
+    )
+    run = store.begin(uuid.uuid4().hex, datetime.now(UTC))
+    stored: list[int] = []
+
+    def count_stored() -> None:
+        stored.append(store.connection.execute(f"SELECT count(*) FROM {run.observations}").fetchone()[0])
+
+    read(open_directory(accounts=pages), store, run, checkpoint=count_stored)
+
+    assert stored[-1] == 2700
+    assert max(after - before for before, after in itertools.pairwise([0, *stored])) <= 1200

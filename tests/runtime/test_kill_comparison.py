@@ -2,42 +2,45 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import signal
-import subprocess
-import sys
+from functools import cache
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 
-from ploy_connector_aws.runtime.snapshot.store import Store
-from ploy_connector_aws.spec import Page
-
-from .records import account, commit, records_of
-
-CHILD = """
-import os, signal, sys
-from pathlib import Path
 from ploy_connector_aws.runtime.snapshot.compare import compare
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.spec import Page
-from tests.runtime.records import account, begin
+from tests.deadlines import PATIENCE_SECONDS
 
-store = Store(Path(sys.argv[1]))
-first, name = (0, None) if sys.argv[3] == "same" else (100, "new")
-people = tuple(account(f"u{number}", name) for number in range(first, first + 500))
-run = begin(store, Page(scope="root", complete=True), Page(scope="users", parent="root", records=people, complete=True))
-steps = int(sys.argv[2])
+from .records import account, begin, commit, records_of
 
-def count():
-    global steps
-    steps -= 1
-    if steps < 0:
-        os.kill(os.getpid(), signal.SIGKILL)
+ENOUGH = 1_000_000
 
-store.connection.set_progress_handler(count, 100)
-compare(store, run)
-print(steps)
-"""
+_context = multiprocessing.get_context("forkserver")
+
+
+def compare_and_count(path: Path, steps: int, read: str, count: Connection) -> None:
+    """Compare, and send how many hundred steps of SQLite's machine it took; kill this process after so many."""
+    store = Store(path)
+    first, name = (0, None) if read == "same" else (100, "new")
+    records = tuple(account(f"u{number}", name) for number in range(first, first + 500))
+    pages = Page(scope="users", parent="root", records=records, complete=True)
+    run = begin(store, Page(scope="root", complete=True), pages)
+    taken = 0
+
+    def step() -> None:
+        nonlocal taken
+        taken += 1
+        if taken > steps:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    store.connection.set_progress_handler(step, 100)
+    compare(store, run)
+    count.send(taken)
 
 
 def people(first: int, last: int) -> tuple[Page, Page]:
@@ -45,10 +48,32 @@ def people(first: int, last: int) -> tuple[Page, Page]:
     return Page(scope="root", complete=True), Page(scope="users", parent="root", records=records, complete=True)
 
 
-def compare_in_child(path: Path, steps: int, read: str) -> subprocess.CompletedProcess[str]:
-    """Compare in a process that kills itself after so many hundred steps of SQLite's machine."""
-    arguments = [sys.executable, "-c", CHILD, str(path), str(steps), read]
-    return subprocess.run(arguments, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+def compare_in_child(path: Path, read: str, steps: int = ENOUGH) -> tuple[int | None, int | None]:
+    """Compare in a process that kills itself after so many steps; its exit code, and how many it took to the end."""
+    receiver, sender = _context.Pipe(duplex=False)
+    with receiver, sender:
+        child = _context.Process(target=compare_and_count, args=(path, steps, read, sender))
+        child.start()
+        child.join(PATIENCE_SECONDS)
+        return child.exitcode, receiver.recv() if receiver.poll() else None
+
+
+@cache
+def count_steps(folder: Path, read: str) -> int:
+    """How many steps an undisturbed comparison takes."""
+    path = folder / f"{read}.sqlite"
+    with Store(path) as store:
+        commit(store, *people(0, 500))
+    code, steps = compare_in_child(path, read)
+    assert code == 0
+    assert steps is not None
+    assert 50 < steps < ENOUGH
+    return steps
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("counted")
 
 
 @pytest.fixture
@@ -59,24 +84,20 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("share", [0.02, 0.2, 0.4, 0.6, 0.8, 0.98])
-def test_a_comparison_killed_anywhere_leaves_the_baseline_and_the_next_run_right(path: Path, share: float) -> None:
-    check_killed(path, share, "other")
+def test_a_comparison_killed_anywhere_leaves_the_baseline_and_the_next_run_right(
+    path: Path, folder: Path, share: float
+) -> None:
+    check_killed(path, int(count_steps(folder, "other") * share), "other")
 
 
 @pytest.mark.parametrize("share", [0.4, 0.98])
-def test_a_comparison_that_finds_the_same_may_be_killed_anywhere(path: Path, share: float) -> None:
-    check_killed(path, share, "same")
+def test_a_comparison_that_finds_the_same_may_be_killed_anywhere(path: Path, folder: Path, share: float) -> None:
+    check_killed(path, int(count_steps(folder, "same") * share), "same")
 
 
-def check_killed(path: Path, share: float, read: str) -> None:
-    """Kill a comparison after this share of its steps; the file holds the baseline, and the next run is right."""
-    enough = 1_000_000
-    whole = compare_in_child(path, enough, read)
-    assert whole.returncode == 0, whole.stderr
-    steps = enough - int(whole.stdout)
-    assert steps > 50
-    killed = compare_in_child(path, int(steps * share), read)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+def check_killed(path: Path, steps: int, read: str) -> None:
+    """Kill a comparison after so many steps; the file holds the baseline, and the next run is right."""
+    assert compare_in_child(path, read, steps) == (-signal.SIGKILL, None)
     with Store(path) as store:
         assert set(records_of(store)) == {f"account u{number}" for number in range(500)}
         commit(store, *people(100, 600))

@@ -8,10 +8,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError, field_validator
 
-from ploy_connector_aws.spec import AccessChange, Manifest, Page, TemporaryError
-from ploy_connector_aws.spec.bounds import Count, Interval, Moment, OutsideId, field_of, is_id, to_pause_seconds
+from ploy_connector_aws.spec import AccessChange, Account, Entitlement, Manifest, Page, Permission, TemporaryError
+from ploy_connector_aws.spec.bounds import (
+    Count,
+    Interval,
+    Moment,
+    OutsideId,
+    describe_errors,
+    field_of,
+    is_id,
+    to_pause_seconds,
+)
 from tests.extremes import values_of
 
 TYPES: dict[str, TypeAdapter[Any]] = {
@@ -97,3 +106,50 @@ def test_field_of_an_error_repeats_no_input() -> None:
     with pytest.raises(ValidationError) as refused:
         TypeAdapter(dict[str, Count]).validate_json('{"s3cr3t/+token==": -1}')
     assert field_of(refused.value) == "?"
+
+
+class Own(Account):
+    """A record of an author, whose own check repeats what it was given."""
+
+    @field_validator("username")
+    @classmethod
+    def _is_short(cls, value: str) -> str:
+        raise ValueError(f"{value} is too long")
+
+
+WRONG: dict[str, tuple[type[BaseModel], dict[str, Any], str]] = {
+    "an entitlement without a reason": (
+        Entitlement,
+        {"id": "a", "kind": "group", "name": "A"},
+        "grantable=False needs a not_grantable_reason, and grantable=True has none",
+    ),
+    "a page with two ends": (Page, {"scope": "a", "complete": True, "gone": True}, "a page ends its scope only once"),
+    "a time of no day": (Page, {"scope": "a", "began_at": "x"}, "began_at must be a date and time of RFC 3339"),
+    "fields of wrong types": (
+        Account,
+        {"id": "a", "kind": "x", "username": 5},
+        "kind literal_error, username string_type",
+    ),
+    "a check of the author": (Own, {"id": "a", "username": "a-secret"}, "username value_error"),
+    "a feature that nothing has": (
+        Manifest,
+        {
+            "name": "a",
+            "title": "A",
+            "version": "1",
+            "spec_version": 1,
+            "description": "",
+            "config_schema": {},
+            "permissions": (Permission(name="read", features=("rooms",), is_required=True, used_for="", without=""),),
+        },
+        "The permission 'read' is for an unknown feature.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_error_has_the_rule_of_the_specification_and_no_input(case: str) -> None:
+    model, fields, described = WRONG[case]
+    with pytest.raises(ValidationError) as raised:
+        model(**fields)
+    assert describe_errors(raised.value) == described

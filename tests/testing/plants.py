@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, NamedTuple
 
 from ploy_connector_aws.spec import (
@@ -25,6 +26,7 @@ from ploy_connector_aws.spec import (
 from tests.testing.staff import MANIFEST, SECRET, Staff
 
 Pages = Iterable[Page]
+PAGE_SIZE: Any = MANIFEST.config_schema["properties"]["page_size"]  # type: ignore[index, call-overload]
 COUNTER = itertools.count()
 
 
@@ -102,14 +104,19 @@ def refuse(config: Mapping[str, Any], staff: Staff) -> Mapping[str, Any]:
 
 def need_page_size(config: Mapping[str, Any], staff: Staff) -> Mapping[str, Any]:
     """Fail without a setting that is not required."""
-    if isinstance(config.get("token"), str):
-        assert config["page_size"] is not None
+    assert config["page_size"] is not None
     return config
 
 
-def crash_on_texts(config: Mapping[str, Any], staff: Staff) -> Mapping[str, Any]:
-    """Fail with a number that is a text."""
-    return {**config, "page_size": config.get("page_size", 2) + 0}
+def need_token(config: Mapping[str, Any], staff: Staff) -> Mapping[str, Any]:
+    """Fail without a setting that the schema does not require."""
+    return {**config, "token": config["token"]}
+
+
+def divide(config: Mapping[str, Any], staff: Staff) -> Mapping[str, Any]:
+    """Fail with a number that the schema allows."""
+    assert 100 // config.get("page_size", 2)
+    return config
 
 
 def call_early(config: Mapping[str, Any], staff: Staff) -> Mapping[str, Any]:
@@ -240,19 +247,24 @@ def forget_children(self: Staff, skip: Set[str]) -> Iterator[Page]:
         yield from Staff.teams(self, skip)
 
 
+@cache
+def crowd() -> tuple[Page, ...]:
+    """Pages of many people."""
+    people = [Account(id=f"u-{number}", username=f"user{number}") for number in range(1, 1_001)]
+    pages = (people[start : start + 100] for start in range(0, 1_000, 100))
+    return tuple(Page(scope="people", records=tuple(page), complete=page[-1] is people[-1]) for page in pages)
+
+
 def many_people(self: Staff, skip: Set[str]) -> Iterator[Page]:
-    """List many people with much about each."""
-    for start in range(1, 2_001, 100):
-        people = (self.person(number) for number in range(start, start + 100))
-        records = tuple(person.model_copy(update={"tags": {"about": "x" * 4_000 + person.id}}) for person in people)
-        yield Page(scope="people", records=records, complete=start == 1_901)
+    """List many people."""
+    yield from crowd()
 
 
 def keep_everything(self: Staff, skip: Set[str]) -> Iterator[Page]:
-    """Keep all that is listed."""
-    kept: list[Page] = []
-    for page in many_people(self, skip):
-        kept.append(page)
+    """Keep the responses of the directory, of a megabyte each."""
+    kept: list[str] = []
+    for page in crowd():
+        kept.append("x" * 1_000_000)
         yield page
 
 
@@ -316,23 +328,28 @@ def unstable_id(record: Any) -> Any:
 
 PLANTS: dict[str, Plant] = {
     "connector-loads": plant(manifest={"spec_version": 2}),
-    "settings-are-described": plant(manifest=schema(page_size={"type": "integer"})),
+    "settings-are-described": plant(manifest=schema(page_size={**PAGE_SIZE, "title": ""})),
     "secrets-are-marked": plant(manifest=schema(token={"type": "string", "title": "Token"})),
     "wizard-asks-what-is-required": plant(manifest={"wizard": ask_nothing()}),
     "grant-and-revoke-together": Plant(without_revoke()),
     "settings-are-accepted": plant(configure=configured(refuse)),
-    "missing-settings-are-refused": plant(configure=configured(lambda config, _: {"token": SECRET, **config})),
-    "optional-settings-can-be-left-out": plant(configure=configured(need_page_size)),
-    "wrong-settings-are-refused": plant(configure=configured(crash_on_texts)),
+    "missing-settings-are-refused": plant(
+        "optional-settings-can-be-left-out",
+        manifest={"config_schema": {**MANIFEST.config_schema, "required": []}},
+        configure=configured(need_token),
+    ),
+    "optional-settings-can-be-left-out": plant(
+        manifest=schema(page_size={name: each for name, each in PAGE_SIZE.items() if name != "default"}),
+        configure=configured(need_page_size),
+    ),
+    "wrong-settings-are-refused": plant(configure=configured(divide)),
     "unknown-settings-are-refused": plant(
-        configure=configured(
-            lambda config, _: {name: config[name] for name in ("token", "page_size") if name in config}
-        )
+        manifest={"config_schema": {**MANIFEST.config_schema, "additionalProperties": True}}
     ),
     "configure-makes-no-call": plant(configure=configured(call_early)),
     "connection-test-passes": plant(test_connection=report(outcome="failed", fix="Renew the token.")),
     "checks-are-clear": plant(test_connection=two_checks),
-    "checks-name-what-the-manifest-has": plant(test_connection=report(feature="people")),
+    "missing-permissions-are-known": plant(test_connection=report(missing_permissions=("write",))),
     "lists-end-without-error": changing("rooms", stop),
     "pages-are-valid": changing("rooms", each(updated(began_at=datetime(2099, 1, 1, tzinfo=UTC)))),
     "records-are-valid": changing("rooms", each_record(of_resources(tags={"floor": 3}))),

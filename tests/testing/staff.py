@@ -12,7 +12,6 @@ from ploy_connector_aws.spec import (
     AccessRequest,
     Account,
     Check,
-    ConfigurationError,
     ConnectionReport,
     ConnectorContext,
     Email,
@@ -49,8 +48,8 @@ MANIFEST = Manifest(
     config_schema={
         "type": "object",
         "properties": {
-            "token": {"type": "string", "title": "Token", "writeOnly": True},
-            "page_size": {"type": "integer", "title": "Records on a page", "default": 2},
+            "token": {"type": "string", "title": "Token", "minLength": 8, "writeOnly": True},
+            "page_size": {"type": "integer", "title": "Records on a page", "default": 2, "minimum": 1},
         },
         "required": ["token"],
         "additionalProperties": False,
@@ -70,22 +69,13 @@ class Staff:
     @hookimpl
     def configure(self, config: Mapping[str, Any], context: ConnectorContext) -> None:
         self.context = context
-        for name in config:
-            if name not in ("token", "page_size"):
-                raise ConfigurationError(f"There is no setting {name}.", field=name)
-        self.token = config.get("token")
-        self.page_size = config.get("page_size", 2)
-        if not isinstance(self.token, str) or not self.token:
-            raise ConfigurationError("The token must be a text.", field="token")
-        if not isinstance(self.page_size, int):
-            raise ConfigurationError("The number of records on a page must be a number.", field="page_size")
+        self.token = config["token"]
+        self.page_size = config["page_size"]
 
     @hookimpl
     def test_connection(self) -> ConnectionReport:
         self.call("ping")
-        return ConnectionReport(
-            checks=(Check(name="directory", outcome="passed", message="It can be read.", feature="rooms"),)
-        )
+        return ConnectionReport(checks=(Check(name="directory", outcome="passed", message="It can be read."),))
 
     @hookimpl
     def list_accounts(self, skip: Set[str]) -> Iterator[Page]:

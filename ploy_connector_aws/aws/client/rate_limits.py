@@ -37,6 +37,16 @@ _RECOVERED_PER_SECOND = 0.02
 _LOWEST_SHARE = 1 / 32
 _BURST_SECONDS = 0.25
 
+_USED_CALLS_PER_SECOND = 250.0
+"""A rate above this one needs no more threads: one interpreter makes about a thousand calls a second, whatever their
+number, and each thread more that could run only costs changes of the running thread."""
+
+_SPARE = 2
+"""So many times the threads of an even latency: some calls take longer."""
+
+_LATENCY_WEIGHT = 1 / 8
+"""Of the last attempt, in the average."""
+
 
 class CancelledError(NotAppliedError):
     """The read was cancelled, so a call that waited for its rate limiter was not sent."""
@@ -116,6 +126,7 @@ class Throttle:
         organisation: The owner of the integration. Another organisation that names the same account, in error or in
             malice, gets limiters of its own.
         longest_wait_seconds: Fail instead of waiting longer than this.
+        clock: Monotonic seconds, of the latency.
     """
 
     def __init__(
@@ -126,13 +137,18 @@ class Throttle:
         *,
         organisation: str = "",
         longest_wait_seconds: float = math.inf,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._owner = (organisation, account_id)
         self._factor = read_rate_factor(environment)
         self._cancelled = threading.Event()
         self._wait = wait or self._cancelled.wait
         self._longest_wait_seconds = longest_wait_seconds
         self._limiters: dict[tuple[str, str], RateLimiter] = {}
+        self._latencies: dict[str, float] = {}
+        """The seconds that an attempt takes, from its signature to the parsed response, by service."""
+        self._sent = threading.local()
 
     def stop(self) -> None:
         """Cancel: refuse further calls, and wake those that wait."""
@@ -157,8 +173,13 @@ class Throttle:
                     raise CancelledError("The read was cancelled.")
                 # Meanwhile AWS may have asked for a pause.
                 may_send = seconds == 0 or not limiter.is_paused
+            self._sent.at = self._clock()
 
-        def note_throttling(parsed_response: Mapping[str, Any] | None, event_name: str, **_: Any) -> None:
+        def note_response(parsed_response: Mapping[str, Any] | None, event_name: str, **_: Any) -> None:
+            now = self._clock()
+            latency = now - getattr(self._sent, "at", now)
+            average = self._latencies.get(service, latency)
+            self._latencies[service] = average + (latency - average) * _LATENCY_WEIGHT
             response = parsed_response or {}
             if response.get("Error", {}).get("Code") in THROTTLED_CODES:
                 operation = event_name.rpartition(".")[2]
@@ -166,18 +187,29 @@ class Throttle:
                 self.limiter(service, region, operation).back_off(response.get("RetryAfterSeconds"))
 
         client.meta.events.register("before-sign.*.*", wait_for_limiter)
-        client.meta.events.register("response-received.*.*", note_throttling)
+        client.meta.events.register("response-received.*.*", note_response)
+
+    def needed_threads(self, service: str) -> int:
+        """Return how many threads use up the rate of a service, each of which makes one call after the other.
+
+        As many calls are under way as the rate times the seconds that one takes (Little's law).
+        """
+        rate = min(self._rate(service), _USED_CALLS_PER_SECOND)
+        return max(1, math.ceil(_SPARE * rate * self._latencies.get(service, 0)))
 
     def limiter(self, service: str, region: str, operation: str) -> RateLimiter:
         """Return the limiter of the quota that AWS counts this operation in, in this Region."""
         quota = f"{service}:{operation}" if service in LIMIT_PER_OPERATION else service
         limiter = self._limiters.get((quota, region))
         if limiter is None:
-            rate = CALLS_PER_SECOND.get(service, CALLS_PER_SECOND_ELSEWHERE) * self._factor
+            rate = self._rate(service)
             with _REGISTRY_LOCK:
                 limiter = _REGISTRY.setdefault((*self._owner, quota, region, rate), RateLimiter(rate))
             self._limiters[quota, region] = limiter
         return limiter
+
+    def _rate(self, service: str) -> float:
+        return CALLS_PER_SECOND.get(service, CALLS_PER_SECOND_ELSEWHERE) * self._factor
 
 
 def read_rate_factor(environment: Mapping[str, str]) -> float:

@@ -22,6 +22,7 @@ from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshabl
 from botocore.exceptions import NoCredentialsError
 from botocore.hooks import BaseEventHooks
 from botocore.loaders import Loader, create_loader
+from botocore.model import OperationModel
 from botocore.session import Session
 
 from ploy_connector_aws import __version__
@@ -297,7 +298,30 @@ def _create_client(
     )
     client = session.create_client(*args, **kwargs, config=config, exchange_seconds=profile.exchange_seconds)
     guard_client(client, actions)
+    _prepare_once(client)
     return client
+
+
+def _prepare_once(client: BaseClient) -> None:
+    """Keep what is the same in each call of an operation: its endpoint, and the name of this program."""
+    # botocore has no public hook for either; `tests/aws/test_session.py` fails if one of them moves.
+    client.meta.events.unregister(
+        f"request-created.{client.meta.service_model.service_id.hyphenize()}",
+        client._user_agent_creator.rebuild_and_replace_user_agent_handler,
+    )
+    resolver = client._ruleset_resolver
+    resolve = resolver.construct_endpoint
+    known: dict[str, Any] = {}
+
+    def construct_endpoint(operation_model: OperationModel, call_args: Any, request_context: Any) -> Any:
+        found = known.get(operation_model.name)
+        if found is None:
+            found = resolve(operation_model, call_args, request_context)
+            if not (operation_model.context_parameters or operation_model.operation_context_parameters):
+                known[operation_model.name] = found
+        return found
+
+    resolver.construct_endpoint = construct_endpoint
 
 
 def _count_calls(client: BaseClient, context: ConnectorContext) -> None:

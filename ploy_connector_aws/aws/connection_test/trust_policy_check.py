@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ploy_connector_aws.aws.policy.documents import EXTERNAL_ID, Statement, to_policy
-from ploy_connector_aws.aws.policy.principals import ASSUME_CALLS, Principal, to_principal
+from ploy_connector_aws.aws.policy.documents import EXTERNAL_ID, Condition, Statement, to_policy
+from ploy_connector_aws.aws.policy.principals import ASSUME_CALLS, ASSUME_ROLE, Principal, to_principal
 from ploy_connector_aws.aws.policy.restrictions import find_accounts, find_guard, is_of_organization, is_restricted
 from ploy_connector_aws.aws.policy.trust import (
     FLAGS,
@@ -140,17 +140,26 @@ def _check_anyone(statement: Statement, denies: list[Statement], config: AwsConf
     """Check a statement with `Principal: *`; if its conditions name AWS accounts, it admits only these."""
     accounts = find_accounts(statement.conditions)
     if accounts is None:
-        actions = [entry for entry in ASSUME_CALLS if covers_action(statement, entry)]
-        denials = find_denials(denies, _ANYONE, actions, PLOY_PARTITION)
-        guards = [guard for guard in map(find_guard, denials) if guard is not None]
-        is_open = not is_restricted(statement.conditions, guards)
-        whom = ", of any AWS account" if is_open else " who meets its conditions"
-        yield Finding("failed" if is_open else "warning", f"It admits everyone (Principal *){whom}.")
+        open_to = [
+            entry
+            for entry in ASSUME_CALLS
+            if covers_action(statement, entry)
+            and _is_open(statement, find_denials(denies, _ANYONE, entry, PLOY_PARTITION))
+        ]
+        by_calls = f" by {' and '.join(open_to)}" if open_to else " who meets its conditions"
+        whom = ", of any AWS account" if ASSUME_ROLE in open_to else by_calls
+        yield Finding("failed" if open_to else "warning", f"It admits everyone (Principal *){whom}.")
     for account in sorted((accounts or frozenset()) - {PLOY_ACCOUNT_ID}):
         if account == config.account_id or external_id_of(statement.conditions) == "required":
             yield Finding("warning", f"It admits everyone of the AWS account {account}, too.")
         else:
             yield Finding("failed", f"It admits everyone of another AWS account, {account}, without an external ID.")
+
+
+def _is_open(statement: Statement, denials: list[tuple[Condition, ...]]) -> bool:
+    """Whether a statement with `Principal: *` admits callers of any AWS account in spite of these Deny statements."""
+    guards = [guard for guard in map(find_guard, denials) if guard is not None]
+    return () not in denials and not is_restricted(statement.conditions, guards)
 
 
 def _check_other(trusted: TrustedPrincipal) -> Finding:

@@ -6,6 +6,7 @@ away, so a statement with one is none: the attributes of its grant show it.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from ploy_connector_aws.aws.policy.principals import ASSUME_ROLE
 from ploy_connector_aws.aws.policy.privileges import Verdict
 from ploy_connector_aws.aws.policy.trust import RedactedCondition, Trust, TrustedPrincipal, TrustStatement
 from ploy_connector_aws.aws.spool import Edge
-from ploy_connector_aws.spec import Failure, Finding, Page, RecordKey, RejectedError
+from ploy_connector_aws.spec import Failure, Finding, Page, RecordKey, RejectedError, TemporaryError
 from ploy_connector_aws.spec.lists import join_names
 from ploy_connector_aws.spec.records import Severity
 
@@ -42,9 +43,20 @@ _ORIGIN_KEYS = frozenset(
 )
 """Further keys by which `wildcard_unrestricted` was decided."""
 
+_OF_EVERY_CALLER = _ORIGIN_KEYS | {"aws:principalarn"}
+"""Further keys that a caller cannot choose, beside the claims of tokens."""
+
+_EXEMPTING = re.compile(
+    r"(?:String|Arn|Numeric)Not\w+|NotIpAddress(?:IfExists)?|StringEquals\w*|NumericEquals\w*|IpAddress"
+)
+"""Operators on these keys by which a Deny certainly leaves out callers, where they are not of one party."""
+
 _MOST_LISTED = 5
 
 _COGNITO = "cognito-identity.amazonaws.com"
+_AMR = f"{_COGNITO}:amr"
+"""The claim by which `cognito_guests` was decided."""
+
 _EXTERNAL_ID = "sts:externalid"
 _LACKS_KEY = frozenset({"if_exists", "for_all_values"})
 """The weaknesses by which a request without the key meets a condition."""
@@ -135,6 +147,8 @@ def _judge_statement(
     trusted: TrustedPrincipal, statement: TrustStatement, management_account: str | None
 ) -> str | None:
     """Return the kind of finding that a statement is; None where it is none, or that is not certain."""
+    if not all(map(_exempts_callers, statement.denied_under)):
+        return None
     keys = _keys((*statement.conditions, *statement.denied_under))
     if "cognito_guests" in statement.flags:
         return "role-open-to-anybody" if all(_is_of_token(key, _COGNITO) for key in keys) else None
@@ -164,6 +178,15 @@ def _admits_without_external_id(statement: TrustStatement) -> bool:
         and _EXTERNAL_ID not in _keys(statement.denied_under)
         and all(_LACKS_KEY.intersection(each.weaknesses) for each in about_id)
     )
+
+
+def _exempts_callers(condition: RedactedCondition) -> bool:
+    """Whether a condition of a Deny certainly leaves out some outsiders."""
+    if "anything" in condition.weaknesses:
+        return False
+    key = condition.key.lower()
+    is_of_every_caller = key in _OF_EVERY_CALLER or not key.startswith(("aws:", "sts:"))
+    return not is_of_every_caller or key == _AMR or _EXEMPTING.fullmatch(condition.operator) is not None
 
 
 def _keys(conditions: Iterable[RedactedCondition]) -> frozenset[str]:
@@ -197,12 +220,13 @@ def _describe(kind: str, role_name: str, trusted: TrustedPrincipal, statement: T
 
 @dataclass(frozen=True, slots=True)
 class DormantUser:
-    """An IAM user whose last known console sign-in is too old."""
+    """An IAM user whose last known console sign-in is too old, or that was left out of the list that has its date."""
 
     id: str
     unique_id: str
     name: str
-    last_sign_in: datetime
+    last_sign_in: datetime | None
+    """None where the list left it out."""
     is_privileged: bool | None
     """By its own policies and those of its groups; None where not all of them were read or understood."""
 
@@ -218,11 +242,24 @@ class SignIns:
     _dormant: dict[str, DormantUser] = field(default_factory=dict)
     _roles: dict[str, tuple[str, bool | None]] = field(default_factory=dict)
 
-    def add_user(self, id_: str, unique_id: str, name: str, last_sign_in: datetime | None, verdict: Verdict) -> None:
-        """Note a user; without a known sign-in, or with a recent one, it is no candidate."""
-        if last_sign_in is not None and self.now - last_sign_in > DORMANT_AFTER:
-            at = last_sign_in.astimezone(UTC)
-            self._dormant[id_] = DormantUser(id_, unique_id, name, at, _certain(verdict))
+    def add_user(
+        self,
+        id_: str,
+        unique_id: str,
+        name: str,
+        last_sign_in: datetime | None,
+        verdict: Verdict,
+        *,
+        is_listed: bool = True,
+    ) -> None:
+        """Note a user; one that is listed without a sign-in, or with a recent one, is no candidate."""
+        if last_sign_in is None:
+            is_candidate = not is_listed
+        else:
+            last_sign_in = last_sign_in.astimezone(UTC)
+            is_candidate = self.now - last_sign_in > DORMANT_AFTER
+        if is_candidate:
+            self._dormant[id_] = DormantUser(id_, unique_id, name, last_sign_in, _certain(verdict))
 
     def add_role(self, id_: str, name: str, verdict: Verdict) -> None:
         """Note what a role allows."""
@@ -251,16 +288,20 @@ class SignIns:
         for user in self._dormant.values():
             roles = reach.find_privileged(user.id)
             name = f"{scope}/{user.unique_id}"
-            if user.is_privileged or roles:
-                finding = self._to_finding(user, roles if not user.is_privileged else ())
+            is_privileged = bool(user.is_privileged or roles)
+            if is_privileged and user.last_sign_in is not None:
+                finding = self._to_finding(user, user.last_sign_in, roles if not user.is_privileged else ())
                 yield Page(scope=name, parent=scope, records=(finding,), complete=True)
-            elif failure is not None:
+            elif not is_privileged and failure is not None:
                 users_failure = users_failure or failure
-            elif user.is_privileged is None or reach.may_be_privileged(user.id):
-                yield Page(scope=name, parent=scope, failure=Failure.from_error(_undecided(user.name)))
+            elif user.last_sign_in is None and users_failure is not None:
+                pass  # its scope is kept, as the scope above it fails
+            elif is_privileged or user.is_privileged is None or reach.may_be_privileged(user.id):
+                error = _undecided(user.name) if user.last_sign_in else _unlisted(user.name)
+                yield Page(scope=name, parent=scope, failure=Failure.from_error(error))
         yield Page(scope=scope, complete=users_failure is None, failure=users_failure)
 
-    def _to_finding(self, user: DormantUser, roles: tuple[str, ...]) -> Finding:
+    def _to_finding(self, user: DormantUser, last_sign_in: datetime, roles: tuple[str, ...]) -> Finding:
         names = [self._roles[each][0] for each in roles]
         by = f"through the role {names[0]}" if roles else "by its own policies and those of its groups"
         then = f" and then {', '.join(names[1:])}" if names[1:] else ""
@@ -273,7 +314,7 @@ class SignIns:
             severity=about.severity,
             title=about.title,
             evidence=f"The last known console sign-in of the IAM user {user.name} was on "
-            f"{user.last_sign_in:%Y-%m-%d}. It reaches privileged access {by}{then}. "
+            f"{last_sign_in:%Y-%m-%d}. It reaches privileged access {by}{then}. "
             "Whether it has used access keys since cannot be read.",
             advice=about.advice,
         )
@@ -328,4 +369,10 @@ def _undecided(name: str) -> RejectedError:
         "reaches privileged access is not known: a policy was not read or not understood.",
         reason="privilege_undecided",
         fix="Look at the policies of that user and of the roles it can assume; update the connector.",
+    )
+
+
+def _unlisted(name: str) -> TemporaryError:
+    return TemporaryError(
+        f"AWS left the IAM user {name} out of ListUsers, which has the date of its last console sign-in."
     )

@@ -47,6 +47,9 @@ from .trust_grants import (
 _FILTER = {"UserDetailList": "User", "RoleDetailList": "Role"}
 """The filter of the request, by the member of the response that it fills."""
 
+_ROWS_PER_PAGE = 100
+"""A response has up to 1,000 rows, and a role has several records."""
+
 _SCOPES = {"UserDetailList": (USERS,), "RoleDetailList": (ROLES, TRUST)}
 """The scopes of such a member."""
 
@@ -130,15 +133,16 @@ Add = Callable[[ReadContext, dict[str, RecordBuffer], dict[str, Any]], None]
 
 def _to_pages(context: ReadContext, rows: list[Any], add: Add, *scopes: str) -> Iterator[Page]:
     """Convert one list of a response. A row that cannot be converted fails its scopes, and the others continue."""
-    pages = {scope: RecordBuffer() for scope in scopes}
-    for row in rows:
-        try:
-            add(context, pages, row)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it proves nothing about the other rows
-            context.fail(error, *scopes)
-            context.assumable_roles.error = context.assumable_roles.error or error
-    for scope, page in pages.items():
-        yield from page.to_pages(scope)
+    for start in range(0, len(rows), _ROWS_PER_PAGE):
+        pages = {scope: RecordBuffer() for scope in scopes}
+        for row in rows[start : start + _ROWS_PER_PAGE]:
+            try:
+                add(context, pages, row)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it proves nothing about the other rows
+                context.fail(error, *scopes)
+                context.assumable_roles.error = context.assumable_roles.error or error
+        for scope, page in pages.items():
+            yield from page.to_pages(scope)
 
 
 def _add_user(context: ReadContext, pages: dict[str, RecordBuffer], user: dict[str, Any]) -> None:
@@ -160,7 +164,8 @@ def _add_user(context: ReadContext, pages: dict[str, RecordBuffer], user: dict[s
         is_partial=listed is None or verdict.is_partial,
     )
     signed_in = last_used.get("PasswordLastUsed")
-    context.sign_ins.add_user(id_, user["UserId"], user.get("UserName", user["Arn"]), signed_in, verdict)
+    name, is_listed = user.get("UserName", user["Arn"]), listed is not None
+    context.sign_ins.add_user(id_, user["UserId"], name, signed_in, verdict, is_listed=is_listed)
     holder = Holder("user", user["Arn"], user.get("UserName", ""), user["UserId"], tuple(to_tags(user).items()))
     context.assumable_roles.add_holder(holder, permissions, boundary)
     context.spool.add_edges(Edge("membership", "group", group, id_, {}) for group in groups)

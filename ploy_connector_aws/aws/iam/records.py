@@ -92,9 +92,8 @@ def to_role_account(
         resource_id=account_id,
         not_grantable_reason=grantability.IAM_ACCOUNT,
         tags=to_tags(role),
-        privileged=verdict.privileged if verdict else None,
-        privileged_reasons=verdict.sentences if verdict else (),
         attributes=without_none(attributes),
+        **(verdict.to_fields() if verdict else {}),
     )
 
 
@@ -248,8 +247,7 @@ def _verdict_fields(verdict: Verdict | None, attributes: Mapping[str, Any]) -> d
     if verdict is None:
         return {"attributes": known}
     return {
-        "privileged": verdict.privileged,
-        "privileged_reasons": verdict.sentences,
+        **verdict.to_fields(),
         "attributes": {**known, **verdict.to_attributes()},
     }
 

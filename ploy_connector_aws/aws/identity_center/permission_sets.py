@@ -131,9 +131,8 @@ def to_entitlement(
         name=details.get("Name") or to_short_name(arn),
         description=details.get("Description"),
         not_grantable_reason=grantability.PERMISSION_SET,
-        privileged=verdict.privileged if verdict else None,
-        privileged_reasons=verdict.sentences if verdict else (),
         attributes={name: value for name, value in attributes.items() if value is not None},
+        **(verdict.to_fields() if verdict else {}),
     )
 
 

@@ -13,7 +13,7 @@ T = TypeVar("T")
 Key = tuple[str, str]
 """An operation and the ARN that it is about."""
 
-_THREADS = 4
+_MOST_THREADS = 4
 
 
 class ReadAhead:
@@ -23,10 +23,14 @@ class ReadAhead:
 
     Args:
         on_stop: Called by ``stop`` to wake threads that wait for something else.
+        threads: Returns how many threads are needed; at most ``_MOST_THREADS`` are used.
     """
 
-    def __init__(self, on_stop: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, on_stop: Callable[[], None] = lambda: None, threads: Callable[[], int] = lambda: _MOST_THREADS
+    ) -> None:
         self._on_stop = on_stop
+        self._count_threads = threads
         self._lock = threading.Lock()
         self._waiting: deque[Key] = deque()
         self._calls: dict[Key, Callable[[], Any]] = {}
@@ -43,7 +47,7 @@ class ReadAhead:
             self._calls[key] = call
             self._waiting.append(key)
             self._threads = [each for each in self._threads if each.is_alive()]
-            if len(self._threads) < _THREADS:
+            if len(self._threads) < min(self._count_threads(), _MOST_THREADS):
                 thread = threading.Thread(target=self._work, name="ploy-aws-reader", daemon=True)
                 self._threads.append(thread)
                 thread.start()

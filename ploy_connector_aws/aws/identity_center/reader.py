@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Set
+from functools import partial
 
 from ploy_connector_aws.aws.client.calls import isolate_failure
 from ploy_connector_aws.aws.client.session import ReadSession
@@ -28,7 +29,7 @@ from .read_ahead import ReadAhead
 from .read_context import ReadContext
 from .worker_pool import WorkerPool, merge_pages
 
-THREADS = 8
+MOST_THREADS = 8
 """For each of the two quotas. At a third of a second per call, six threads already use up a quota."""
 
 
@@ -153,7 +154,7 @@ class IdentityCenterReader:
             instance,
             self._spool,
             self._managed_policies,
-            ahead=ReadAhead(self._session.throttle.stop),
+            ahead=ReadAhead(self._session.throttle.stop, partial(_count_threads, self._session, "sso-admin")),
         )
         yield Page(scope=IDENTITY_CENTER, origin=instance.arn)
         for scope in scopes:
@@ -188,6 +189,7 @@ class _ParallelRead:
             # Without the list of users, unlisted members could not be found.
             skip = self._skip if USERS in self._skip else frozenset()
             self._for_each(
+                "identitystore",
                 (group for group in context.spool.each("group") if members_scope(group.id) not in skip),
                 lambda group: self._emit(members_scope(group.id), read_members(context, group.id)),
             )
@@ -201,6 +203,7 @@ class _ParallelRead:
         if self._config.includes(PERMISSION_SETS):
             self._emit(PERMISSION_SETS, self._read_permission_sets())
             self._for_each(
+                "sso-admin",
                 context.spool.each("permission_set"),
                 lambda found: self._emit(permission_set_scope(found.id), read_permission_set(context, found.id)),
             )
@@ -219,12 +222,21 @@ class _ParallelRead:
             # Where AWS rejects reads of permission sets, it rejects those of assignments too.
             raise self.list_error
         reader = AssignmentReader(
-            self._context, self._pool, THREADS, self._skip, self._groups_listed, self._members_read
+            self._context,
+            self._pool,
+            partial(self._for_each, "sso-admin"),
+            self._skip,
+            self._groups_listed,
+            self._members_read,
         )
         yield from reader.read()
 
     def _emit(self, scope: str, pages: Iterator[Page]) -> None:
         self._pool.emit(merge_pages(isolate_failure(scope, pages)))
 
-    def _for_each(self, entries: Iterable[SpoolEntry], work: Callable[[SpoolEntry], None]) -> None:
-        self._pool.for_each(entries, work, THREADS)
+    def _for_each(self, service: str, entries: Iterable[SpoolEntry], work: Callable[[SpoolEntry], None]) -> None:
+        self._pool.for_each(entries, work, partial(_count_threads, self._context.session, service))
+
+
+def _count_threads(session: ReadSession, service: str) -> int:
+    return min(session.throttle.needed_threads(service), MOST_THREADS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar, cast
 
 from ploy_connector_aws.aws.client.rate_limits import CancelledError
@@ -12,11 +12,17 @@ from ploy_connector_aws.spec import Grant, Page, Record, RecordKey
 
 _QUEUED_PAGES = 64
 
-_WAITING_PAGES = 16
-"""So many wake the iterator, which otherwise looks every ``_WAIT_SECONDS``: each change of the running thread costs
-about as much as a page."""
+_WAITING_PAGES = 50
+"""So many wake the iterator, which otherwise looks every ``_WAIT_SECONDS``."""
 
-_WAIT_SECONDS = 0.05
+_WAIT_SECONDS = 0.1
+
+_PAUSE_SECONDS = 0.05
+"""So long a job waits with a page while others are stored. Each statement of SQLite and each use of a socket lets
+another thread run that can, and costs as much as a page then: it is cheaper to store and to read in turn."""
+
+_LOOK_SECONDS = 0.05
+"""How often the number of threads is compared with the one that is needed."""
 
 _MERGED_RECORDS = 500
 """A page that already has more records is not merged with another one."""
@@ -87,7 +93,9 @@ class WorkerPool:
         self._has_pages = threading.Condition(lock)
         """For the iterator: there are some pages, or nothing more will come."""
         self._has_space = threading.Condition(lock)
-        """For the jobs: the queue is empty, or the read has ended."""
+        """For the jobs: the pages before are stored, or the read has ended."""
+        self._is_storing = False
+        """Whether the iterator's caller has pages that it did not store yet."""
         self._pages: deque[Page] = deque()
         self._retracted: set[RecordKey] = set()
         self._threads: list[threading.Thread] = []
@@ -105,7 +113,8 @@ class WorkerPool:
             for job in jobs:
                 self._start(job)
             while pages := self._next_pages():
-                yield from pages
+                while pages:
+                    yield pages.popleft()
             if self._error is not None:
                 raise self._error
             self._is_stopped = True
@@ -122,6 +131,8 @@ class WorkerPool:
         """
         for page in pages:
             with self._has_space:
+                if self._is_storing and not self._is_stopped:
+                    self._has_space.wait(_PAUSE_SECONDS)
                 while len(self._pages) >= _QUEUED_PAGES and not self._is_stopped:
                     self._has_space.wait()
                 if self._is_stopped:
@@ -131,24 +142,52 @@ class WorkerPool:
                 if len(self._pages) == _WAITING_PAGES:
                     self._has_pages.notify()
 
-    def for_each(self, items: Iterable[T], work: Callable[[T], None], threads: int) -> None:
-        """Process all items in several threads that each take the next one, so that items are fetched on demand.
+    def for_each(self, items: Iterable[T], work: Callable[[T], None], threads: Callable[[], int]) -> None:
+        """Process all items in threads that each take the next one, so that items are fetched on demand.
+
+        Args:
+            items: The items.
+            work: Processes one.
+            threads: Returns how many threads are needed, at least one. It is called again and again.
 
         Raises:
             CancelledError: The iterator was closed, or a job failed.
         """
         remaining: Iterator[object] = iter(items)
         fetching = threading.Lock()
+        is_over = threading.Event()
+        working = 0
+
+        def fetch() -> object:
+            """Return the next item; ``_END`` also where more threads work than are needed."""
+            nonlocal working
+            with fetching:
+                if working > threads():
+                    working -= 1
+                    return _END
+                item = next(remaining, _END)
+                if item is _END:
+                    is_over.set()
+                return item
 
         def work_on_next() -> None:
-            while True:
-                with fetching:
-                    item = next(remaining, _END)
-                if item is _END:
-                    return
-                work(cast("T", item))
+            try:
+                while (item := fetch()) is not _END:
+                    work(cast("T", item))
+            except BaseException:
+                is_over.set()
+                raise
 
-        for thread in [self._start(work_on_next) for _ in range(threads)]:
+        started: list[threading.Thread] = []
+        while True:
+            with fetching:
+                missing = max(0, threads() - working)
+                working += missing
+            started = [each for each in started if each.is_alive()]
+            started += [self._start(work_on_next) for _ in range(missing)]
+            if is_over.wait(_LOOK_SECONDS) or self._is_stopped:
+                break
+        for thread in started:
             thread.join()
         if self._is_stopped:
             raise CancelledError("The read was cancelled.")
@@ -176,13 +215,15 @@ class WorkerPool:
         if error is not None:
             self._stop()
 
-    def _next_pages(self) -> Sequence[Page]:
+    def _next_pages(self) -> deque[Page]:
         """Return the pages in the queue; none when nothing more will come."""
         with self._has_pages:
+            self._is_storing = False
+            self._has_space.notify_all()
             while not self._pages and self._running and self._error is None:
                 self._has_pages.wait(_WAIT_SECONDS)
             pages, self._pages = self._pages, deque()
-            self._has_space.notify_all()
+            self._is_storing = True
             return pages
 
     def _stop(self) -> None:

@@ -83,6 +83,10 @@ class Principal:
             return (self.account, self._role_name) == (other.account, other._role_name)
         return (self.kind, self.id) == (other.kind, other.id)
 
+    def overlaps(self, other: Principal) -> bool:
+        """Whether a Deny of the other one denies this one or a part of it."""
+        return other.includes(self) or self.includes(other)
+
     @property
     def _role_name(self) -> str:
         # An assumed role's ARN has the role's name without its path.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 from pydantic import JsonValue
 
@@ -63,11 +64,21 @@ class Verdict:
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """The sentences of the reasons, and of what replaced unread documents."""
+        """The sentences of the reasons, and of what replaced unread documents; or why it is undecided."""
+        if self.privileged is None:
+            return self.undecided
         return (*(reason.sentence for reason in self.reasons), *(self.stand_ins if self.reasons else ()))
 
+    def to_fields(self) -> dict[str, Any]:
+        """The fields of a record."""
+        return {
+            "privileged": self.privileged,
+            "privileged_reasons": self.sentences,
+            "administrator": any(reason.code == "admin" for reason in self.reasons),
+        }
+
     def to_attributes(self) -> dict[str, JsonValue]:
-        """The attributes of a record, besides `privileged` and the sentences."""
+        """The attributes of a record, besides its fields."""
         attributes: dict[str, JsonValue] = {
             "privilege_reasons": [
                 {

@@ -190,22 +190,20 @@ def covers_action(statement: Statement, action: str) -> bool:
 
 
 def find_denials(
-    denies: Iterable[Statement], principal: Principal, actions: Iterable[str], partition: str
+    denies: Iterable[Statement], principal: Principal, action: str, partition: str
 ) -> list[tuple[Condition, ...]]:
-    """Return the conditions of each Deny that covers a principal completely and all of these actions.
+    """Return the conditions of each Deny that covers a principal completely and a call.
 
     Args:
         denies: The Deny statements.
         principal: The principal.
-        actions: The actions.
+        action: The call.
         partition: That of the role's ARN.
     """
-    denied = list(actions)
     return [
         deny.conditions
         for deny in denies
-        if all(covers_action(deny, action) for action in denied)
-        and any(other.includes(principal) for other in _principals(deny, partition))
+        if covers_action(deny, action) and any(other.includes(principal) for other in _principals(deny, partition))
     ]
 
 
@@ -222,35 +220,43 @@ class _Role:
 def _find_admitted(
     statement: Statement, denies: list[Statement], role: _Role
 ) -> Iterable[tuple[Principal, TrustStatement]]:
+    """Yield each principal of a statement with each group of calls that the same Deny statements cover."""
     for principal in _principals(statement, role.partition):
-        actions = [action for action in principal.assume_calls if covers_action(statement, action)]
-        denied_under: dict[RedactedCondition, None] = {}
-        denied_principals: set[str] = set()
-        for deny in denies:
-            denied = [action for action in actions if covers_action(deny, action)]
-            for other in _principals(deny, role.partition) if denied else ():
-                is_complete = other.includes(principal)
-                if not is_complete and not principal.includes(other):
-                    continue
-                if deny.conditions:
-                    denied_under.update(dict.fromkeys(map(_redact, deny.conditions)))
-                elif is_complete:
-                    actions = [action for action in actions if action not in denied]
-                else:
-                    denied_principals.add(other.id)
-        if actions:
-            denials = find_denials(denies, principal, actions, role.partition)
-            yield (
-                principal,
-                TrustStatement(
-                    actions=tuple(actions),
-                    external_id=external_id_of(statement.conditions),
-                    conditions=tuple(map(_redact, statement.conditions)),
-                    denied_under=tuple(denied_under),
-                    except_principals=tuple(sorted(denied_principals)),
-                    flags=tuple(sorted(_flags(principal, actions, statement.conditions, denials, role))),
-                ),
-            )
+        related = [deny for deny in denies if any(map(principal.overlaps, _principals(deny, role.partition)))]
+        groups: dict[tuple[Statement, ...], list[str]] = {}
+        for action in principal.assume_calls:
+            if covers_action(statement, action):
+                covering = tuple(deny for deny in related if covers_action(deny, action))
+                groups.setdefault(covering, []).append(action)
+        for covering, actions in groups.items():
+            denials = find_denials(covering, principal, actions[0], role.partition)
+            if () not in denials:
+                yield principal, _admit(statement.conditions, covering, denials, principal, actions, role)
+
+
+def _admit(
+    conditions: tuple[Condition, ...],
+    denies: Iterable[Statement],
+    denials: list[tuple[Condition, ...]],
+    principal: Principal,
+    actions: list[str],
+    role: _Role,
+) -> TrustStatement:
+    excluded = {
+        other.id
+        for deny in denies
+        if not deny.conditions
+        for other in _principals(deny, role.partition)
+        if principal.includes(other)
+    }
+    return TrustStatement(
+        actions=tuple(actions),
+        external_id=external_id_of(conditions),
+        conditions=tuple(map(_redact, conditions)),
+        denied_under=tuple(dict.fromkeys(_redact(each) for deny in denies for each in deny.conditions)),
+        except_principals=tuple(sorted(excluded)),
+        flags=tuple(sorted(_flags(principal, actions, conditions, denials, role))),
+    )
 
 
 def _flags(

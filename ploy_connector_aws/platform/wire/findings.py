@@ -48,8 +48,8 @@ class FindingStatus(ResponseModel):
     advice: str | None = None
     state: FindingState
     is_judged: bool = Field(
-        description="False where it is kept although its scope was not read completely: whether it still is so, is not"
-        " known."
+        description="False where it is unknown whether it still applies: its scope was not read completely, or what its"
+        " rule compares is not known any more."
     )
     first_seen_at: Moment
     changed_at: Moment = Field(description="When it came into its state.")

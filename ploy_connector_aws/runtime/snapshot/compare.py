@@ -120,6 +120,7 @@ class _Comparison:
         self._index(self._new)
         if self._run.attempt > 1:
             self._drop_replaced()
+        self._scopes.fail_two_contents()
         self._scopes.fail_changed_origins()
         self._drop_listed_before_retracted()
         self._dedupe()
@@ -208,11 +209,10 @@ class _Comparison:
     def _dedupe(self) -> None:
         # A source may list a record twice while its pages shift; rule 4 decides, not the order.
         key = "type, id, scope"
-        twice = f"SELECT {key} FROM {self._new} GROUP BY {key} HAVING count(*) > 1"  # read from the index alone
         self._db.execute(
             f"DELETE FROM {self._new} WHERE rowid IN (SELECT rowid FROM (SELECT rowid, row_number() OVER"
             f" (PARTITION BY {key} ORDER BY read_in_run DESC, digest) AS place FROM {self._new}"
-            f" WHERE ({key}) IN ({twice})) WHERE place > 1)"
+            f" WHERE ({key}) IN temp.twice) WHERE place > 1)"
         )
 
     def _drop_listed_before_retracted(self) -> None:

@@ -7,15 +7,22 @@ from __future__ import annotations
 
 import sqlite3
 
+from ploy_connector_aws.host.safe_errors import to_text
 from ploy_connector_aws.spec.pages import Failure
 
-from .run import Run
+from .run import PARTIAL, Run
+
+_LONGEST_ID = 200
 
 _ORIGIN_CHANGED = Failure(
     code="origin_changed",
     message="The source that this scope was read from is missing or was replaced; its records were left unchanged.",
     fix="If the replacement is intended, remove the integration and set it up again; otherwise restore the original.",
 ).model_dump_json(exclude_defaults=True)
+
+
+_TWO_CONTENTS = "The connector listed the {} '{}' twice in this scope, with different contents."
+_TWO_CONTENTS_FIX = "correct the connector: give each thing an id of its own, or list it once; all records were kept"
 
 
 class ScopeVerdicts:
@@ -25,6 +32,31 @@ class ScopeVerdicts:
         self._db = db
         self._run = run
         self._base = base
+
+    def fail_two_contents(self) -> None:
+        """Fail the scopes that list one record, each time in full, with different contents: one of them is wrong.
+
+        Fills the temporary table ``twice``.
+        """
+        key, new = "type, id, scope", self._run.observations
+        # The index alone finds what is there twice; only of that, contents are compared.
+        make_table(self._db, "twice", f"type TEXT, id TEXT, scope INTEGER, PRIMARY KEY ({key})")
+        self._db.execute(f"INSERT INTO temp.twice SELECT {key} FROM {new} GROUP BY {key} HAVING count(*) > 1")
+        rows = self._db.execute(
+            f"SELECT scope, type, min(id) FROM (SELECT {key} FROM {new} WHERE ({key}) IN temp.twice"
+            f" AND read_in_run != {PARTIAL} GROUP BY {key} HAVING min(digest) != max(digest)) GROUP BY scope",
+        ).fetchall()
+        for scope, type_, id_ in rows:
+            failure = Failure(
+                code="invalid_record",
+                message=_TWO_CONTENTS.format(type_, to_text(id_, _LONGEST_ID)),
+                fix=_TWO_CONTENTS_FIX,
+            )
+            self._db.execute(
+                "UPDATE scopes SET failure = iif(ending IS 'failed', failure, ?), ending = 'failed'"
+                " WHERE run = ? AND scope = ?",
+                (failure.model_dump_json(exclude_defaults=True), self._run.number, scope),
+            )
 
     def fail_changed_origins(self) -> None:
         """Fail the scopes that were read from another origin: they prove neither existence nor absence (rule 1)."""

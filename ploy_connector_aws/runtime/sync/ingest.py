@@ -23,6 +23,9 @@ PAGES_PER_TRANSACTION = 50
 _SECONDS_PER_TRANSACTION = 0.5
 """A crash loses at most this many pages, or about this many seconds of work, whichever comes first."""
 
+_RECORDS_PER_TRANSACTION = 1000
+"""A chunk that has as many is stored, so that the memory of a run does not grow with the speed of the machine."""
+
 _SECONDS_PER_COUNT = 1.0
 """Scopes are counted so seldom, as each count reads all of them."""
 
@@ -110,7 +113,7 @@ def _read_pages(
     try:
         with closing(getattr(connector.hooks, hook)(skip=skip)) as pages:
             for page in pages:
-                checked = check.check(page)
+                checked = check.check(page, hook)
                 if checked.problem is not None:
                     _log.warning(
                         "%s",
@@ -135,12 +138,14 @@ def _log_failure(connector: Connector, hook: str, error: Exception) -> None:
 
 
 def _chunk_pages(pages: Iterator[CheckedPage | Exception], max_pages: int) -> Iterator[list[CheckedPage | Exception]]:
-    """Split pages into chunks, one per transaction: by time, and by number to bound memory."""
+    """Split pages into chunks, one per transaction: by time, and by numbers to bound memory."""
     chunk: list[CheckedPage | Exception] = []
-    started = time.monotonic()
+    records, started = 0, time.monotonic()
     for page in pages:
         chunk.append(page)
-        if len(chunk) >= max_pages or time.monotonic() - started > _SECONDS_PER_TRANSACTION:
+        records += len(page.bodies) if isinstance(page, CheckedPage) else 0
+        is_full = len(chunk) >= max_pages or records >= _RECORDS_PER_TRANSACTION
+        if is_full or time.monotonic() - started > _SECONDS_PER_TRANSACTION:
             yield chunk
-            chunk, started = [], time.monotonic()
+            chunk, records, started = [], 0, time.monotonic()
     yield chunk

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from ploy_connector_aws.host import Connector, change_access
+from ploy_connector_aws.host.page_check import CLOCK_TOLERANCE
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailableError
 from ploy_connector_aws.runtime.backoff import retry_after_of
@@ -38,6 +39,12 @@ SyncNow: TypeAlias = Callable[[bool], wire.SyncSummary]
 """Runs a sync now, or a preview of one, and returns its summary."""
 
 _LONGEST_MESSAGE = 2000
+
+_CLOCK_BEHIND = Failure(
+    code="clock_behind",
+    message="The change was verified, but the clock of the runtime's machine is behind Ploy's, so the time is unknown.",
+    fix="set the clock of that machine, run ploy-connector sync, and check whether the account has the access now",
+)
 
 
 @dataclass(frozen=True)
@@ -166,6 +173,8 @@ def to_report(held: HeldTask, result: Succeeded | Failed) -> Report:
     unknown, and a person must look.
     """
     lease_id = held.task.lease_id
+    if isinstance(result, Succeeded) and _is_before(result.result, held.task.created_at):
+        return _failed(held, "state_unknown", _CLOCK_BEHIND.message, _CLOCK_BEHIND)
     if isinstance(result, Succeeded):
         fields: dict[type, str] = {AccessChange: "change", ConnectionReport: "report", wire.SyncSummary: "sync"}
         return wire.TaskDone.model_validate({"lease_id": lease_id, fields[type(result.result)]: result.result})
@@ -177,6 +186,12 @@ def to_report(held: HeldTask, result: Succeeded | Failed) -> Report:
             held, failure, f"{held.uncertainty} A later attempt could not determine the state: {_sentence(failure)}"
         )
     return _failed(held, failure.code, _sentence(failure), failure)
+
+
+def _is_before(result: AccessChange | ConnectionReport | wire.SyncSummary, created_at: datetime) -> bool:
+    """Whether a change was verified before its task was created, which Ploy would reject each time."""
+    verified_at = result.verified_at if isinstance(result, AccessChange) else None
+    return verified_at is not None and verified_at < created_at - CLOCK_TOLERANCE
 
 
 def to_deadline_report(held: HeldTask, blocker: str) -> Report:

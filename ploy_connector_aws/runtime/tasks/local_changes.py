@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
+from ploy_connector_aws.host.page_check import CLOCK_TOLERANCE
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import PlatformError, PlatformRejectedError
@@ -50,10 +52,21 @@ class LocalChanges:
 
     Args:
         journal: The task file.
+        now: The clock.
+        monotonic_seconds: A clock that is never set.
     """
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic_seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._journal = journal
+        self._now = now
+        self._monotonic_seconds = monotonic_seconds
+        self._began_at: dict[str, float] = {}
+        """When the changes under way began, by the clock that is never set."""
         self._lock_path = journal.path.with_suffix(".changing")
 
     @contextmanager
@@ -63,6 +76,7 @@ class LocalChanges:
         Args:
             report: The request; its result is replaced.
         """
+        self._began_at[report.id] = self._monotonic_seconds()
         with ChangeLock(self._lock_path):
             begun = _with_result(report, INTERRUPTED)
             with self._journal.writing() as db:
@@ -73,10 +87,16 @@ class LocalChanges:
     def end(self, report: wire.ChangeReport, result: AccessChange | Failure) -> None:
         """Record the result of a change, with what was verified, for Ploy.
 
+        Where the clock was set back meanwhile, the time of the request is that by the clock as it is now: Ploy accepts
+        no change that was verified before it was requested.
+
         Args:
             report: The request.
             result: What was verified, or why it could not be confirmed whether the change took effect.
         """
+        began_at = self._now() - timedelta(seconds=self._monotonic_seconds() - self._began_at[report.id])
+        if began_at < report.requested_at - CLOCK_TOLERANCE:
+            report = report.model_copy(update={"requested_at": began_at})
         with self._journal.writing() as db:
             db.execute(
                 "UPDATE local_changes SET report = ?, is_ended = 1 WHERE id = ?",

@@ -9,10 +9,11 @@ the API routes), ``problems`` (error responses), ``registry`` (organisations, to
 (manifests and connection tests), ``verification`` (which integrations may be used, and what blocks a task),
 ``database`` (opening SQLite files), ``syncs`` (the syncs of one integration), ``sync_store`` (their tables),
 ``batch_lines`` (checking batches), ``staging`` (the run of a staged sync), ``snapshots`` (what commits made visible),
-``held_changes`` (what a held sync would change in access), ``scope_report`` (how scopes ended), ``verified``
-(verified changes on top), ``views`` (reading all of it), ``findings`` (their states over time), ``queue`` (the tasks of
-one integration), ``task_ledger`` (their tables), ``task_rules`` (valid reports), ``long_poll``, ``faults`` (injected
-failures).
+``record_changes`` (what a commit changes, and why), ``record_names`` (names of records), ``held_changes`` (what a held
+sync would change in access), ``entered`` (the places that accounts enter), ``scope_report`` (how scopes ended),
+``verified`` (verified changes on top), ``views`` (reading all of it), ``findings`` (their states over time),
+``setup_log`` (changes of set-ups), ``queue`` (the tasks of one integration), ``task_ledger`` (their tables),
+``task_rules`` (valid reports), ``long_poll``, ``faults`` (injected failures).
 """
 
 from .host import LocalPloy

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import JsonValue
 
+from ploy_connector_aws.host.setting_schema import find_schema_errors, inline
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec import Manifest, RecordKey
 from ploy_connector_aws.spec.bounds import LARGEST_COUNT
@@ -16,6 +17,7 @@ from .batch_lines import unpack
 from .findings import Event, FindingRow
 from .long_poll import wait_for_tasks
 from .problems import ProblemError
+from .record_names import ShownName
 from .registry import ForbiddenError, IntegrationRow
 from .requests import Body, Organisation, PloyHost, RecordedBody, Target, bounded, integration_of, parse, record
 from .verification import find_blocker
@@ -104,7 +106,14 @@ def put_manifest(ploy: PloyHost, organisation: Organisation, name: str, body: Bo
     manifest = parse(Manifest, bounded(body))
     if manifest.name != name:
         raise ProblemError("body_invalid", "name: is not the one in the path")
-    ploy.reports.put_manifest(organisation, manifest)
+    try:
+        schema = inline(manifest.config_schema)
+        problem = next(find_schema_errors(schema), None)
+    except ValueError as error:
+        problem = str(error)
+    if problem is not None:
+        raise ProblemError("body_invalid", problem)
+    ploy.reports.put_manifest(organisation, manifest.model_copy(update={"config_schema": schema}))
     return wire.ManifestAccepted(name=manifest.name, version=manifest.version)
 
 
@@ -189,7 +198,9 @@ def findings(ploy: PloyHost, target: Target, after: Annotated[int, Query(ge=0, l
     )
 
 
-def _finding_status(row: FindingRow, names: Mapping[RecordKey, str], accepted: Event | None) -> wire.FindingStatus:
+def _finding_status(
+    row: FindingRow, names: Mapping[RecordKey, ShownName], accepted: Event | None
+) -> wire.FindingStatus:
     finding = row.finding
     return wire.FindingStatus(
         **finding.model_dump(exclude={"subjects"}),
@@ -208,9 +219,10 @@ def _finding_status(row: FindingRow, names: Mapping[RecordKey, str], accepted: E
     )
 
 
-def _name(names: Mapping[RecordKey, str], key: RecordKey) -> str | None:
-    """Return the name of a record; None where it is unknown, or has no other name than its id."""
-    return name if (name := names.get(key)) != key.id else None
+def _name(names: Mapping[RecordKey, ShownName], key: RecordKey) -> str | None:
+    """Return the name of a record; None where it is unknown, or has no other name than its id, as a grant."""
+    known = names.get(key)
+    return known.name if known and key.type != "grant" and known.name != key.id else None
 
 
 @router.post("/integrations/{integration_id}/tasks/lease")

@@ -17,8 +17,9 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from ploy_connector_aws.graph.findings import UNPROVEN
 from ploy_connector_aws.graph.values import ScopeState, StoredRecord
+from ploy_connector_aws.graph.view import GraphView
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.spec.records import Finding, RecordKey, Severity, grant_id
+from ploy_connector_aws.spec.records import Finding, RecordKey, Severity
 
 from .database import DatabaseFile, transaction
 from .registry import ForbiddenError
@@ -69,6 +70,13 @@ class Event(NamedTuple):
     at: datetime
     name: str | None
     reason: str | None
+
+
+class Decision(NamedTuple):
+    """A decision of a person about a finding."""
+
+    finding: Finding
+    event: Event
 
 
 class FindingRow(NamedTuple):
@@ -133,16 +141,25 @@ class FindingStore(DatabaseFile):
                 if state is None or (state == before and self._clock() - at < REFRESHED_FOR):
                     return
                 scopes = {scope.name: scope for scope in current.visible.scopes()} if current.visible else {}
-                self.update(integration_id, find_all(current, scopes, self._clock()), scopes)
+                graph = current.graph()
+                seen = find_all(current, graph, scopes, self._clock())
+                self.update(integration_id, seen, scopes, graph.is_undecided if graph else lambda _: False)
             self._refreshed[integration_id] = state, self._clock()
 
-    def update(self, integration_id: str, seen: Iterable[Seen], scopes: Mapping[str, ScopeState]) -> None:
+    def update(
+        self,
+        integration_id: str,
+        seen: Iterable[Seen],
+        scopes: Mapping[str, ScopeState],
+        is_undecided: Callable[[Finding], bool],
+    ) -> None:
         """Compare what is seen now with what is known.
 
         Args:
             integration_id: The integration.
             seen: All findings that it has now.
             scopes: Its scopes, by name.
+            is_undecided: Whether a finding of a rule that is not seen may still be right.
         """
         now = self._clock().isoformat()
         seen = list(seen)
@@ -162,9 +179,13 @@ class FindingStore(DatabaseFile):
                     self._change(row, each, state, now)
             for row in known.values():
                 if row.state in ("open", "accepted"):
-                    is_excluded = any(_is_excluded(names, scopes) for names in row.scopes)
-                    gone = Seen(row.source, row.finding, True, row.scopes)
-                    self._change(row, gone, "withdrawn" if is_excluded else "resolved", now)
+                    state = row.state
+                    is_judged = row.source == "connector" or not is_undecided(row.finding)
+                    if any(_is_excluded(names, scopes) for names in row.scopes):
+                        state, is_judged = "withdrawn", True
+                    elif is_judged:
+                        state = "resolved"
+                    self._change(row, Seen(row.source, row.finding, is_judged, row.scopes), state, now)
 
     def decide(
         self, integration_id: str, number: int, state: Literal["open", "accepted"], *, name: str, reason: str
@@ -246,10 +267,17 @@ class FindingStore(DatabaseFile):
         rows = self._read(
             "SELECT state, severity, at, name, reason FROM finding_events WHERE finding = ? ORDER BY number", number
         )
-        return tuple(
-            Event(state, SEVERITIES[severity], datetime.fromisoformat(at), name, reason)
-            for state, severity, at, name, reason in rows
+        return tuple(_to_event(*row) for row in rows)
+
+    def decisions(self, integration_id: str) -> list[Decision]:
+        """Return what people decided about the findings of an integration, oldest first."""
+        rows = self._read(
+            "SELECT f.finding, e.state, e.severity, e.at, e.name, e.reason FROM findings f"
+            " JOIN finding_events e ON e.finding = f.number WHERE f.integration = ? AND e.name IS NOT NULL"
+            " ORDER BY e.number",
+            integration_id,
         )
+        return [Decision(Finding.model_validate_json(finding), _to_event(*event)) for finding, *event in rows]
 
     def acceptance(self, row: FindingRow) -> Event | None:
         """Return who accepted a finding, and why; None where it is in another state."""
@@ -303,11 +331,18 @@ class FindingStore(DatabaseFile):
         )
 
 
-def find_all(current: Current, scopes: Mapping[str, ScopeState], now: datetime) -> Iterator[Seen]:
+def _to_event(state: wire.FindingState, severity: int, at: str, name: str | None, reason: str | None) -> Event:
+    return Event(state, SEVERITIES[severity], datetime.fromisoformat(at), name, reason)
+
+
+def find_all(
+    current: Current, graph: GraphView | None, scopes: Mapping[str, ScopeState], now: datetime
+) -> Iterator[Seen]:
     """Find all findings of the current state of an integration.
 
     Args:
         current: The state.
+        graph: The queries over it.
         scopes: Its scopes, by name.
         now: The time.
     """
@@ -323,20 +358,11 @@ def find_all(current: Current, scopes: Mapping[str, ScopeState], now: datetime) 
         moments = (scopes[name].unproven_since for name in grant.scopes if name in scopes) if grant else ()
         return max(filter(None, moments), default=None)
 
-    graph = current.graph()
-    for finding in list(graph.findings(unproven_since, now)) if graph else ():
-        records = [each for key in _rests_on(finding) if (each := visible.record(key)) is not None]
+    for finding, keys in list(graph.findings(unproven_since, now)) if graph else ():
+        records = [each for key in keys if (each := visible.record(key)) is not None]
         # That access is unproven is certain.
         is_judged = finding.kind == UNPROVEN.kind or not any(record.is_unproven for record in records)
         yield Seen("platform", finding, is_judged, _chains(records, scopes))
-
-
-def _rests_on(finding: Finding) -> Iterator[RecordKey]:
-    """Yield the subjects of a rule's finding, and the grant between them."""
-    yield from finding.subjects
-    if [key.type for key in finding.subjects] == ["account", "entitlement"]:
-        account, entitlement = finding.subjects
-        yield RecordKey(type="grant", id=grant_id("account", account.id, entitlement.id))
 
 
 def _chains(records: Iterable[StoredRecord], scopes: Mapping[str, ScopeState]) -> tuple[tuple[str, ...], ...]:

@@ -1,22 +1,27 @@
-"""What a held sync would change in access: grants grouped by entitlement, and the places that accounts lose or gain.
+"""What a held sync would change: who loses and gains access, and what is only no longer read, or read from now on.
 
-It compares two snapshots with each other, without the verified changes on top of the visible one.
+Grants are grouped by entitlement, accounts by the places that they enter. Grants and revokes that were verified here
+are in effect already, so they are no change.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from ploy_connector_aws.graph.privilege import THROUGH, Named, Privilege
 from ploy_connector_aws.graph.view import GraphView
 from ploy_connector_aws.spec.records import RecordType
 
+from .entered import Access, Edge, Entered, Key, edge_of
+from .record_changes import Effect, judge_verified
 from .snapshots import Snapshot
+from .verified import VerifiedChanges
 
 MOST_ENTITLEMENTS = 50
 """How many entitlements are described; those with privileged access, then those that most lose, come first."""
@@ -56,7 +61,7 @@ class EntitlementChange(NamedTuple):
     shares: tuple[Share, ...]
     """People first, as in lists."""
     causes: tuple[Cause, ...]
-    """Of grants that appear: none."""
+    """Of grants that appear, or that the settings switch: none."""
 
 
 class PlaceChange(NamedTuple):
@@ -79,60 +84,132 @@ class AccessChanges(NamedTuple):
     more_places: int = 0
 
 
+class HeldChanges(NamedTuple):
+    """What would change."""
+
+    lost: AccessChanges = AccessChanges()
+    gained: AccessChanges = AccessChanges()
+    hidden: AccessChanges = AccessChanges()
+    """What the settings switch off: it would not be read any more, and is not lost."""
+    shown: AccessChanges = AccessChanges()
+    """What the settings switch on: it would be read from now on, and is not gained."""
+
+
 def find_changes(
-    db: sqlite3.Connection, held: Snapshot, visible: Snapshot, place_kind: str | None
-) -> tuple[AccessChanges, AccessChanges]:
-    """Find what accounts would lose, and what they would gain, if a held snapshot became visible.
+    db: sqlite3.Connection,
+    held: Snapshot,
+    visible: Snapshot,
+    verified: VerifiedChanges,
+    confirmed: Mapping[str, datetime],
+    place_kind: str | None,
+) -> HeldChanges:
+    """Find what would change if a held snapshot became visible.
 
     Args:
         db: The file of the integration.
         held: The held snapshot.
         visible: The visible one.
+        verified: The verified changes on top of the visible one.
+        confirmed: When each of these was verified that the held run has seen, by id.
         place_kind: The kind of resource that is the place; None where the connector marks none.
     """
+    effects = judge_verified(held, visible, verified, confirmed)
+    lost = _Difference(db, visible, held, "removed", effects)
+    gained = _Difference(db, held, visible, "added", effects)
     places: dict[str, int] = {}
-    after, before = (_Entered(db, each, places, place_kind).accounts() for each in (held, visible))
-    lost, gained = _Difference(db, visible, held), _Difference(db, held, visible)
+    after_access = Access(db, held, verified.on_top_of(held, confirmed))
+    before_access = Access(db, visible, verified.all())
+    after, before = (each.entered(places, place_kind) for each in (after_access, before_access))
+    # What would be, or have been, without what the settings switch.
+    hidden, shown = lost.switched(), gained.switched()
+    after_access.add(before_access, *hidden)
+    before_access.add(after_access, *shown)
+    after_all, before_all = (each.entered(places, place_kind) for each in (after_access, before_access))
     ids = list(places)
-    return (
-        AccessChanges(*lost.entitlements(with_causes=True), *lost.places(ids, before, after)),
-        AccessChanges(*gained.entitlements(with_causes=False), *gained.places(ids, after, before)),
+    return HeldChanges(
+        lost=AccessChanges(*lost.entitlements(is_switched=False), *lost.places(ids, before, after_all)),
+        gained=AccessChanges(*gained.entitlements(is_switched=False), *gained.places(ids, after, before_all)),
+        hidden=AccessChanges(*lost.entitlements(is_switched=True), *lost.places(ids, after_all, after)),
+        shown=AccessChanges(*gained.entitlements(is_switched=True), *gained.places(ids, before_all, before)),
     )
 
 
-class _Account(NamedTuple):
-    """The places that an account enters, as the bits of numbers."""
-
-    is_person: bool
-    entered: int
-    privileged: int
-    """Those where its access is privileged."""
-
-
 class _Difference:
-    """What one snapshot has and another has not."""
+    """The grants that one snapshot has and another has not.
 
-    def __init__(self, db: sqlite3.Connection, has: Snapshot, lacks: Snapshot) -> None:
-        self._db, self._has, self._lacks = db, has, lacks
+    Args:
+        db: The file.
+        has: The snapshot that has them.
+        lacks: The other one.
+        kind: What becomes of the grants: 'removed', or 'added'.
+        effects: What becomes of the grants that verified changes are about, by id.
+    """
 
-    def entitlements(self, *, with_causes: bool) -> tuple[tuple[EntitlementChange, ...], int]:
-        """Return the entitlements of which grants are missing, and how many more there are."""
-        db, has, lacks = self._db, self._has.tables, self._lacks.tables
-        db.execute("DROP TABLE IF EXISTS temp.differing")
-        db.execute("CREATE TEMP TABLE differing (entitlement, kind, principal, scopes)")
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        has: Snapshot,
+        lacks: Snapshot,
+        kind: Literal["added", "removed"],
+        effects: Mapping[str, Effect],
+    ) -> None:
+        self._db, self._has, self._lacks, self._kind = db, has, lacks, kind
+        self._table = f"temp.{kind}_grants"
+        self._switched = lacks.switched_off(has)
+        has_, lacks_ = has.tables, lacks.tables
+        db.execute(f"DROP TABLE IF EXISTS {self._table}")
         db.execute(
-            "INSERT INTO temp.differing SELECT json_extract(b.body, '$.entitlement_id'),"
-            " json_extract(b.body, '$.principal_kind'), json_extract(b.body, '$.principal_id'), r.scopes"
-            f" FROM {has.records} r JOIN {has.bodies} b ON b.number = r.body"
-            f" LEFT JOIN {lacks.records} o ON o.type = r.type AND o.id = r.id WHERE r.type = 'grant' AND o.id IS NULL"
+            f"CREATE TEMP TABLE {kind}_grants (id PRIMARY KEY, entitlement, kind, principal, scopes, is_switched)"
         )
-        db.execute("CREATE INDEX temp.differing_by_entitlement ON differing (entitlement)")
-        total = db.execute("SELECT count(DISTINCT entitlement) FROM temp.differing").fetchone()[0]
+        switched = (
+            "r.scopes != '[]' AND NOT EXISTS (SELECT 1 FROM json_each(r.scopes) WHERE value NOT IN temp.switched)"
+        )
+        db.execute("CREATE TEMP TABLE IF NOT EXISTS switched (name PRIMARY KEY)")
+        db.execute("DELETE FROM temp.switched")
+        db.executemany("INSERT INTO temp.switched VALUES (?)", ((name,) for name in self._switched))
+        db.execute(
+            f"INSERT INTO {self._table} SELECT r.id, json_extract(b.body, '$.entitlement_id'),"
+            f" json_extract(b.body, '$.principal_kind'), json_extract(b.body, '$.principal_id'), r.scopes, {switched}"
+            f" FROM {has_.records} r JOIN {has_.bodies} b ON b.number = r.body"
+            f" LEFT JOIN {lacks_.records} o ON o.type = r.type AND o.id = r.id WHERE r.type = 'grant' AND o.id IS NULL"
+        )
+        self._others = [
+            (type_, id_)
+            for type_, id_ in db.execute(
+                f"SELECT r.type, r.id FROM {has_.records} r LEFT JOIN {lacks_.records} o ON o.type = r.type"
+                f" AND o.id = r.id WHERE r.type IN ('account', 'entitlement') AND o.id IS NULL AND {switched}"
+            )
+        ]
+        for id_, (effect, grant) in effects.items():
+            if effect != kind:
+                db.execute(f"DELETE FROM {self._table} WHERE id = ?", (id_,))
+            else:
+                (principal_kind, principal_id), (_, entitlement) = edge_of(grant)
+                db.execute(
+                    f"INSERT INTO {self._table} VALUES (?, ?, ?, ?, '[]', 0) ON CONFLICT DO UPDATE SET is_switched = 0",
+                    (id_, entitlement, principal_kind, principal_id),
+                )
+
+    def switched(self) -> tuple[list[Key], list[Edge]]:
+        """Return the accounts and entitlements, and the grants, whose scopes the settings switch."""
+        edges = self._db.execute(f"SELECT kind, principal, entitlement FROM {self._table} WHERE is_switched")
+        return self._others, [((kind, principal), ("entitlement", to)) for kind, principal, to in edges]
+
+    def entitlements(self, *, is_switched: bool) -> tuple[tuple[EntitlementChange, ...], int]:
+        """Return the entitlements of which grants are missing, and how many more there are.
+
+        Args:
+            is_switched: Whether to count the grants whose scopes the settings switch, or the other ones.
+        """
+        db, has = self._db, self._has.tables
+        counted = f"FROM {self._table} d WHERE d.is_switched = {int(is_switched)}"
+        total = db.execute(f"SELECT count(DISTINCT entitlement) {counted}").fetchone()[0]
         ids = [
             row[0]
             for row in db.execute(
-                "SELECT d.entitlement FROM temp.differing d"
-                f" LEFT JOIN {has.names} n ON n.type = 'entitlement' AND n.id = d.entitlement GROUP BY d.entitlement"
+                f"SELECT d.entitlement FROM {self._table} d"
+                f" LEFT JOIN {has.names} n ON n.type = 'entitlement' AND n.id = d.entitlement"
+                f" WHERE d.is_switched = {int(is_switched)} GROUP BY d.entitlement"
                 f" ORDER BY max(n.verdict) >= {THROUGH} DESC, count(*) DESC, max(n.number) LIMIT ?",
                 (MOST_ENTITLEMENTS,),
             )
@@ -143,13 +220,13 @@ class _Difference:
             EntitlementChange(
                 named.get(id_, Named("entitlement", id_, id_, "unknown")),
                 privileges.get(id_, Privilege("not_judged")),
-                tuple(self._shares(id_)),
-                tuple(self._causes(id_)) if with_causes else (),
+                tuple(self._shares(id_, is_switched)),
+                tuple(self._causes(id_)) if self._kind == "removed" and not is_switched else (),
             )
             for id_ in ids
         ), total - len(ids)
 
-    def _shares(self, id_: str) -> Iterator[Share]:
+    def _shares(self, id_: str, is_switched: bool) -> Iterator[Share]:
         has = self._has.tables
         totals = {
             (type_, kind): amount
@@ -162,19 +239,19 @@ class _Difference:
             )
         }
         rows = self._db.execute(
-            "SELECT d.kind, coalesce(p.kind, 'unknown'), count(*) FROM temp.differing d"
+            f"SELECT d.kind, coalesce(p.kind, 'unknown'), count(*) FROM {self._table} d"
             f" LEFT JOIN {has.names} p ON p.type = d.kind AND p.id = d.principal WHERE d.entitlement = ?"
-            " GROUP BY 1, 2 ORDER BY min(p.number)",
-            (id_,),
+            " AND d.is_switched = ? GROUP BY 1, 2 ORDER BY min(p.number)",
+            (id_, is_switched),
         )
         for type_, kind, amount in rows:
-            yield Share(type_, kind, amount, totals.get((type_, kind), amount))
+            yield Share(type_, kind, amount, max(totals.get((type_, kind), 0), amount))
 
     def _causes(self, id_: str) -> Iterator[Cause]:
         rows = self._db.execute(
-            "SELECT coalesce(s.ending, 'unlisted') AS ended, j.value, count(*) FROM temp.differing d"
+            f"SELECT coalesce(s.ending, 'unlisted') AS ended, j.value, count(*) FROM {self._table} d"
             " JOIN json_each(d.scopes) j LEFT JOIN ploy_scopes s ON s.snapshot = ? AND s.name = j.value"
-            " WHERE d.entitlement = ? GROUP BY 1, 2 ORDER BY 1, 3 DESC, 2",
+            " WHERE d.entitlement = ? AND NOT d.is_switched GROUP BY 1, 2 ORDER BY 1, 3 DESC, 2",
             (self._lacks.number, id_),
         )
         for ending, group in groupby(rows, key=itemgetter(0)):
@@ -183,7 +260,7 @@ class _Difference:
             yield Cause(ending, sum(amount for *_, amount in scopes), names)
 
     def places(
-        self, ids: Sequence[str], has: Mapping[str, _Account], lacks: Mapping[str, _Account]
+        self, ids: Sequence[str], has: Mapping[str, Entered], lacks: Mapping[str, Entered]
     ) -> tuple[tuple[PlaceChange, ...], int]:
         """Return the places that accounts of one snapshot enter and of the other do not, and how many more there are.
 
@@ -192,10 +269,8 @@ class _Difference:
             has: The accounts of the snapshot.
             lacks: The accounts of the other one.
         """
-        none = _Account(False, 0, 0)
-        alike = Counter(
-            each._replace(entered=each.entered & ~lacks.get(id_, none).entered) for id_, each in has.items()
-        )
+        none = Entered(False, 0, 0)
+        alike = Counter(each._replace(places=each.places & ~lacks.get(id_, none).places) for id_, each in has.items())
         counts: dict[int, list[int]] = {}
         for (is_person, left, privileged), amount in alike.items():
             while left:
@@ -211,93 +286,3 @@ class _Difference:
             PlaceChange(named.get(ids[bit], Named("resource", ids[bit], ids[bit], "unknown")), *counts[bit])
             for bit in shown
         ), len(order) - len(shown)
-
-
-class _Entered:
-    """The places that each account of a snapshot enters, as the bits of numbers.
-
-    Args:
-        db: The file.
-        snapshot: The snapshot.
-        places: The bit of each place, by id; new places are added.
-        place_kind: The kind of resource that is the place; None: each resource is one.
-    """
-
-    def __init__(
-        self, db: sqlite3.Connection, snapshot: Snapshot, places: dict[str, int], place_kind: str | None
-    ) -> None:
-        self._db, self._tables, self._places, self._place_kind = db, snapshot.tables, places, place_kind
-        self._bits: dict[str, int] = {}
-        names = self._tables.names
-        self._parents: dict[str, tuple[str | None, str | None]] = {
-            id_: (kind, parent)
-            for id_, kind, parent in db.execute(f"SELECT id, kind, resource FROM {names} WHERE type = 'resource'")
-        }
-        own: dict[int, tuple[int, int]] = {}
-        for number, resource, is_privileged in db.execute(
-            f"SELECT number, resource, coalesce(own, 0) FROM {names} WHERE type = 'entitlement'"
-        ):
-            bit = self._bit(resource)
-            own[number] = bit, bit if is_privileged else 0
-        self._masks = _close(
-            own,
-            db.execute(
-                f"SELECT e.principal, e.entitlement FROM {self._tables.edges} e CROSS JOIN {names} n"
-                " ON n.number = e.principal WHERE n.type = 'entitlement'"
-            ),
-        )
-
-    def accounts(self) -> dict[str, _Account]:
-        """Return every account, by id."""
-        names, edges = self._tables.names, self._tables.edges
-        rows = self._db.execute(f"SELECT number, id, kind, resource, own FROM {names} WHERE type = 'account'")
-        numbers: dict[int, tuple[str, bool]] = {}
-        masks: dict[int, tuple[int, int]] = {}
-        for number, id_, kind, home, own in rows:
-            numbers[number] = id_, kind == "human"
-            bit = self._bit(home)
-            masks[number] = bit, bit if own else 0
-        for principal, entitlement in self._db.execute(f"SELECT principal, entitlement FROM {edges}"):
-            if principal in numbers and (more := self._masks.get(entitlement)):
-                known = masks[principal]
-                masks[principal] = known[0] | more[0], known[1] | more[1]
-        return {id_: _Account(is_person, *masks[number]) for number, (id_, is_person) in numbers.items()}
-
-    def _bit(self, resource: str | None) -> int:
-        """Return the bit of the place that a resource is, or is in; 0 where it is in none."""
-        if resource is None:
-            return 0
-        if resource not in self._bits:
-            place = self._place_of(resource)
-            self._bits[resource] = 0 if place is None else 1 << self._places.setdefault(place, len(self._places))
-        return self._bits[resource]
-
-    def _place_of(self, resource: str) -> str | None:
-        """Return the place of a resource; the resource itself where it is one, or where it was not read."""
-        above: str | None = resource
-        seen = set()
-        while above is not None and above not in seen:
-            seen.add(above)
-            kind, parent = self._parents.get(above, (self._place_kind, None))
-            if self._place_kind in (None, kind):
-                return above
-            above = parent
-        return None
-
-
-def _close(own: Mapping[int, tuple[int, int]], edges: Iterable[tuple[int, int]]) -> dict[int, tuple[int, int]]:
-    """Add to the places of each entitlement those of everything that it leads to, over any number of grants."""
-    masks = dict(own)
-    before: dict[int, list[int]] = {}
-    for principal, entitlement in edges:
-        before.setdefault(entitlement, []).append(principal)
-    todo = list(before)
-    while todo:
-        node = todo.pop()
-        for principal in before.get(node, ()):
-            known, more = masks.get(principal, (0, 0)), masks.get(node, (0, 0))
-            joined = known[0] | more[0], known[1] | more[1]
-            if joined != known:
-                masks[principal] = joined
-                todo.append(principal)
-    return masks

@@ -8,6 +8,7 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -35,6 +36,7 @@ LOOPBACK = "127.0.0.1"
 SANDBOX_HEADER = "X-Ploy-Sandbox"
 SANDBOX_NOTE = "development host"
 _STARTUP_SECONDS = 30
+_TICK_SECONDS = 1
 
 _log = logging.getLogger(__name__)
 
@@ -173,15 +175,31 @@ def _operation(scope: Scope) -> str | None:
 
 
 class _Server(uvicorn.Server):
-    """A server with an event for the end of its start-up."""
+    """A server with an event for the end of its start-up, which ends as soon as it is stopped."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.is_up = threading.Event()
+        self._is_stopped = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         self.is_up.set()
+
+    async def main_loop(self) -> None:
+        """Wait for the end, where uvicorn looks ten times a second; each tick renews the header `Date`."""
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._is_stopped.wait(), _TICK_SECONDS)
+
+    def stop(self) -> None:
+        """End the server. Call it from another thread."""
+        self.should_exit = True
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop has ended by itself
+                self._loop.call_soon_threadsafe(self._is_stopped.set)
 
 
 class ServerThread:
@@ -232,7 +250,7 @@ class ServerThread:
 
     def close(self) -> None:
         """Stop the server, and wait for its end."""
-        self._server.should_exit = True
+        self._server.stop()
         self._thread.join()
         self._socket.close()
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from .problems import ProblemError
 from .queue import TaskQueue, lease_seconds
 from .registry import IntegrationRow, Registry
 from .reports import Reports
+from .setup_log import SetupLog
 from .syncs import Syncs
 from .task_ledger import OrderedTask, TaskOptions
 from .verification import Verification
@@ -68,6 +70,7 @@ class LocalPlatform:
         self.registry = Registry(state_dir / "ploy.sqlite", notify=self.waiters.notify)
         self.reports = Reports(state_dir / "ploy.sqlite", clock)
         self.findings = FindingStore(state_dir / "ploy.sqlite", clock)
+        self.setup_log = SetupLog(state_dir / "ploy.sqlite", clock)
         self.verification = Verification(self.registry, self.reports)
         self.bodies: list[ReceivedBody] | None = None
         """Set to a list to record every request's body in it."""
@@ -86,6 +89,7 @@ class LocalPlatform:
         for syncs, queue in (*self._opened.values(), *self._removed):
             syncs.close()
             queue.close()
+        self.setup_log.close()
         self.findings.close()
         self.reports.close()
         self.registry.close()
@@ -137,6 +141,7 @@ class LocalPlatform:
         self.registry.remove(integration_id, only_draft=only_draft)  # from here on its id is unknown
         self.reports.forget(integration_id)
         self.findings.forget(integration_id)
+        self.setup_log.forget(integration_id)
         with self._lock:
             opened = self._opened.pop(integration_id, None)
             if opened is not None:
@@ -219,7 +224,25 @@ class LocalPlatform:
             self.verification.ended(integration_id, task_id, done.report)
         return status
 
-    # What a person orders.
+    # What a person orders and decides.
+
+    @contextmanager
+    def changing_setup(
+        self, integration_id: str, *, name: str | None = None, reason: str | None = None
+    ) -> Iterator[None]:
+        """Put on record what the block changes in a set-up.
+
+        Args:
+            integration_id: The integration.
+            name: Who changes it, as it was typed.
+            reason: Why.
+        """
+        before = self.registry.integration(integration_id)
+        yield
+        integration = before.integration
+        manifest = self.reports.manifests(integration.organisation).get(integration.connector)
+        after = self.registry.integration(integration_id)
+        self.setup_log.add(before, after, manifest, name=name, reason=reason)
 
     def create_task(self, integration_id: str, kind: wire.TaskKind, **options: Unpack[TaskOptions]) -> OrderedTask:
         """Create a task.
@@ -233,10 +256,12 @@ class LocalPlatform:
         self._note_created(integration_id, task, revision)
         return task
 
-    def order_again(self, integration_id: str, task_id: str) -> OrderedTask:
+    def order_again(
+        self, integration_id: str, task_id: str, *, requested_by: str | None = None, reason: str | None = None
+    ) -> OrderedTask:
         """Create a manual task once more; return the new task."""
         revision = self.registry.integration(integration_id).revision
-        task = self.queue(integration_id).order_again(task_id)
+        task = self.queue(integration_id).order_again(task_id, requested_by=requested_by, reason=reason)
         self._note_created(integration_id, task, revision)
         return task
 

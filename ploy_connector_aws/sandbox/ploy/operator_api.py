@@ -50,6 +50,7 @@ class _NewTask(_Model):
     account_id: str | None = None
     entitlement_id: str | None = None
     reason: str | None = None
+    requested_by: str | None = None
     preview: bool = False
     deadline: Moment | None = None
 
@@ -122,12 +123,13 @@ def change_integration(ploy: PloyHost, integration_id: str, body: Body) -> None:
     # Validate everything first: a rejected request changes nothing.
     for before, changed in ((row.limits, changes.limits), (row.intervals, changes.intervals)):
         parse(type(before), json.dumps({**before.model_dump(), **changed}).encode())
-    ploy.verification.enter(integration_id, changes.settings)
-    ploy.registry.set_flags(integration_id, **changes.flags)
-    ploy.registry.set_limits(integration_id, **changes.limits)
-    ploy.registry.set_intervals(integration_id, **changes.intervals)
-    if changes.is_enabled is not None:
-        ploy.registry.enable(integration_id, changes.is_enabled)
+    with ploy.changing_setup(integration_id):
+        ploy.verification.enter(integration_id, changes.settings)
+        ploy.registry.set_flags(integration_id, **changes.flags)
+        ploy.registry.set_limits(integration_id, **changes.limits)
+        ploy.registry.set_intervals(integration_id, **changes.intervals)
+        if changes.is_enabled is not None:
+            ploy.registry.enable(integration_id, changes.is_enabled)
 
 
 @router.get("/integrations/{integration_id}/records")

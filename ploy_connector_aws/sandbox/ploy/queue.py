@@ -162,11 +162,14 @@ class TaskQueue(IntegrationFile):
         with self._changing() as now:
             return self._create(new_task(kind, now, **options))
 
-    def order_previewed(self, preview_id: str, reason: str | None = None) -> OrderedTask:
+    def order_previewed(
+        self, preview_id: str, *, requested_by: str | None = None, reason: str | None = None
+    ) -> OrderedTask:
         """Create the task that a preview was for. Repeated, return the same task.
 
         Args:
             preview_id: The preview, which a runtime has answered.
+            requested_by: The name that the person typed who orders it.
             reason: The reason; None takes the preview's own.
 
         Raises:
@@ -182,7 +185,7 @@ class TaskQueue(IntegrationFile):
                 raise ForbiddenError("Only what was previewed can be ordered here.")
             if self.is_expired(preview):
                 raise ForbiddenError("This preview has expired: access may have changed since. Preview it again.")
-            order = self._create(copy_task(preview, now, reason=reason or preview.reason))
+            order = self._create(copy_task(preview, now, reason=reason or preview.reason, requested_by=requested_by))
             self._tasks.use_preview(preview_id, order.id)
         self._notify()
         return order
@@ -225,19 +228,29 @@ class TaskQueue(IntegrationFile):
         with self._reading():
             return self._tasks.newest_failed(kind)
 
-    def resolve(self, task_id: str, note: str) -> OrderedTask:
+    def resolve(self, task_id: str, note: str, *, name: str | None = None) -> OrderedTask:
         """Resolve a manual task. Later reports of it are rejected.
+
+        Args:
+            task_id: The task.
+            note: What was done.
+            name: The name that the person typed who resolves it.
 
         Raises:
             ProblemError: There is no such task.
             ForbiddenError: It is not a manual task, or it was resolved already.
         """
         with self._changing() as now:
-            self._resolve(task_id, note, now)
+            self._resolve(task_id, note, now, name)
             return self._known(task_id)
 
-    def order_again(self, task_id: str) -> OrderedTask:
+    def order_again(self, task_id: str, *, requested_by: str | None = None, reason: str | None = None) -> OrderedTask:
         """Create a manual task once more, as a new task; this resolves the old one.
+
+        Args:
+            task_id: The task.
+            requested_by: The name that the person typed who orders it.
+            reason: The reason; None takes that of the old task.
 
         Raises:
             ProblemError: There is no such task.
@@ -245,8 +258,8 @@ class TaskQueue(IntegrationFile):
         """
         with self._changing() as now:
             old = self._known(task_id)
-            new = copy_task(old, now, reason=old.reason, preview=old.preview)
-            self._resolve(task_id, f"ordered again as {new.id}", now)
+            new = copy_task(old, now, reason=reason or old.reason, requested_by=requested_by, preview=old.preview)
+            self._resolve(task_id, f"ordered again as {new.id}", now, requested_by)
             return self._create(new)
 
     @contextmanager
@@ -332,15 +345,15 @@ class TaskQueue(IntegrationFile):
         except ValidationError as error:
             raise ForbiddenError(reason_of(error)) from None
         self._tasks.add(task)
-        self._tasks.note(task.id, TaskEvent(task.created_at, "created", task.reason))
+        self._tasks.note(task.id, TaskEvent(task.created_at, "created", task.reason, task.requested_by))
         return task
 
-    def _resolve(self, task_id: str, note: str, now: datetime) -> None:
+    def _resolve(self, task_id: str, note: str, now: datetime, name: str | None) -> None:
         task = self._known(task_id)
         if task.state != "manual" or task.resolved_at is not None:
             raise ForbiddenError("The task does not wait for a person.")
         self._tasks.resolve(task_id, now)
-        self._tasks.note(task_id, TaskEvent(now, "resolved", note))
+        self._tasks.note(task_id, TaskEvent(now, "resolved", note, name))
 
     def _to_wire(self, task: OrderedTask, now: datetime) -> wire.Task:
         return wire.Task(

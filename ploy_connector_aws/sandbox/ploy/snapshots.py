@@ -50,10 +50,12 @@ _ORIGIN_CHANGED = Failure(
 
 
 class KeyChange(NamedTuple):
-    """A record that differs between two snapshots, with its body in the base."""
+    """A record that differs between two snapshots, with its body in the base, and the scopes that list it."""
 
     key: RecordKey
     before: bytes | None
+    scopes: tuple[str, ...]
+    """Of a removed record, those that listed it in the base."""
 
 
 class Snapshots:
@@ -262,17 +264,36 @@ class Snapshot:
         )
         same = "o.type = n.type AND o.id = n.id"
         found = {
-            "added": f"SELECT n.type, n.id, NULL FROM {new} n LEFT JOIN {old} o ON {same} WHERE o.id IS NULL",
-            "changed": f"SELECT n.type, n.id, o.body FROM {new} n JOIN {old} o ON {same} WHERE o.digest != n.digest",
-            "removed": f"SELECT o.type, o.id, o.body FROM {old} o LEFT JOIN {new} n ON {same} WHERE n.id IS NULL",
+            "added": f"n.type, n.id, NULL, n.scopes FROM {new} n LEFT JOIN {old} o ON {same} WHERE o.id IS NULL",
+            "changed": f"n.type, n.id, o.body, n.scopes FROM {new} n JOIN {old} o ON {same} WHERE o.digest != n.digest",
+            "removed": f"o.type, o.id, o.body, o.scopes FROM {old} o LEFT JOIN {new} n ON {same} WHERE n.id IS NULL",
         }[kind]
         rows = self._db.execute(
-            f"WITH found (type, id, body) AS ({found}) SELECT f.type, f.id, b.body FROM found f"
-            f" LEFT JOIN {_BODIES} b ON b.number = f.body WHERE ?1 IS NULL OR f.type = ?1 ORDER BY f.type, f.id",
+            f"WITH found (type, id, body, scopes) AS (SELECT {found})"
+            f" SELECT f.type, f.id, b.body, f.scopes FROM found f LEFT JOIN {_BODIES} b"
+            " ON b.number = f.body WHERE ?1 IS NULL OR f.type = ?1 ORDER BY f.type, f.id",
             (only,),
         )
-        for type_, id_, body in rows:
-            yield KeyChange(RecordKey(type=type_, id=id_), body)
+        names: dict[str, tuple[str, ...]] = {}
+        for type_, id_, body, text in rows:
+            scopes = names.get(text) or names.setdefault(text, tuple(json.loads(text)))
+            yield KeyChange(RecordKey(type=type_, id=id_), body, scopes)
+
+    def switched_off(self, other: Snapshot) -> set[str]:
+        """Return the names of scopes of another snapshot that this one excludes, themselves or a scope above them."""
+        own = {scope.name: scope for scope in self.scopes()}
+        if not any(scope.ending == "excluded" for scope in own.values()):
+            return set()
+        parents = {scope.name: scope.parent for scope in other.scopes()}
+        found = set()
+        for name in parents:
+            above, seen = name, set[str]()
+            while above not in own and (parent := parents.get(above)) is not None and above not in seen:
+                seen.add(above)
+                above = parent
+            if above in own and own[above].ending == "excluded":
+                found.add(name)
+        return found
 
 
 def _unproven_since(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -12,6 +13,7 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec.records import RecordKey, RecordType
 
 from .batch_lines import Amount
+from .record_changes import AT_THE_SOURCE, DIFFERENCES, Cause, RecordChange
 from .scope_report import ScopeReport
 from .snapshots import ChangeKind
 
@@ -47,6 +49,7 @@ CREATE TABLE IF NOT EXISTS ploy_generations (
 );
 CREATE TABLE IF NOT EXISTS ploy_changes (
   generation INTEGER NOT NULL, kind TEXT NOT NULL, type TEXT NOT NULL, id TEXT NOT NULL, before BLOB,
+  cause TEXT NOT NULL,
   PRIMARY KEY (generation, kind, type, id)
 ) WITHOUT ROWID;
 """
@@ -95,14 +98,6 @@ class Generation(NamedTuple):
     mode: wire.Mode
     report: ScopeReport
     answer: wire.CommitAnswer
-
-
-class RecordChange(NamedTuple):
-    """What a generation changed in one record; ``before`` is the replaced or removed content."""
-
-    kind: ChangeKind
-    key: RecordKey
-    before: dict[str, Any] | None
 
 
 class SyncStore:
@@ -233,10 +228,10 @@ class SyncStore:
             (number, sync_id, committed_at.isoformat(), is_approved, report.model_dump_json(exclude_defaults=True)),
         )
         self._db.executemany(
-            "INSERT INTO ploy_changes VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO ploy_changes VALUES (?, ?, ?, ?, ?, ?)",
             (
-                (number, kind, key.type, key.id, None if before is None else json.dumps(before))
-                for kind, key, before in changes
+                (number, kind, key.type, key.id, None if before is None else json.dumps(before), cause)
+                for kind, key, before, cause in changes
             ),
         )
         self._delete_old(number - GENERATIONS_KEPT)
@@ -270,7 +265,11 @@ class SyncStore:
             )
 
     def changes(
-        self, generation: int, kind: ChangeKind | None = None, only: RecordType | None = None
+        self,
+        generation: int,
+        kind: ChangeKind | None = None,
+        only: RecordType | None = None,
+        causes: Collection[Cause] = DIFFERENCES,
     ) -> Iterator[RecordChange]:
         """Iterate over what one generation changed, record by record.
 
@@ -278,23 +277,53 @@ class SyncStore:
             generation: Its number.
             kind: A kind of change; None for all.
             only: A type of record; None for all.
+            causes: The causes of the changes; by default all differences from the generation before.
         """
         rows = self._db.execute(
-            "SELECT kind, type, id, before FROM ploy_changes WHERE generation = ?1"
-            " AND (?2 IS NULL OR kind = ?2) AND (?3 IS NULL OR type = ?3) ORDER BY kind, type, id",
-            (generation, kind, only),
+            "SELECT kind, type, id, before, cause FROM ploy_changes WHERE generation = ?1"
+            " AND (?2 IS NULL OR kind = ?2) AND (?3 IS NULL OR type = ?3)"
+            " AND cause IN (SELECT value FROM json_each(?4)) ORDER BY kind, type, id",
+            (generation, kind, only, json.dumps(list(causes))),
         )
-        for kind, type_, id_, before in rows:
-            yield RecordChange(kind, RecordKey(type=type_, id=id_), json.loads(before) if before else None)
+        for kind, type_, id_, before, cause in rows:
+            yield RecordChange(kind, RecordKey(type=type_, id=id_), json.loads(before) if before else None, cause)
 
-    def count_changes(self, since: datetime) -> int:
-        """Count the records that generations changed since a moment; the first generation changed none."""
+    def count_by(self, generation: int) -> Counter[tuple[ChangeKind, RecordType, Cause]]:
+        """Count what one generation changed, by kind, type and cause."""
+        rows = self._db.execute(
+            "SELECT kind, type, cause, count(*) FROM ploy_changes WHERE generation = ? GROUP BY 1, 2, 3", (generation,)
+        )
+        return Counter({(kind, type_, cause): amount for kind, type_, cause, amount in rows})
+
+    def changing_generations(self) -> set[int]:
+        """Return the numbers of the generations that changed more than grants and revokes here had changed before."""
+        rows = self._db.execute(
+            "SELECT g.number FROM ploy_generations g WHERE EXISTS (SELECT 1 FROM ploy_changes c"
+            " WHERE c.generation = g.number AND c.cause != 'confirmed')"
+        )
+        return {number for (number,) in rows}
+
+    def count_changes(self, since: datetime | None) -> int:
+        """Count the changes at the source that generations found since a moment; the first generation found none.
+
+        Args:
+            since: The moment; None for all that is stored.
+        """
         found: int = self._db.execute(
             "SELECT count(*) FROM ploy_changes c JOIN ploy_generations g ON g.number = c.generation"
-            " WHERE g.number > 1 AND g.committed_at >= ?",
-            (since.isoformat(),),
+            " WHERE g.number > 1 AND g.committed_at >= ? AND c.cause IN (SELECT value FROM json_each(?))",
+            (since.isoformat() if since else "", json.dumps(AT_THE_SOURCE)),
         ).fetchone()[0]
         return found
+
+    def removed_content(self, key: RecordKey, since: int = 0) -> dict[str, Any] | None:
+        """Return the content of a record that a generation removed last, not before a number of one; or None."""
+        row = self._db.execute(
+            "SELECT c.before FROM ploy_generations g CROSS JOIN ploy_changes c ON c.generation = g.number"
+            " AND c.kind = 'removed' AND c.type = ? AND c.id = ? WHERE g.number >= ? ORDER BY g.number DESC LIMIT 1",
+            (key.type, key.id, since),
+        ).fetchone()
+        return json.loads(row[0]) if row and row[0] else None
 
     def syncs(self) -> Iterator[Sync]:
         """Iterate over all stored syncs, newest first."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import get_args
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.reference import TYPES, Generation, Outcome, compare
@@ -16,10 +14,11 @@ from ploy_connector_aws.spec.records import RecordType
 from .batch_lines import check_lines, unpack
 from .database import transaction
 from .problems import ProblemError
+from .record_changes import find_record_changes
 from .scope_report import ScopeReport
-from .snapshots import ChangeKind, Snapshot
+from .snapshots import Snapshot
 from .staging import StagedRun
-from .sync_store import SCHEMA, Decision, RecordChange, Sync, SyncStore
+from .sync_store import SCHEMA, Decision, Sync, SyncStore
 from .verified import IntegrationFile
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -282,20 +281,13 @@ class Syncs(IntegrationFile):
             self._clock(),
             is_approved=is_approved,
             report=ScopeReport.of(snapshot.scopes()),
-            changes=self._record_changes(snapshot),
+            changes=find_record_changes(snapshot, self._snapshots.visible, self._verified, request.confirmed),
         )
         self._snapshots.publish(snapshot)
         self._verified.confirm(request.confirmed, snapshot)
         published = answer.model_copy(update={"status": "committed", "generation": number})
         self._store.move(sync.id, "committed", request=request, answer=published)
         return published
-
-    def _record_changes(self, snapshot: Snapshot) -> Iterator[RecordChange]:
-        base = self._snapshots.visible
-        kinds: tuple[ChangeKind, ...] = get_args(ChangeKind)
-        for kind in kinds:
-            for key, before in snapshot.changes(base, kind):
-                yield RecordChange(kind, key, None if before is None else json.loads(before))
 
 
 def _to_wire(outcome: Outcome) -> wire.Outcome:

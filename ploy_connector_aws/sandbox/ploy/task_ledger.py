@@ -39,6 +39,7 @@ CREATE TABLE IF NOT EXISTS ploy_tasks (
   ended_at TEXT,
   resolved_at TEXT,
   made_by TEXT,  -- NULL: ordered here
+  requested_by TEXT,
   is_change INTEGER NOT NULL AS (kind IN ('grant', 'revoke') AND NOT preview) STORED,
   turn INTEGER NOT NULL AS (iif(kind = 'revoke' AND NOT preview, 0, 1)) STORED
 );
@@ -53,7 +54,7 @@ CREATE TABLE IF NOT EXISTS ploy_leases (
 );
 CREATE INDEX IF NOT EXISTS ploy_leases_by_request ON ploy_leases (request, holder);
 CREATE TABLE IF NOT EXISTS ploy_task_events (
-  number INTEGER PRIMARY KEY, task TEXT NOT NULL, at TEXT NOT NULL, event TEXT NOT NULL, detail TEXT
+  number INTEGER PRIMARY KEY, task TEXT NOT NULL, at TEXT NOT NULL, event TEXT NOT NULL, detail TEXT, name TEXT
 );
 CREATE TABLE IF NOT EXISTS ploy_previewed_orders (preview TEXT PRIMARY KEY, task TEXT NOT NULL UNIQUE);
 CREATE INDEX IF NOT EXISTS ploy_task_events_by_task ON ploy_task_events (task, number);
@@ -92,6 +93,8 @@ class OrderedTask(NamedTuple):
     """When a person resolved a manual task."""
     made_by: Literal["command_line"] | None = None
     """What made the change without a task; None where it was ordered here."""
+    requested_by: str | None = None
+    """The name that the person typed who ordered it; None where none was asked for."""
 
     @property
     def is_change(self) -> bool:
@@ -105,6 +108,7 @@ class TaskOptions(TypedDict, total=False):
     account_id: str | None
     entitlement_id: str | None
     reason: str | None
+    requested_by: str | None
     preview: bool
     deadline: datetime | None
     """By default an hour later."""
@@ -116,6 +120,8 @@ class TaskEvent(NamedTuple):
     at: datetime
     event: Literal["created", "made", "leased", "lease_ended", "resumed", "done", "manual", "resolved"]
     detail: str | None = None
+    name: str | None = None
+    """The name that the person typed who ordered or resolved it."""
 
 
 class TaskLedger:
@@ -128,10 +134,10 @@ class TaskLedger:
         """Add a task."""
         self._db.execute(
             "INSERT INTO ploy_tasks (id, kind, preview, account_id, entitlement_id, reason, created_at, deadline,"
-            " made_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " made_by, requested_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *(task.id, task.kind, task.preview, task.account_id, task.entitlement_id, task.reason),
-                *(_text(task.created_at), _text(task.deadline), task.made_by),
+                *(_text(task.created_at), _text(task.deadline), task.made_by, task.requested_by),
             ),
         )
 
@@ -239,21 +245,21 @@ class TaskLedger:
     def note(self, task_id: str, event: TaskEvent) -> None:
         """Add to a task's history."""
         self._db.execute(
-            "INSERT INTO ploy_task_events (task, at, event, detail) VALUES (?, ?, ?, ?)",
-            (task_id, _text(event.at), event.event, event.detail),
+            "INSERT INTO ploy_task_events (task, at, event, detail, name) VALUES (?, ?, ?, ?, ?)",
+            (task_id, _text(event.at), event.event, event.detail, event.name),
         )
 
     def history(self, task_id: str) -> tuple[TaskEvent, ...]:
         """Return the history of a task, oldest event first."""
         rows = self._db.execute(
-            "SELECT at, event, detail FROM ploy_task_events WHERE task = ? ORDER BY number", (task_id,)
+            "SELECT at, event, detail, name FROM ploy_task_events WHERE task = ? ORDER BY number", (task_id,)
         )
-        return tuple(TaskEvent(datetime.fromisoformat(at), event, detail) for at, event, detail in rows)
+        return tuple(TaskEvent(datetime.fromisoformat(at), *event) for at, *event in rows)
 
     def _tasks(self, where: str, *values: object) -> Iterator[OrderedTask]:
         rows = self._db.execute(
             "SELECT id, kind, preview, account_id, entitlement_id, reason, created_at, deadline, state, attempts,"
-            " lease_id, lease_ends_at, holder, report, failure, ended_at, resolved_at, made_by"
+            " lease_id, lease_ends_at, holder, report, failure, ended_at, resolved_at, made_by, requested_by"
             f" FROM ploy_tasks t WHERE {where}",
             values,
         )

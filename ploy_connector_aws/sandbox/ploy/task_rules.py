@@ -93,6 +93,7 @@ def new_task(kind: wire.TaskKind, now: datetime, **options: Unpack[TaskOptions])
         account_id=options.get("account_id"),
         entitlement_id=options.get("entitlement_id"),
         reason=options.get("reason"),
+        requested_by=options.get("requested_by"),
         created_at=now,
         deadline=options.get("deadline") or now + _TIME_TO_DO,
     )
@@ -125,7 +126,9 @@ def to_ended(report: wire.ChangeReport, now: datetime) -> OrderedTask:
     return task._replace(id=report.id, made_by=report.made_by, report=ended)
 
 
-def copy_task(task: OrderedTask, now: datetime, *, reason: str | None, preview: bool = False) -> OrderedTask:
+def copy_task(
+    task: OrderedTask, now: datetime, *, reason: str | None, requested_by: str | None, preview: bool = False
+) -> OrderedTask:
     """Return a new task that asks for the same."""
     return new_task(
         task.kind,
@@ -133,5 +136,6 @@ def copy_task(task: OrderedTask, now: datetime, *, reason: str | None, preview: 
         account_id=task.account_id,
         entitlement_id=task.entitlement_id,
         reason=reason,
+        requested_by=requested_by,
         preview=preview,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -90,16 +90,16 @@ class VerifiedChanges:
 
     def grants(self) -> ChangedGrants:
         """Return the result of all changes."""
-        added: dict[str, tuple[Grant, str]] = {}
-        removed: set[str] = set()
-        for change in self.all():
-            for grant in change.added:
-                removed.discard(grant.id)
-                added[grant.id] = grant, change.scope
-            for grant in change.removed:
-                added.pop(grant.id, None)
-                removed.add(grant.id)
-        return ChangedGrants(added, removed)
+        return to_grants(self.all())
+
+    def on_top_of(self, snapshot: Snapshot, confirmed: Mapping[str, datetime]) -> tuple[VerifiedChange, ...]:
+        """Return the changes that stay on top when a snapshot becomes visible.
+
+        Args:
+            snapshot: The snapshot.
+            confirmed: When each change was verified that its run has seen, by id.
+        """
+        return tuple(each for each in self.all() if _is_on_top(each, snapshot, confirmed.get(each.id)))
 
     def confirm(self, confirmed: Mapping[str, datetime], visible: Snapshot) -> None:
         """Drop the changes that a commit confirms, and those that do not take precedence over it.
@@ -109,11 +109,8 @@ class VerifiedChanges:
                 yet, as their report may arrive later. A later verification of the same task stays.
             visible: The snapshot that the commit made visible.
         """
-        seen = {
-            change.id: change.verified_at
-            for change in self.all()
-            if not _is_on_top(change, visible, confirmed.get(change.id))
-        }
+        stays = {change.id for change in self.on_top_of(visible, confirmed)}
+        seen = {change.id: change.verified_at for change in self.all() if change.id not in stays}
         for moments in (confirmed, seen):
             self._db.executemany(
                 "INSERT INTO verified_changes (id, verified_at) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET"
@@ -146,6 +143,20 @@ class IntegrationFile(DatabaseFile):
         self._verified = VerifiedChanges(self._db)
         self._clock = clock
         self._lease = lease
+
+
+def to_grants(changes: Iterable[VerifiedChange]) -> ChangedGrants:
+    """Return the result of changes, in the order of their verification."""
+    added: dict[str, tuple[Grant, str]] = {}
+    removed: set[str] = set()
+    for change in changes:
+        for grant in change.added:
+            removed.discard(grant.id)
+            added[grant.id] = grant, change.scope
+        for grant in change.removed:
+            added.pop(grant.id, None)
+            removed.add(grant.id)
+    return ChangedGrants(added, removed)
 
 
 def _is_on_top(change: VerifiedChange, visible: Snapshot, confirmed_at: datetime | None) -> bool:

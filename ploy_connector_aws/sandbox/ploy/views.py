@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import heapq
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -21,13 +22,16 @@ from ploy_connector_aws.graph.paths import PathFinder
 from ploy_connector_aws.graph.search import FoundRecord, Listing, Search
 from ploy_connector_aws.graph.values import ScopeState, StoredRecord
 from ploy_connector_aws.graph.view import GraphView
+from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec.records import RecordKey, RecordType, grant_id, to_json
 
 from .database import open_database
-from .held_changes import AccessChanges, find_changes
+from .held_changes import HeldChanges, find_changes
+from .record_changes import KINDS, Cause, RecordChange, find_record_changes
+from .record_names import NamedRecord, Names, ShownName, Source, content_in, name_of
 from .scope_report import ScopeReport
 from .snapshots import ChangeKind, Snapshot, Snapshots
-from .sync_store import Generation, RecordChange, Sync, SyncStore
+from .sync_store import Generation, Sync, SyncStore
 from .verified import ChangedGrants, VerifiedChanges
 
 MOST_PATHS = 20_000
@@ -79,26 +83,6 @@ class AccountAccess(NamedTuple):
         return self._replace(paths=tuple(path for path in self.paths if path.entitlement_ids in kept))
 
 
-class ShownName(NamedTuple):
-    """The name of one record in a list."""
-
-    type: RecordType
-    id: str
-    name: str
-    has_page: bool
-    """Whether the newest generation has it."""
-
-
-class NamedRecord(NamedTuple):
-    """A record under the name that a person knows."""
-
-    id: str
-    names: tuple[ShownName, ...]
-    """Its own; of a grant, those of its principal and its entitlement."""
-    kept_by: str | None = None
-    """The grant that alone keeps it; None where a scope that was not read completely does, too."""
-
-
 class IntegrationView:
     """Read access to one integration's file.
 
@@ -138,14 +122,19 @@ class IntegrationView:
             return list(SyncStore(current.db).generations())
 
     def changes(self, generation: int) -> Iterator[RecordChange]:
-        """Iterate over what one commit changed, record by record."""
+        """Iterate over how one commit differs from the one before, record by record."""
         with self._state() as current:
             yield from SyncStore(current.db).changes(generation)
 
-    def count_changes(self, since: datetime) -> int:
-        """Count the records that commits changed since a moment, without the first commit."""
+    def count_changes(self, since: datetime | None) -> int:
+        """Count the changes at the source that commits found since a moment; None: all that are stored."""
         with self._state() as current:
             return SyncStore(current.db).count_changes(since)
+
+    def changing_generations(self) -> set[int]:
+        """Return the numbers of the commits that changed more than grants and revokes here had changed before."""
+        with self._state() as current:
+            return SyncStore(current.db).changing_generations()
 
     def syncs(self) -> list[Sync]:
         """Return every sync that is still stored, newest first."""
@@ -163,17 +152,18 @@ class IntegrationView:
             held = Snapshots(current.db).held
             return ScopeReport.of(held.scopes()) if held is not None else None
 
-    def held_changes(self, place_kind: str | None) -> tuple[AccessChanges, AccessChanges]:
-        """Return what accounts would lose and gain if the sync became visible that waits for approval.
+    def held_changes(self, place_kind: str | None) -> HeldChanges:
+        """Return what would change if the sync became visible that waits for approval.
 
         Args:
             place_kind: The kind of resource that is the place; None where the connector marks none.
         """
         with self._state() as current:
-            held = Snapshots(current.db).held
-            if held is None or current.visible is None:
-                return AccessChanges(), AccessChanges()
-            return find_changes(current.db, held, current.visible, place_kind)
+            held, sync = Snapshots(current.db).held, SyncStore(current.db).newest("held")
+            if held is None or sync is None or current.visible is None:
+                return HeldChanges()
+            verified = VerifiedChanges(current.db)
+            return find_changes(current.db, held, current.visible, verified, _confirmed(sync), place_kind)
 
     def list_records(self, kind: RecordType, search: Search) -> Listing:
         """Search the records of a type."""
@@ -215,11 +205,27 @@ class IntegrationView:
             visible = current.visible
             return visible is not None and key.id not in current.changed.removed and visible.record(key) is not None
 
-    def names(self, keys: list[RecordKey]) -> dict[RecordKey, str]:
-        """Return the names of records; unknown ones are left out."""
+    def names(self, keys: list[RecordKey]) -> dict[RecordKey, ShownName]:
+        """Return the names of records, also of those that a commit has removed; unknown ones are left out."""
         with self._state() as current:
-            found = {key: current.find(key.type, key.id) for key in dict.fromkeys(keys)}
-        return {key: name_of(each.content, key.id) for key, each in found.items() if each}
+            contents = content_in(current.visible), SyncStore(current.db).removed_content
+            names = Names(current.visible, *contents)
+            known = (key for key in dict.fromkeys(keys) if any(source(key) for source in contents))
+            return {key: names.shown(key) for key in known}
+
+    def count_by_change(
+        self, sync: Sync, generation: Generation | None
+    ) -> Counter[tuple[ChangeKind, RecordType, Cause]]:
+        """Count what a sync changed, or would change, by kind, type and cause; nothing where its records are not kept.
+
+        Args:
+            sync: The sync.
+            generation: The generation that it became; None where it became none.
+        """
+        with self._state() as current:
+            if generation is not None:
+                return SyncStore(current.db).count_by(generation.number)
+            return Counter((each.kind, each.key.type, each.cause) for each in current.held_record_changes(sync))
 
     def list_changes(
         self,
@@ -227,6 +233,7 @@ class IntegrationView:
         generation: Generation | None,
         kind: ChangeKind,
         only: RecordType,
+        causes: Collection[Cause],
         *,
         offset: int = 0,
         limit: int,
@@ -238,6 +245,7 @@ class IntegrationView:
             generation: The generation that it became; None where it became none.
             kind: The kind of change.
             only: The type of the records.
+            causes: The causes of the changes.
             offset: How many of them, by id, to skip.
             limit: How many to name at most.
 
@@ -245,19 +253,18 @@ class IntegrationView:
             Nothing where the sync became no generation and does not wait for approval: its records are not kept.
         """
         with self._state() as current:
+            store, sources = SyncStore(current.db), tuple[Source, ...]()
             if generation is not None:
-                changes = SyncStore(current.db).changes(generation.number, kind, only)
-                snapshots: list[Snapshot | None] = [current.visible]
-                found: Iterator[tuple[RecordKey, dict[str, Any] | None]] = ((each.key, each.before) for each in changes)
+                changes = store.changes(generation.number, kind, only, causes)
+                sources = content_in(current.visible), partial(store.removed_content, since=generation.number)
             else:
-                held = Snapshots(current.db).held
-                if held is None or held.sync_id != sync.id:
-                    return ()
+                every = current.held_record_changes(sync, kind, only)
+                changes = (each for each in every if each.cause in causes)
                 # The record as it would be; a removed one as it is.
-                snapshots = [current.visible, held] if kind == "removed" else [held, current.visible]
-                found = ((key, None) for key, _ in held.changes(current.visible, kind, only))
-            shown = islice(found, offset, offset + limit)
-            return tuple(NamedRecord(key.id, _names(snapshots, key, before, current.visible)) for key, before in shown)
+                snapshots = [Snapshots(current.db).held, current.visible]
+                sources = (content_in(*(reversed(snapshots) if kind == "removed" else snapshots)),)
+            names, shown = Names(current.visible, *sources), islice(changes, offset, offset + limit)
+            return tuple(NamedRecord(each.key.id, names.of(each.key, each.before)) for each in shown)
 
     def list_unproven(self, only: RecordType, *, offset: int = 0, limit: int) -> tuple[NamedRecord, ...]:
         """Name the unproven records of a type.
@@ -271,11 +278,12 @@ class IntegrationView:
             visible = current.visible
             if visible is None:
                 return ()
+            names = Names(visible, content_in(visible))
             return tuple(
                 NamedRecord(
                     each.id,
-                    _names([visible], RecordKey(type=only, id=each.id), None, visible),
-                    _name([visible], RecordKey(type="grant", id=each.kept_by), None) if each.kept_by else None,
+                    names.of(RecordKey(type=only, id=each.id)),
+                    names.shown(RecordKey(type="grant", id=each.kept_by)).name if each.kept_by else None,
                 )
                 for each in islice(visible.unproven(only), offset, offset + limit)
             )
@@ -334,6 +342,16 @@ class Current:
         """Return the name of a record; its id where it is unknown."""
         return name_of(found.content if (found := self.find(kind, id_)) else {}, id_)
 
+    def held_record_changes(
+        self, sync: Sync, kind: ChangeKind | None = None, only: RecordType | None = None
+    ) -> Iterator[RecordChange]:
+        """Iterate over what a sync would change that waits for approval; nothing of another one."""
+        held = Snapshots(self.db).held
+        if held is None or held.sync_id != sync.id:
+            return
+        kinds = (kind,) if kind else KINDS
+        yield from find_record_changes(held, self.visible, VerifiedChanges(self.db), _confirmed(sync), kinds, only)
+
     @cached_property
     def changed(self) -> ChangedGrants:
         """The verified changes on top of the generation."""
@@ -359,31 +377,6 @@ def open_current(path: Path) -> Iterator[Current]:
         yield Current(db)
 
 
-def name_of(content: dict[str, Any], otherwise: str) -> str:
-    """Return the name by which a person knows a record."""
-    return str(content.get("display_name") or content.get("username") or content.get("name") or otherwise)
-
-
-def _names(
-    snapshots: Sequence[Snapshot | None], key: RecordKey, before: dict[str, Any] | None, visible: Snapshot | None
-) -> tuple[ShownName, ...]:
-    content = _content(snapshots, key) or before or {}
-    if key.type != "grant" or "entitlement_id" not in content:
-        return (ShownName(key.type, key.id, name_of(content, key.id), bool(_content([visible], key))),)
-    ends = (
-        RecordKey(type=content["principal_kind"], id=content["principal_id"]),
-        RecordKey(type="entitlement", id=content["entitlement_id"]),
-    )
-    return tuple(
-        ShownName(end.type, end.id, name_of(_content(snapshots, end), end.id), bool(_content([visible], end)))
-        for end in ends
-    )
-
-
-def _name(snapshots: Sequence[Snapshot | None], key: RecordKey, before: dict[str, Any] | None) -> str:
-    return " → ".join(each.name for each in _names(snapshots, key, before, None))
-
-
-def _content(snapshots: Sequence[Snapshot | None], key: RecordKey) -> dict[str, Any]:
-    found = (snapshot.record(key) for snapshot in snapshots if snapshot is not None)
-    return next((record.content for record in found if record is not None), {})
+def _confirmed(sync: Sync) -> dict[str, datetime]:
+    """Return when each verified change was verified that the run of a held sync has seen, by id."""
+    return wire.Commit.model_validate_json(sync.request or "").confirmed

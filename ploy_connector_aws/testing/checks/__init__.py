@@ -1,6 +1,6 @@
 """What the rules of tier 0 test. Each check takes a ``Validation`` and yields its problems.
 
-Map: ``manifest`` (known without settings), ``settings`` (the hook configure with right and wrong ones), ``connection_test``,
+Map: ``manifest`` (known without settings), ``settings`` (right and wrong ones), ``connection_test``,
 ``scopes`` and ``records`` (of the first read), ``repeats`` (whether other reads agree with it), ``cuts`` (reads that
 end early), ``conduct`` (memory, output, counted calls, secrets).
 """

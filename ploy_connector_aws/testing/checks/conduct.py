@@ -12,9 +12,9 @@ from ploy_connector_aws.testing.validation import FEWEST_RECORDS, Validation
 from .scopes import find_invalid
 
 BASE_BYTES = 2_000_000
-BYTES_FOR_EACH_ID = 500
-BYTES_FOR_EACH_RECORD = 4_000
-"""What a connector may hold during a read: the ids of all records, and the records of one page."""
+BYTES_FOR_EACH_RECORD = 500
+TIMES_THE_PAGE = 5
+"""What a connector may hold during a read: the ids of all records, and one page, which is larger than as JSON."""
 
 _LONGEST_EXCERPT = 80
 
@@ -25,12 +25,12 @@ def find_growth(validation: Validation) -> Iterator[Problem]:
     if records < FEWEST_RECORDS:
         raise NotTestedError(f"a read has {records} records, and at least {FEWEST_RECORDS:,} are needed")
     for held in validation.second.held:
-        allowed = BASE_BYTES + held.records * BYTES_FOR_EACH_ID + held.on_page * BYTES_FOR_EACH_RECORD
+        allowed = BASE_BYTES + held.records * BYTES_FOR_EACH_RECORD + held.page_bytes * TIMES_THE_PAGE
         if held.bytes > allowed:
             yield Problem(
                 f"read after {held.records:,} records",
                 f"The connector holds {held.bytes:,} bytes more than before the read; {allowed:,} are allowed:"
-                f" {BASE_BYTES:,}, {BYTES_FOR_EACH_ID} for a record, {BYTES_FOR_EACH_RECORD:,} more on the page.",
+                f" {BASE_BYTES:,}, {BYTES_FOR_EACH_RECORD} for each record, {TIMES_THE_PAGE} times the page as JSON.",
             )
             return
 

@@ -45,17 +45,14 @@ def find_unclear_checks(validation: Validation) -> Iterator[Problem]:
             yield Problem(f"check {check.name!r}", "It failed, and names no fix.")
 
 
-def find_unknown_names(validation: Validation) -> Iterator[Problem]:
-    """Find features and permissions in checks and failures that the manifest does not have."""
-    manifest = validation.installed.manifest
-    features = {feature.name for feature in manifest.features}
-    permissions = {permission.name for permission in manifest.permissions}
+def find_unknown_permissions(validation: Validation) -> Iterator[Problem]:
+    """Find missing permissions, in checks and in failures of scopes, that the manifest does not have."""
+    permissions = {permission.name for permission in validation.installed.manifest.permissions}
+    if not permissions:
+        raise NotTestedError("the manifest has no permissions")
     report = validation.report
-    named = [(f"check {each.name!r}", each) for each in report.checks] if isinstance(report, ConnectionReport) else []
-    for where, check in named:
-        if check.feature is not None and check.feature not in features:
-            yield Problem(where, f"The manifest has no feature {check.feature!r}.")
-    missing = [(where, check.missing_permissions) for where, check in named]
+    checks = report.checks if isinstance(report, ConnectionReport) else ()
+    missing = [(f"check {each.name!r}", each.missing_permissions) for each in checks]
     missing += [
         (f"scope {seen.page.scope!r}", seen.page.failure.missing_permissions)
         for seen in validation.first.pages
@@ -63,5 +60,5 @@ def find_unknown_names(validation: Validation) -> Iterator[Problem]:
     ]
     for where, names in missing:
         for name in names:
-            if permissions and name not in permissions:
-                yield Problem(where, f"The manifest has no permission {name!r}.")
+            if name not in permissions:
+                yield Problem(where, f"It misses {name!r}, which is not in the permissions of the manifest.")

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ploy_connector_aws.host import InvalidConnectorError
-from ploy_connector_aws.spec import Entitlement
+from ploy_connector_aws.host.setting_schema import properties_of
+from ploy_connector_aws.spec import ConfigurationError, Entitlement
 from ploy_connector_aws.testing.results import NotTestedError, Problem
 from ploy_connector_aws.testing.validation import Validation
 
@@ -17,9 +18,7 @@ _TYPES = ("type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref")
 
 def settings_of(validation: Validation) -> dict[str, Mapping[str, Any]]:
     """Return the schema of each setting, by its name."""
-    properties = validation.installed.manifest.config_schema.get("properties")
-    found = properties if isinstance(properties, Mapping) else {}
-    return {name: schema if isinstance(schema, Mapping) else {} for name, schema in found.items()}
+    return properties_of(validation.installed.manifest.config_schema)
 
 
 def required_of(validation: Validation) -> list[str]:
@@ -36,6 +35,8 @@ def find_load_errors(validation: Validation) -> Iterator[Problem]:
         yield Problem(f"connector {error.distribution!r}", f"A host refuses it: {error.reason}.")
     except KeyError as error:
         yield Problem(f"connector {error.args[0]!r}", "None of that name is installed.")
+    except ConfigurationError as error:
+        yield Problem("connector", error.message, error.fix)
 
 
 def find_undescribed_settings(validation: Validation) -> Iterator[Problem]:

@@ -1,11 +1,14 @@
-"""Checks of ``configure`` with the settings of the integration, and with wrong ones."""
+"""Checks of ``configure`` with the settings of the integration, and with wrong ones.
+
+A host validates settings by the schema before it calls the hook, so what is tested here is both together.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ploy_connector_aws.spec import ConfigurationError, PloyError
+from ploy_connector_aws.spec import ConfigurationError
 from ploy_connector_aws.testing.results import NotTestedError, Problem
 from ploy_connector_aws.testing.validation import Validation
 
@@ -13,40 +16,32 @@ from .manifest import required_of, settings_of
 
 UNKNOWN_SETTING = "no_such_setting"
 
-_NUMBER = 1_234_567_890
-
-_WRONG: Mapping[str, tuple[Any, ...]] = {
-    "string": (_NUMBER, "", ["no such value"]),
-    "boolean": ("perhaps", _NUMBER),
-    "integer": ("many", []),
-    "number": ("many", []),
-    "array": (_NUMBER, "no such value", [_NUMBER]),
-    "object": (_NUMBER, ["no such value"]),
+_ODD: Mapping[str, tuple[Any, ...]] = {
+    "string": ("", "no such value", "x" * 10_000, 17),
+    "boolean": (True, False, "perhaps"),
+    "integer": (0, -1, 2**63, "many"),
+    "number": (0, -1, 1e300, "many"),
+    "array": ([], ["no such value"], [17], "no such value"),
+    "object": ({}, {"no such name": "no such value"}, "no such value"),
 }
-"""Values that a setting of a type cannot have, or hardly; long enough for a host to take them as secrets."""
+"""Values that a setting of a type may not have; the last one is of another type."""
 
 
 def find_refused_settings(validation: Validation) -> Iterator[Problem]:
     """Find why the settings of the integration are refused."""
-    try:
-        validation.configure(validation.settings)
-    except PloyError as error:
+    error = validation.try_settings(validation.settings)
+    if error is not None:
         yield Problem("hook configure", f"It refused the settings of the test: {error.message}")
 
 
 def find_missing_settings(validation: Validation) -> Iterator[Problem]:
-    """Leave out each required setting, and all of them."""
-    _require_accepted(validation)
-    required = required_of(validation)
-    if not required:
-        raise NotTestedError("no setting is required")
-    for name in required:
-        problem = _try(validation, _without(validation, name), f"setting {name!r}", "the required setting left out")
-        if problem is not None:
-            yield problem
-    problem = _try(validation, {}, "hook configure", "no settings at all")
-    if problem is not None:
-        yield problem
+    """Leave out each required setting, and all settings."""
+    for name in required_of(validation):
+        if validation.try_settings(_without(validation, name)) is None:
+            yield Problem(f"setting {name!r}", "It is required, and configure works without it.")
+    error = validation.try_settings({})
+    if error is not None and not isinstance(error, ConfigurationError):
+        yield Problem("hook configure", f"Without any setting it fails: {error.message}")
 
 
 def find_needed_options(validation: Validation) -> Iterator[Problem]:
@@ -56,61 +51,49 @@ def find_needed_options(validation: Validation) -> Iterator[Problem]:
     if not optional:
         raise NotTestedError("the test sets no setting that is not required")
     for name in optional:
-        try:
-            validation.configure(_without(validation, name))
-        except PloyError as error:
+        error = validation.try_settings(_without(validation, name))
+        if error is not None:
             yield Problem(f"setting {name!r}", f"It is not required, and configure fails without it: {error.message}")
 
 
 def find_crashes(validation: Validation) -> Iterator[Problem]:
-    """Set each setting to values that it cannot have."""
+    """Set each setting to odd values."""
     _require_accepted(validation)
     for name, schema in settings_of(validation).items():
-        for value in _WRONG.get(str(schema.get("type")), (17,)):
-            try:
-                validation.configure({**validation.settings, name: value})
-            except ConfigurationError as error:
-                if error.field is None or error.field.partition(".")[0] != name:
+        for value in _ODD.get(str(schema.get("type")), ()):
+            error = validation.try_settings({**validation.settings, name: value})
+            shown = repr(value) if len(repr(value)) < 100 else f"a text of {len(value):,} characters"
+            if isinstance(error, ConfigurationError):
+                if error.field is None or error.field.partition(".")[0] not in settings_of(validation):
                     yield Problem(
-                        f"setting {name!r}", f"The error for the value {value!r} has the field {error.field!r}."
+                        f"setting {name!r}", f"The error for the value {shown} names no setting as its field."
                     )
-            except PloyError as error:
-                yield Problem(f"setting {name!r}", f"With the value {value!r} configure fails: {error.message}")
+            elif error is not None:
+                yield Problem(f"setting {name!r}", f"With the value {shown} configure fails: {error.message}")
 
 
 def find_ignored_settings(validation: Validation) -> Iterator[Problem]:
     """Add a setting that the schema does not have."""
     _require_accepted(validation)
-    problem = _try(
-        validation, {**validation.settings, UNKNOWN_SETTING: "x"}, f"setting {UNKNOWN_SETTING!r}", "an unknown setting"
-    )
-    if problem is not None:
-        yield problem
+    error = validation.try_settings({**validation.settings, UNKNOWN_SETTING: "x"})
+    if error is None:
+        yield Problem(f"setting {UNKNOWN_SETTING!r}", "config_schema has no such setting, and configure works with it.")
+    elif not isinstance(error, ConfigurationError):
+        yield Problem(f"setting {UNKNOWN_SETTING!r}", f"With an unknown setting configure fails: {error.message}")
 
 
 def find_early_calls(validation: Validation) -> Iterator[Problem]:
     """Find calls to the source that ``configure`` makes."""
-    _require_accepted(validation)
-    _, instance = validation.configure(validation.settings)
-    for name in instance.calls:
-        yield Problem("hook configure", f"It calls the source: {name}.")
-
-
-def _require_accepted(validation: Validation) -> None:
-    """Require that the connector accepts the settings of the test: otherwise its errors show nothing."""
-    validation.open()
+    with validation.open() as instance:
+        for name in instance.calls:
+            yield Problem("hook configure", f"It calls the source: {name}.")
 
 
 def _without(validation: Validation, name: str) -> dict[str, Any]:
     return {each: value for each, value in validation.settings.items() if each != name}
 
 
-def _try(validation: Validation, settings: Mapping[str, Any], where: str, what: str) -> Problem | None:
-    """Return a problem unless ``configure`` raises a ConfigurationError."""
-    try:
-        validation.configure(settings)
-    except ConfigurationError:
-        return None
-    except PloyError as error:
-        return Problem(where, f"With {what} configure fails: {error.message}")
-    return Problem(where, f"With {what} configure raises no error.")
+def _require_accepted(validation: Validation) -> None:
+    """Require that the connector accepts the settings of the test: otherwise its errors show nothing."""
+    with validation.open():
+        pass

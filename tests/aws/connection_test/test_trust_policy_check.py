@@ -35,6 +35,7 @@ def unless_exact(**whom: Any) -> dict[str, Any]:
     return {"Effect": "Deny", "Action": "sts:AssumeRole", "Condition": condition, **whom}
 
 
+OTHERS = {"StringNotEquals": {"aws:PrincipalOrgID": "o-abcdefghij"}}
 GITHUB = {"Federated": "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"}
 WITH_AUDIENCE = {"StringEquals": {"token.actions.githubusercontent.com:aud": "sts.amazonaws.com"}}
 WITH_SUBJECT = {
@@ -100,6 +101,10 @@ def test_a_policy_for_ploy_alone_with_exactly_this_external_id_passes(statements
         ([statement({"StringEquals": {"sts:ExternalId": [EXTERNAL_ID, "x"]}})], "It accepts other external IDs, too."),
         ([statement(), statement({"StringEquals": {"sts:ExternalId": "x"}})], "another external ID than this"),
         ([statement(principal="*")], "It admits everyone (Principal *), of any AWS account."),
+        (
+            [statement(principal="*", Action="sts:*"), statement(OTHERS, "*", effect="Deny")],
+            "It admits everyone (Principal *) by sts:AssumeRoleWithSAML and sts:AssumeRoleWithWebIdentity.",
+        ),
         ([statement(principal={"AWS": ["*", PLOY["AWS"]]})], "It admits everyone (Principal *), of any AWS account."),
         ([statement(), statement(None, {"AWS": "111111111111"})], "arn:aws:iam::111111111111:root, of another AWS"),
         (

@@ -9,17 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from ploy_connector_aws.aws.iam.findings import find_role_findings
+from ploy_connector_aws.aws.iam.findings import KINDS, find_role_findings
+from ploy_connector_aws.aws.labels import LABELS
 from ploy_connector_aws.aws.policy.privileges import Verdict
 from ploy_connector_aws.aws.policy.trust import to_trust
 from ploy_connector_aws.sandbox.aws import IamAccount, IamGroup, IamRole, IamUser
 from ploy_connector_aws.sandbox.aws.iam_account import OWN_ACCOUNT, allowing, trusting
 from ploy_connector_aws.spec import Finding, RecordKey
 from tests.aws.snapshot import Snapshot
+from tests.aws.tampering import in_xml
+from tests.yaml_files import read_yaml
 
 from .conftest import ADMINISTRATOR, OTHER_ACCOUNT, IamCustomer
+from .test_reader import read_tampered
 
 OTHER = f"arn:aws:iam::{OTHER_ACCOUNT}:root"
 OWN_ROLE = f"arn:aws:iam::{OWN_ACCOUNT}:role/subject"
@@ -28,7 +31,7 @@ GITHUB = "token.actions.githubusercontent.com"
 COGNITO = "cognito-identity.amazonaws.com"
 CASES = {
     case["case"]: case["trust_policy"]
-    for case in yaml.safe_load((Path(__file__).parents[2] / "data" / "cases" / "trust-policies.yaml").read_text())
+    for case in read_yaml(Path(__file__).parents[2] / "data" / "cases" / "trust-policies.yaml")
 }
 
 
@@ -41,8 +44,8 @@ def allow(principal: object, condition: object = None, action: str = "sts:Assume
     }
 
 
-def deny(condition: object) -> dict[str, Any]:
-    return {**allow("*", condition, "sts:*"), "Effect": "Deny"}
+def deny(condition: object, action: str = "sts:*") -> dict[str, Any]:
+    return {**allow("*", condition, action), "Effect": "Deny"}
 
 
 def github(**condition: Any) -> dict[str, Any]:
@@ -59,6 +62,7 @@ ANYBODY, PROVIDER = "role-open-to-anybody", "role-open-to-identity-provider"
 BY_ID, NO_ID = "role-open-by-external-id", "external-id-missing"
 EXTERNAL_ID = {"StringEquals": {"sts:ExternalId": "e-1"}}
 OWN_ORGANIZATION = {"StringEquals": {"aws:PrincipalOrgID": "o-abcdefghij"}}
+OTHER_ORGANIZATIONS = {"StringNotEquals": {"aws:PrincipalOrgID": "o-abcdefghij"}}
 
 FOUND: dict[str, tuple[Sequence[dict[str, Any]], set[str]]] = {
     **{
@@ -78,9 +82,43 @@ FOUND: dict[str, tuple[Sequence[dict[str, Any]], set[str]]] = {
     "everyone with MFA": ([allow("*", {"Bool": {"aws:MultiFactorAuthPresent": "true"}})], {ANYBODY}),
     "everyone of a tag": ([allow("*", {"StringEquals": {"aws:PrincipalTag/team": "web"}})], {ANYBODY}),
     "everyone of the organization": ([allow("*", OWN_ORGANIZATION)], set()),
-    "everyone, and others are denied": (
-        [allow("*"), deny({"StringNotEquals": {"aws:PrincipalOrgID": "o-abcdefghij"}})],
+    "everyone, and others are denied": ([allow("*"), deny(OTHER_ORGANIZATIONS)], set()),
+    "everyone by all calls, and others are denied one": (
+        [allow("*", None, "sts:*"), deny(OTHER_ORGANIZATIONS, "sts:AssumeRole")],
         set(),
+    ),
+    "everyone by all calls, and others are denied another one": (
+        [allow("*", None, "sts:*"), deny(OTHER_ORGANIZATIONS, "sts:AssumeRoleWithSAML")],
+        {ANYBODY},
+    ),
+    "everyone by all calls, of which one is denied": (
+        [allow("*", None, "sts:*"), deny(None, "sts:AssumeRole")],
+        set(),
+    ),
+    "everyone, and others are denied by a key that every caller has": (
+        [allow("*"), deny({"ForAnyValue:StringNotEquals": {"aws:PrincipalAccount": OWN_ACCOUNT}})],
+        set(),
+    ),
+    "everyone, and others are denied by two statements": (
+        [
+            allow("*"),
+            deny({"Null": {"aws:PrincipalOrgPaths": "true"}}),
+            deny({"ForAnyValue:StringNotLike": {"aws:PrincipalOrgPaths": "o-abcdefghij/*"}}),
+        ],
+        set(),
+    ),
+    "everyone, and everyone is denied": (
+        [allow("*"), deny({"ArnLike": {"aws:PrincipalArn": "arn:aws:*:*:*:*"}})],
+        set(),
+    ),
+    "everyone, and everyone is denied by text": (
+        [allow("*"), deny({**OTHER_ORGANIZATIONS, "StringLike": {"sts:RoleSessionName": "*"}})],
+        set(),
+    ),
+    "everyone, and one organization is denied": ([allow("*"), deny(OWN_ORGANIZATION)], {ANYBODY}),
+    "everyone, and others are denied unless they have a tag": (
+        [allow("*"), deny({"StringNotEquals": {"aws:PrincipalOrgID": "o-1", "aws:PrincipalTag/team": "web"}})],
+        {ANYBODY},
     ),
     "everyone outside the organization": ([allow("*", {"StringNotEquals": {"aws:PrincipalOrgID": "o-1"}})], {ANYBODY}),
     "everyone, of a key that is not known": ([allow("*", {"StringEquals": {"acme:Ticket": "1"}})], set()),
@@ -106,6 +144,10 @@ FOUND: dict[str, tuple[Sequence[dict[str, Any]], set[str]]] = {
     "perhaps guests": ([allow({"Federated": COGNITO}, None, "sts:AssumeRoleWithWebIdentity")], {PROVIDER}),
     "GitHub": ([github()], {PROVIDER}),
     "GitHub by a key that is not known": ([github(StringEquals={"acme:Ticket": "1"})], set()),
+    "GitHub, and other owners are denied": (
+        [github(), deny({"ForAnyValue:StringNotLike": {f"{GITHUB}:sub": "repo:acme/*"}})],
+        set(),
+    ),
     "GitHub of one owner": ([github(StringLike={f"{GITHUB}:sub": "repo:acme/*"})], set()),
     "an issuer of one's own": (
         [
@@ -196,6 +238,10 @@ def test_finding_on_a_role_states_what_was_seen_and_is_more_severe_where_the_rol
     assert (worse.id, worse.severity) == (finding.id, "high")
     assert worse.evidence == f"{finding.evidence} The role is privileged."
     assert [each.severity for each in find([allow("*")], Verdict(True))] == ["critical"]
+
+
+def test_each_kind_has_a_label() -> None:
+    assert {label.kind for label in LABELS if label.record_type == "finding"} == KINDS.keys()
 
 
 def test_each_principal_has_a_finding_of_its_own() -> None:
@@ -300,6 +346,19 @@ def test_user_whose_privilege_is_not_known_fails_a_scope_of_its_own(owner: IamCu
 
     assert snapshot.of("entitlement")[owner.role("odd")].privileged is None
     assert snapshot.ended("failed") == {f"{SCOPE}/{owner.iam.users['plain'].id}"}
+    assert dormant(snapshot) == {"direct"}
+
+
+def test_privileged_user_that_the_list_of_sign_ins_lacks_fails_a_scope_of_its_own(
+    owner: IamCustomer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaver, harmless = user("leaver", path="/people/", groups=("admins",)), user("harmless", path="/people/")
+    before = read(owner, leaver, harmless, user("direct", groups=("admins",)))
+    assert dormant(before) == {"leaver", "direct"}
+
+    tamper = in_xml("ListUsers", r"<member><Path>/people/</Path>.*?</member>", "")
+    snapshot = read_tampered(owner, monkeypatch, tamper)
+    assert snapshot.ended("failed") == {f"{SCOPE}/{owner.iam.users['leaver'].id}"}
     assert dormant(snapshot) == {"direct"}
 
 

@@ -206,7 +206,8 @@ def test_denied_joined_list_leaves_partial_records_and_fails_their_scope(
 def test_user_on_only_one_of_the_lists_is_partial(owner: IamCustomer, monkeypatch: pytest.MonkeyPatch) -> None:
     snapshot = read_tampered(owner, monkeypatch, in_xml("ListUsers", r"<member><Path>/people/</Path>.*?</member>", ""))
 
-    assert snapshot.failures == {}
+    # The list that lacks it has the date of its last sign-in, too.
+    assert snapshot.failures.keys() == {f"iam/dormant-users/{owner.iam.users['ana'].id}"}
     assert snapshot.partial.keys() == {RecordKey(type="account", id=owner.user("ana"))}
 
 
@@ -288,8 +289,8 @@ def test_undecodable_document_leaves_the_verdict_undecided(owner: IamCustomer, m
     snapshot = read_tampered(owner, monkeypatch, tamper)
     versions = snapshot.of("entitlement")[owner.policy("Versions")]
 
-    assert (versions.privileged, versions.privileged_reasons) == (None, ())
-    assert versions.attributes["privilege_undecided"]
+    assert versions.privileged is None
+    assert versions.attributes["privilege_undecided"] == list(versions.privileged_reasons) != []
     assert snapshot.of("entitlement")[owner.group("operators")].privileged is None
     assert snapshot.failures == {}
 

@@ -38,7 +38,9 @@ def test_assignments_become_account_roles_held_by_whom_they_were_given_to(custom
             name=f"{name} in {account_id}",
             resource_id=account_id,
             not_grantable_reason=grantability.ACCOUNT_ROLE,
+            role_id=arn,
             privileged=described[arn].privileged,
+            administrator=described[arn].administrator,
             privileged_reasons=described[arn].privileged_reasons,
             attributes={"aws_account_id": account_id, "permission_set_arn": arn},
         )
@@ -48,6 +50,7 @@ def test_assignments_become_account_roles_held_by_whom_they_were_given_to(custom
         "Administrator": True,
         "Reader": None,
     }
+    assert [name for name, arn in seeded.permission_sets.items() if described[arn].administrator] == ["Administrator"]
     roles = [account_role(PROD, "Administrator"), account_role(DEV, "Reader"), account_role(PROD, "Reader")]
     grants = [
         Grant(principal_kind="entitlement", principal_id=seeded.groups["admins"], entitlement_id=roles[0].id),

@@ -37,6 +37,7 @@ def test_permission_sets_become_roles_with_both_kinds_of_policies(customer: Cust
             not_grantable_reason=NOT_AS_SUCH,
             privileged=True,
             privileged_reasons=administrator.sentences,
+            administrator=True,
             attributes={
                 "session_duration": "PT4H",
                 "created": CREATED,
@@ -51,6 +52,7 @@ def test_permission_sets_become_roles_with_both_kinds_of_policies(customer: Cust
             kind="role",
             name="Reader",
             not_grantable_reason=NOT_AS_SUCH,
+            privileged_reasons=judge_permission_set(not_read, [], [{"Name": "reading"}]).undecided,
             attributes={
                 "session_duration": "PT1H",
                 "created": CREATED,

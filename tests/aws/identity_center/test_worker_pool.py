@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -61,10 +62,38 @@ def test_items_are_worked_on_at_the_same_time_and_none_is_fetched_early() -> Non
             done[0] += 1
         pool.emit([Page(scope=f"s{number}")])
 
-    scopes = {page.scope for page in pool.run(lambda: pool.for_each(items(), work, 4))}
+    scopes = {page.scope for page in pool.run(lambda: pool.for_each(items(), work, lambda: 4))}
 
     assert scopes == {f"s{number}" for number in range(40)}
     assert most[0] <= 5
+
+
+def test_as_many_threads_work_as_are_needed_at_the_time() -> None:
+    pool = WorkerPool(on_stop=lambda: None)
+    meeting = threading.Barrier(4, timeout=PATIENCE_SECONDS)
+    needed = [1]
+    seen: dict[str, set[int]] = {}
+
+    def items() -> Iterator[str]:
+        yield from ["first"] * 20
+        needed[0] = 4
+        yield from ["many"] * 8
+        needed[0] = 1
+        yield "last"
+        # Until here three threads have ended; the job itself is one more.
+        ends_at = time.monotonic() + PATIENCE_SECONDS
+        while len(our_threads()) > 2 and time.monotonic() < ends_at:
+            pass
+        assert len(our_threads()) == 2
+
+    def work(phase: str) -> None:
+        seen.setdefault(phase, set()).add(threading.get_ident())
+        if phase == "many":
+            meeting.wait()
+
+    assert list(pool.run(lambda: pool.for_each(items(), work, lambda: needed[0]))) == []
+    assert [len(seen[phase]) for phase in ("first", "many")] == [1, 4]
+    assert our_threads() == []
 
 
 def test_a_slow_reader_of_the_pages_holds_the_jobs_back() -> None:
@@ -92,7 +121,7 @@ def test_closing_the_iterator_early_stops_and_joins_all_threads() -> None:
         pool.emit([Page(scope="s")])
         assert stopped.wait(PATIENCE_SECONDS)
 
-    running = pool.run(lambda: pool.for_each(range(1000), wait_for_stop, 8), lambda: pool.emit(pages(1000)))
+    running = pool.run(lambda: pool.for_each(range(1000), wait_for_stop, lambda: 8), lambda: pool.emit(pages(1000)))
     next(running)
     running.close()  # type: ignore[attr-defined]
 
@@ -112,7 +141,7 @@ def test_the_first_error_stops_the_other_jobs_and_is_raised() -> None:
             pool.emit([Page(scope="late")])
 
     with pytest.raises(LookupError, match="first"):
-        list(pool.run(go_on, lambda: pool.for_each([1], lambda _: fail(), 2)))
+        list(pool.run(go_on, lambda: pool.for_each([1], lambda _: fail(), lambda: 2)))
     assert our_threads() == []
 
 

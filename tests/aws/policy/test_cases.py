@@ -5,17 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ploy_connector_aws.aws.policy.effective_permissions import to_permissions
 from ploy_connector_aws.aws.policy.privileges import Verdict, judge
+from tests.yaml_files import read_yaml
 
 CASES = Path(__file__).parents[2] / "data" / "cases"
-ESCALATION_CASES: list[dict[str, Any]] = yaml.safe_load((CASES / "ways-to-more-power.yaml").read_text())
-VERDICTS: dict[str, dict[str, Any]] = {
-    row["case"]: row for row in yaml.safe_load((CASES / "accounts-and-verdicts.yaml").read_text())
-}
-VARIANTS: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("escalation_variants.yaml").read_text())
+ESCALATION_CASES: list[dict[str, Any]] = read_yaml(CASES / "ways-to-more-power.yaml")
+VERDICTS: dict[str, dict[str, Any]] = {row["case"]: row for row in read_yaml(CASES / "accounts-and-verdicts.yaml")}
+VARIANTS: dict[str, Any] = read_yaml(Path(__file__).with_name("escalation_variants.yaml"))
 
 
 def verdict_on(*statements: dict[str, Any]) -> Verdict:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,12 +16,11 @@ from ploy_connector_aws.aws.policy.trust import FLAGS, to_trust
 from ploy_connector_aws.config import AwsConfig
 from tests.soak import cheap
 from tests.test_config import SETTINGS
+from tests.yaml_files import read_yaml
 
 from .trust_documents import OPEN_FLAGS, UNDECIDED_FLAGS, federation_of, provider, read
 
-CASES: list[dict[str, Any]] = yaml.safe_load(
-    (Path(__file__).parents[2] / "data" / "cases" / "trust-policies.yaml").read_text()
-)
+CASES: list[dict[str, Any]] = read_yaml(Path(__file__).parents[2] / "data" / "cases" / "trust-policies.yaml")
 CONFIG = AwsConfig.from_settings(SETTINGS)
 
 # --- the cases from public sources, each with variations ------------------------------------------------------------

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,8 +18,9 @@ from ploy_connector_aws.aws.policy.privileges import Reason, Verdict, judge
 from ploy_connector_aws.sandbox.aws import policies as local
 from tests.soak import cheap
 from tests.steps import at_most
+from tests.yaml_files import read_yaml
 
-ROWS: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("privileged_policies.yaml").read_text())
+ROWS: list[dict[str, Any]] = read_yaml(Path(__file__).with_name("privileged_policies.yaml"))
 
 
 def document(statements: object) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,8 +19,9 @@ from ploy_connector_aws.aws.policy.trust import (
     to_trust,
 )
 from tests.soak import cheap
+from tests.yaml_files import read_yaml
 
-ROWS: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("trust_policies.yaml").read_text())
+ROWS: list[dict[str, Any]] = read_yaml(Path(__file__).with_name("trust_policies.yaml"))
 ROLE = "arn:aws:iam::111122223333:role/app"
 
 

@@ -61,7 +61,9 @@ class Queue(Calls):
     entries: dict[str, Entry] = field(default_factory=dict)
     requests: dict[str, list[str]] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
-    """Tasks whose reports are rejected as invalid."""
+    """Tasks and changes whose reports are rejected."""
+    refusal: str = "body_invalid"
+    """The code of these rejections."""
     changes: list[wire.ChangeReport] = field(default_factory=list)
     """Every report of a change without a task, repetitions included."""
     polls: list[wire.LeaseRequest] = field(default_factory=list)
@@ -123,7 +125,7 @@ class Queue(Calls):
 
     def _record(self, report: wire.ChangeReport) -> wire.ChangeRecorded:
         if report.id in self.refused:
-            raise ProblemError("body_invalid")
+            raise ProblemError(self.refusal)
         self.changes.append(report)
         return wire.ChangeRecorded(id=report.id)
 
@@ -205,7 +207,7 @@ class Queue(Calls):
     def _report(self, task_id: str, report: Report, state: str) -> wire.TaskStatus:
         entry = self._held(task_id, report.lease_id)
         if task_id in self.refused:
-            raise ProblemError("body_invalid")
+            raise ProblemError(self.refusal)
         if entry.report not in (None, NOT_REPORTED, report):
             raise ProblemError("task_conflict")
         if entry.report != report:

@@ -157,6 +157,20 @@ def test_a_doubtful_attempt_is_cleared_by_one_that_reads_what_is_true(harness: T
     assert report.change.outcome == "already_in_effect"
 
 
+def test_a_change_verified_by_a_clock_that_is_behind_is_reported_and_never_as_done_before_it_was_ordered(
+    harness: TaskRuntimeHarness,
+) -> None:
+    task_id = harness.queue.order("grant", "ann", "g")
+    harness.clock.move(-301)
+    harness.work_off()
+    assert messages(harness.queue.result(task_id)) == failed(
+        "state_unknown",
+        "The change was verified, but the clock of the runtime's machine is behind Ploy's, so the time is unknown.",
+        fix="set the clock of that machine, run ploy-connector sync, and check whether the account has the access now",
+    )
+    assert harness.memberships.effects(task_id) == 1
+
+
 def test_a_retry_waits_as_long_as_the_other_side_asks(harness: TaskRuntimeHarness) -> None:
     harness.queue.order("grant", "ann", "g")
     harness.memberships.mishaps = {1: "later"}

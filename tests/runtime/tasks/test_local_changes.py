@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +43,24 @@ def with_result(report: wire.ChangeReport, result: AccessChange | Failure) -> wi
 
 
 def make(journal: Journal, id_: str, result: AccessChange | Failure = GRANTED) -> None:
-    changes = LocalChanges(journal)
+    changes = LocalChanges(journal, lambda: START)
     with changes.changing(request(id_)):
         changes.end(request(id_), result)
+
+
+@pytest.mark.parametrize("is_verified", [True, False], ids=["verified", "unknown"])
+def test_change_during_which_the_clock_was_set_back_was_requested_by_the_clock_as_it_is_now(
+    harness: TaskRuntimeHarness, is_verified: bool
+) -> None:
+    now = START - timedelta(hours=1)
+    result = GRANTED.model_copy(update={"verified_at": now}) if is_verified else UNKNOWN
+    seconds = iter((1000.0, 1007.0))
+    with Journal(harness.tasks_path) as journal:
+        changes = LocalChanges(journal, lambda: now, lambda: next(seconds))
+        with changes.changing(request()):
+            changes.end(request(), result)
+        (report,) = changes.unreported()
+    assert report == with_result(request(), result).model_copy(update={"requested_at": now - timedelta(seconds=7)})
 
 
 @pytest.mark.parametrize("result", [GRANTED, UNKNOWN], ids=["verified", "unknown"])
@@ -91,12 +107,13 @@ def test_change_waits_through_an_outage_and_a_restart_in_the_order_of_changes(ha
     again.close()
 
 
-def test_rejected_change_stays_and_delays_no_other(harness: TaskRuntimeHarness) -> None:
+@pytest.mark.parametrize("code", ["body_invalid", "task_unknown"])
+def test_rejected_change_stays_and_delays_no_other(harness: TaskRuntimeHarness, code: str) -> None:
     runtime = Runtime(harness)
     make(runtime.journal, "order-1")
     make(runtime.journal, "order-2")
-    harness.queue.refused = {"order-1"}
-    runtime.outbox.step()
+    harness.queue.refused, harness.queue.refusal = {"order-1"}, code
+    assert runtime.outbox.step() == 2
     assert [report.id for report in harness.queue.changes] == ["order-2"]
     assert [report.id for report in LocalChanges(runtime.journal).unreported()] == ["order-1"]
     harness.queue.refused = set()
@@ -122,7 +139,7 @@ def test_running_change_is_not_reported_and_one_that_was_interrupted_is_unknown(
 
 def test_interrupted_change_waits_for_the_end_of_another_command(harness: TaskRuntimeHarness) -> None:
     with Journal(harness.tasks_path) as journal:
-        changes = LocalChanges(journal)
+        changes = LocalChanges(journal, lambda: START)
         with suppress(KeyboardInterrupt), changes.changing(request()):
             raise KeyboardInterrupt
         with changes.changing(request("order-2")):

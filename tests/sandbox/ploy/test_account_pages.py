@@ -75,14 +75,27 @@ def test_repeated_order_of_a_preview_creates_one_task(visitor: Visitor, acme: Cu
     token = visitor.token()
     assert "Revoke <bdi>g1</bdi></button>" in visitor.get(where).text
     with ThreadPoolExecutor(8) as crowd:
-        answers = list(crowd.map(lambda _: visitor.post(where, data={"form_token": token}), range(8)))
+        answers = list(crowd.map(lambda _: visitor.post(where, data={"form_token": token, **DECIDER}), range(8)))
     (ordered,) = changes_of(acme)
     place = at(acme, f"/access/{ordered}")
     assert [(answer.status_code, answer.headers["location"]) for answer in answers] == [(303, place)] * 8
-    assert visitor.fill(where).headers["location"] == place
+    assert visitor.fill(where, **DECIDER).headers["location"] == place
     page = visitor.get(where).text
     assert ("Revoke <bdi>g1</bdi></button>" in page, place in page) == (False, True)
     assert changes_of(acme) == [ordered]
+
+
+def test_change_needs_a_name_and_a_reason_which_its_pages_show(visitor: Visitor, acme: Customer) -> None:
+    where = preview(visitor, acme)
+    for missing in ({"name": "Ada"}, {"reason": "Left."}, {"name": " ", "reason": "Left."}):
+        assert visitor.fill(where, **missing).status_code == 422
+    assert changes_of(acme) == []
+    assert 'name="name" value="Ada" required' in visitor.get(where).text
+
+    ordered = visitor.fill(where, name="<i>Ada</i>", reason="Left.").headers["location"]
+    (task,) = changes_of(acme)
+    for path in (ordered, at(acme, f"/tasks/{task}")):
+        assert "Requested by <i>Ada</i> (as typed) Reason Left." in text(visitor.get(path).text)
 
 
 def test_expired_preview_is_rejected_and_can_be_repeated(visitor: Visitor, acme: Customer) -> None:
@@ -90,7 +103,7 @@ def test_expired_preview_is_rejected_and_can_be_repeated(visitor: Visitor, acme:
     acme.clock.pass_by(seconds=PREVIEW_LIFETIME.total_seconds())
     assert "Preview again" not in visitor.get(where).text
     acme.clock.pass_by(seconds=1)
-    answer = visitor.fill(where)
+    answer = visitor.fill(where, **DECIDER)
     assert (answer.status_code, changes_of(acme)) == (409, [])
     assert "This preview has expired" in answer.text
     page = visitor.get(where).text
@@ -99,9 +112,9 @@ def test_expired_preview_is_rejected_and_can_be_repeated(visitor: Visitor, acme:
 
 def test_order_of_an_expired_preview_is_still_found(visitor: Visitor, acme: Customer) -> None:
     where = preview(visitor, acme)
-    first = visitor.fill(where).headers["location"]
+    first = visitor.fill(where, **DECIDER).headers["location"]
     acme.clock.pass_by(hours=2)
-    assert visitor.fill(where).headers["location"] == first
+    assert visitor.fill(where, **DECIDER).headers["location"] == first
 
 
 def test_revoke_preview_names_invisible_paths_and_the_age_of_the_data(visitor: Visitor, acme: Customer) -> None:
@@ -158,7 +171,7 @@ def test_preview_without_a_change_offers_no_order_and_mentions_no_session(visito
     page = text(shown)
     assert "Revoke <bdi>g1</bdi></button>" not in shown
     assert "u1 does not hold g1; nothing would change." in page
-    assert ("Sessions issued" in page, "Paths that it would close" in page) == (False, False)
+    assert ("xisting sessions" in page, "Paths that it would close" in page) == (False, False)
 
 
 @pytest.mark.parametrize(
@@ -279,9 +292,12 @@ def test_repeated_decision_is_reported_without_an_error(visitor: Visitor, acme: 
     (task,) = worker.lease()
     acme.client.fail_task(acme.id, task.id, failed_of(task))
     for expected in ("Resolved.", "This task was already resolved"):
-        answer = visitor.fill(at(acme, f"/tasks/{task.id}/resolve"), note="by hand")
+        answer = visitor.fill(at(acme, f"/tasks/{task.id}/resolve"), **DECIDER)
         assert expected in visitor.get(answer.headers["location"]).text
-    assert "already" in visitor.get(visitor.fill(at(acme, f"/tasks/{task.id}/order-again")).headers["location"]).text
+    assert (
+        "already"
+        in visitor.get(visitor.fill(at(acme, f"/tasks/{task.id}/order-again"), **DECIDER).headers["location"]).text
+    )
     assert [each.state for each in acme.ploy.queue(acme.id).tasks()] == ["manual"]
 
 

@@ -12,7 +12,7 @@ from ploy_connector_aws.platform.errors import UnknownIntegrationError
 from ploy_connector_aws.sandbox.ploy.verification import find_blocker
 
 from .browser import Visitor, at
-from .conftest import USERS, Customer, account
+from .conftest import DECIDER, USERS, Customer, account
 from .manifests import CLUB
 from .worker import Worker, failed_of, grant_of
 
@@ -58,8 +58,8 @@ def test_blocked_task_is_rejected_and_not_queued(known: Customer, visitor: Visit
         ("check", "/order", {"kind": "check"}),
         ("sync", "/order", {"kind": "sync"}),
         ("preview", "/preview", {"kind": "grant", **pair}),
-        ("change", f"/access/{seen.id}", {}),
-        ("change", f"/tasks/{failed.id}/order-again", {}),
+        ("change", f"/access/{seen.id}", DECIDER),
+        ("change", f"/tasks/{failed.id}/order-again", DECIDER),
     ]
 
     for action, path, filled in orders:
@@ -123,16 +123,16 @@ def test_blocked_task_names_its_blocker_and_is_reported_when_released(acme: Cust
     task = Worker(acme).order("revoke")
     parts = at(acme, f"/tasks/{task.id}/progress")
     assert "data-in-progress" in visitor.get(parts).text
-    visitor.fill(at(acme, "/switch"), name="read_only", to="on")
+    visitor.fill(at(acme, "/switch"), switch="read_only:on", **DECIDER)
 
     for path in (parts, at(acme, "/tasks")):
         assert "Waiting: read only" in visitor.get(path).text
     assert "data-in-progress" not in visitor.get(parts).text
-    visitor.fill(at(acme, "/switch"), name="paused", to="on")
+    visitor.fill(at(acme, "/switch"), switch="paused:on", **DECIDER)
     assert "Waiting: paused" in visitor.get(parts).text
-    visitor.fill(at(acme, "/switch"), name="paused", to="off")
+    visitor.fill(at(acme, "/switch"), switch="paused:off", **DECIDER)
     assert "can start now" not in visitor.get(at(acme)).text
-    visitor.fill(at(acme, "/switch"), name="read_only", to="off")
+    visitor.fill(at(acme, "/switch"), switch="read_only:off", **DECIDER)
     assert "1 waiting task can start now." in visitor.get(at(acme)).text
 
 
@@ -148,7 +148,7 @@ def test_paused_setup_is_not_tested(acme: Customer, visitor: Visitor) -> None:
     acme.client.put_manifest(CLUB)
     own = visitor.fill("/app/setup/club").headers["location"].split("/")[3]
     step = f"/app/integrations/{own}/setup/all"
-    visitor.fill(f"/app/integrations/{own}/switch", name="paused", to="on")
+    visitor.fill(f"/app/integrations/{own}/switch", switch="paused:on", **DECIDER)
 
     shown = visitor.get(step).text
     assert ("Test the connection</button>" in shown, "The integration is paused" in shown) == (False, True)

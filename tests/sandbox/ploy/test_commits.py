@@ -31,7 +31,7 @@ def test_changes_of_a_generation_are_stored_with_the_earlier_content(acme: Custo
     acme.sync(USERS, account("u2", display_name="Two"), account("u3"))
 
     def changes(generation: int) -> list[tuple[str, str, Any]]:
-        return [(kind, key.id, before) for kind, key, before in acme.ploy.view(acme.id).changes(generation)]
+        return [(kind, key.id, before) for kind, key, before, _ in acme.ploy.view(acme.id).changes(generation)]
 
     assert changes(1) == [("added", "u1", None), ("added", "u2", None)]
     assert changes(2) == [("added", "u3", None), ("changed", "u2", {"id": "u2"}), ("removed", "u1", {"id": "u1"})]

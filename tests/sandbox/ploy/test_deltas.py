@@ -17,8 +17,9 @@ from ploy_connector_aws.platform.errors import (
     StaleBaseError,
     SyncGoneError,
 )
+from ploy_connector_aws.sandbox.ploy.record_changes import RecordChange
 from ploy_connector_aws.sandbox.ploy.scope_report import ScopeReport
-from ploy_connector_aws.sandbox.ploy.sync_store import GENERATIONS_KEPT, SCHEMA, RecordChange, SyncStore
+from ploy_connector_aws.sandbox.ploy.sync_store import GENERATIONS_KEPT, SCHEMA, SyncStore
 from ploy_connector_aws.spec.records import RecordKey
 
 from .conftest import DECIDER, DENIED, USERS, USERS_FAILED, Customer, Line, account, split

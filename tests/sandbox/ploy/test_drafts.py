@@ -16,7 +16,7 @@ from ploy_connector_aws.sandbox.ploy import ForbiddenError
 from ploy_connector_aws.spec import Step, Wizard, WizardField
 
 from .browser import Visitor, at, text
-from .conftest import USERS, Customer, Enroll, accounts
+from .conftest import DECIDER, USERS, Customer, Enroll, accounts
 from .manifests import CLUB
 from .worker import REPORT, Worker
 
@@ -150,7 +150,7 @@ def test_used_integration_is_removed_only_with_its_typed_name(visitor: Visitor, 
     made = acme.id
     task = lease_first_test(visitor, acme)
     acme.client.complete_task(acme.id, task.id, wire.TaskDone(lease_id=task.lease_id, report=REPORT))
-    visitor.fill(at(acme, "/setup/where"), address="c.d")
+    visitor.fill(at(acme, "/setup/where"), address="c.d", **DECIDER)
     assert not acme.ploy.registry.integration(acme.id).is_verified
 
     for own in (acme.id, made):

@@ -53,7 +53,7 @@ def test_finding_that_is_not_judged_is_marked(visitor: Visitor, acme: Customer) 
     acme.sync(USERS, FINDINGS_FAILED, ANN)
     shown = text(visitor.get(at(acme, "/findings")).text)
     assert "not judged" in shown
-    assert "whether it still is so, is not known" in shown
+    assert "so whether it still applies is unknown" in shown
 
 
 def test_finding_is_accepted_and_reopened_by_a_person_who_gives_a_name_and_a_reason(

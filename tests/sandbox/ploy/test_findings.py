@@ -156,23 +156,24 @@ def test_held_sync_changes_no_finding_before_it_is_approved(acme: Customer) -> N
 
 # --- the rules of the platform --------------------------------------------------------------------------------------
 
-GROUP = wire.RecordLine(
-    type="entitlement",
-    id="admins",
-    scopes=("users",),
-    record={
-        "id": "admins",
-        "kind": "role",
-        "name": "Administrators",
-        "grantable": True,
-        "privileged": True,
-        "privileged_reasons": ["It may do everything."],
-    },
-)
+
+def role(id_: str, *, privileged: bool | None) -> wire.RecordLine:
+    record = {"id": id_, "kind": "role", "name": id_.title(), "grantable": True, "privileged": privileged}
+    return wire.RecordLine(type="entitlement", id=id_, scopes=("users",), record=record)
+
+
+GROUP = role("admins", privileged=True)
 EDGE = Grant(principal_kind="account", principal_id="ann", entitlement_id="admins")
 HELD = wire.RecordLine(type="grant", id=EDGE.id, scopes=("grants",), record=EDGE.model_dump(mode="json"))
 GRANTS = wire.ScopeLine(name="grants", ending="complete")
 GRANTS_FAILED = wire.ScopeLine(name="grants", ending="failed", failure=DENIED)
+
+
+def sync_approved(acme: Customer, *lines: Any) -> None:
+    """Sync, and approve where the guard holds it: a scope that was switched off removes its records."""
+    acme.sync(*lines)
+    if held := acme.ploy.view(acme.id).held():
+        acme.ploy.approve(acme.id, held.id, **WHO)
 
 
 def found(acme: Customer) -> dict[str, tuple[str, bool]]:
@@ -199,11 +200,54 @@ def test_rules_of_the_platform_are_in_the_same_list(acme: Customer) -> None:
 def test_finding_of_a_rule_is_withdrawn_with_the_records_that_it_is_about(acme: Customer) -> None:
     acme.sync(USERS, GRANTS, FINDINGS, ANN, GROUP, HELD)
     off = (wire.ScopeLine(name=name, ending="excluded") for name in ("users", "grants"))
-    acme.sync(*off, FINDINGS)
-    held = acme.ploy.view(acme.id).held()
-    assert held is not None
-    acme.ploy.approve(acme.id, held.id, **WHO)
+    sync_approved(acme, *off, FINDINGS)
     assert found(acme) == {"privileged-access-held-directly": ("withdrawn", True)}
+
+
+def test_finding_of_a_rule_is_withdrawn_with_the_grants_on_its_path(acme: Customer) -> None:
+    team = role("team", privileged=False)
+    lead = Grant(principal_kind="entitlement", principal_id="team", entitlement_id="admins")
+    member = Grant(principal_kind="account", principal_id="ann", entitlement_id="team")
+    ann = account("ann", username="ann", kind="human", status="disabled")
+    members, assignments = (
+        wire.RecordLine(type="grant", id=each.id, scopes=(name,), record=each.model_dump(mode="json"))
+        for each, name in ((member, "members"), (lead, "grants"))
+    )
+    listed = (USERS, wire.ScopeLine(name="members", ending="complete"), FINDINGS, ann, GROUP, team, members)
+    acme.sync(*listed, GRANTS, assignments)
+    assert found(acme) == {
+        "disabled-account-reaches-access": ("open", True),
+        "privileged-access-held-directly": ("open", True),
+    }
+
+    sync_approved(acme, *listed, wire.ScopeLine(name="grants", ending="excluded"))
+    assert found(acme) == {
+        "disabled-account-reaches-access": ("open", True),
+        "privileged-access-held-directly": ("withdrawn", True),
+    }
+    off = wire.ScopeLine(name="members", ending="excluded")
+    sync_approved(acme, USERS, off, GRANTS, FINDINGS, ann, GROUP, team)
+    assert found(acme) == {
+        "disabled-account-reaches-access": ("withdrawn", True),
+        "privileged-access-held-directly": ("withdrawn", True),
+    }
+
+
+def test_finding_of_a_rule_is_not_judged_where_a_verdict_is_missing_and_never_gone(acme: Customer) -> None:
+    unknown = role("admins", privileged=None)
+    acme.sync(USERS, GRANTS, FINDINGS, ANN, unknown, HELD)
+    assert found(acme) == {}
+    acme.sync(USERS, GRANTS, FINDINGS, ANN, GROUP, HELD)
+    acme.ploy.findings.decide(acme.id, only(acme).number, "accepted", **WHO)
+    acme.sync(USERS, GRANTS, FINDINGS, ANN, unknown, HELD)
+    assert found(acme) == {"privileged-access-held-directly": ("accepted", False)}
+
+    acme.sync(USERS, GRANTS, FINDINGS, ANN, GROUP, HELD)
+    assert found(acme) == {"privileged-access-held-directly": ("accepted", True)}
+    acme.sync(USERS, GRANTS, FINDINGS, ANN, role("admins", privileged=False), HELD)
+    assert found(acme) == {"privileged-access-held-directly": ("resolved", True)}
+    acme.sync(USERS, GRANTS, FINDINGS, ANN, unknown, HELD)
+    assert found(acme) == {"privileged-access-held-directly": ("resolved", True)}
 
 
 def test_counts_are_by_state_and_severity_and_open_findings_come_first(acme: Customer) -> None:

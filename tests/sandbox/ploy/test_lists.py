@@ -10,10 +10,9 @@ from html import unescape
 import pytest
 
 from .browser import Visitor, at, text
-from .conftest import DECIDER, USERS, Customer, account, accounts
+from .conftest import USERS, Customer, account, accounts
 from .test_account_pages import held, opens, record
 from .test_held_changes import HOUSE, role
-from .worker import Worker
 
 PEOPLE = (
     account("ann", kind="human", display_name="Ann", status="active", emails=[{"address": "ann@x.example"}]),
@@ -126,33 +125,10 @@ def test_list_of_places_is_a_tab_of_its_own_named_by_the_connector(visitor: Visi
     assert shown(page) == ["North"]
     assert re.search(r'kind=house" aria-current="page">Houses</a>', page)
     assert "<h1>Houses</h1>" in page
-
-
-def test_history_names_changes_of_the_period_and_who_decided(visitor: Visitor, customer: Customer) -> None:
-    worker = Worker(customer)
-    worker.order("grant", "cy", "ops", reason="on call")
-    customer.clock.pass_by(minutes=1)
-    (task,) = worker.lease()
-    worker.complete(task)
-    customer.sync(USERS, *RECORDS[:-2], hold="look")
-    held_sync = customer.ploy.view(customer.id).held()
-    assert held_sync is not None
-    customer.ploy.approve(customer.id, held_sync.id, **DECIDER)
-
-    page = text(visitor.get(at(customer, "/history")).text)
-    found = [
-        page.find(each) for each in ("A sync found changes", "Approved by Ada Byron (as typed)", "Cy · Operations")
-    ]
-    assert found == sorted(found)
-    assert found[0] > 0
-    (removed,) = re.findall("Removed: 2 grants (.*? → .*? → Reader)", page)
-    assert sorted(removed.split(", ")) == ["=cmd|robot → Reader", "Cy → Reader"]
-    assert "Requested here. Reason: on call" in page
-
-    customer.clock.pass_by(days=8)
-    assert "Nothing changed." in visitor.get(at(customer, "/history")).text
-    for days in ("30", "all"):
-        assert "Requested here. Reason: on call" in text(visitor.get(at(customer, f"/history?days={days}")).text)
+    assert re.findall(r'data-label="People">([^<]*)<', page) == ["3 people, 2 privileged"]
+    (row,) = visitor.get(at(customer, "/resources/download/json?kind=house")).json()
+    assert (row["name"], row["people"], row["privileged_people"]) == ("North", 3, 2)
+    assert "people" not in visitor.get(at(customer, "/resources/download/json")).json()[0]
 
 
 def test_overview_counts_people_groups_and_privileged(visitor: Visitor, customer: Customer) -> None:

@@ -138,7 +138,7 @@ def test_held_sync_is_decided_on_over_http(operator: httpx.Client, acme: Custome
 def test_task_is_created_followed_and_resolved_over_http(operator: httpx.Client, acme: Customer) -> None:
     base, worker = f"/integrations/{acme.id}", Worker(acme)
     now = acme.clock.now.isoformat().replace("+00:00", "Z")
-    order = {"kind": "grant", "account_id": "u1", "entitlement_id": "g1", "reason": "on call"}
+    order = {"kind": "grant", "account_id": "u1", "entitlement_id": "g1", "reason": "on call", "requested_by": "Ada"}
 
     assert operator.post(f"{base}/tasks", json={"kind": "grant"}).status_code == 409
     assert operator.post(f"{base}/tasks", json={"kind": "burn"}).status_code == 422
@@ -173,8 +173,12 @@ def test_task_is_created_followed_and_resolved_over_http(operator: httpx.Client,
     assert operator.get(f"{base}/tasks/{task.id}").json() == {
         **failed,
         "history": [
-            {"at": acme.clock.now.isoformat(), "event": event, "detail": detail}
-            for event, detail in (("created", "on call"), ("leased", "by runtime-1"), ("manual", "permission_missing"))
+            {"at": acme.clock.now.isoformat(), "event": event, "detail": detail, "name": name}
+            for event, detail, name in (
+                ("created", "on call", "Ada"),
+                ("leased", "by runtime-1", None),
+                ("manual", "permission_missing", None),
+            )
         ],
     }
 

@@ -126,7 +126,7 @@ def test_entitlement_is_granted_from_its_own_page(visitor: Visitor, customer: Cu
     found = visitor.get(at(customer, "/grant-to?entitlement=ops&q=cy")).text
     assert re.findall(r'name="account" value="(\w+)"', found) == ["cy"]
     assert visitor.fill(at(customer, "/preview"), kind="grant", entitlement="ops").status_code == 422
-    asked = visitor.fill(at(customer, "/preview"), kind="grant", account="cy", entitlement="ops", reason="on call")
+    asked = visitor.fill(at(customer, "/preview"), kind="grant", account="cy", entitlement="ops")
     (task,) = Worker(customer).lease()
     assert asked.headers["location"].endswith(task.id)
     assert (task.kind, task.account_id, task.entitlement_id, task.preview) == ("grant", "cy", "ops", True)

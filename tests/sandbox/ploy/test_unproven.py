@@ -55,7 +55,7 @@ def test_excluded_and_gone_scopes_are_named(visitor: Visitor, acme: Customer) ->
     sync = acme.ploy.view(acme.id).syncs()[0]
 
     shown = visitor.get(at(acme, f"/syncs/{sync.id}")).text
-    read = shown.partition("<h2>Scopes</h2>")[2].partition("</section>")[0]
+    read = shown.partition("<h2>What was read</h2>")[2].partition("</section>")[0]
     assert re.findall(r"<h3>(.*?)</h3>", read) == [
         "Switched off in the settings",
         "Gone: deleted or closed at the source",

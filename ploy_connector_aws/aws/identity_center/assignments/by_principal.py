@@ -173,11 +173,11 @@ def to_account_role(
         kind="account_role",
         name=f"{name} in {account_id}",
         resource_id=account_id,
+        role_id=permission_set_arn,
         grantable=is_grantable,
         not_grantable_reason=None if is_grantable else grantability.ACCOUNT_ROLE,
-        privileged=verdict.privileged if verdict else None,
-        privileged_reasons=verdict.sentences if verdict else (),
         attributes={"aws_account_id": account_id, "permission_set_arn": permission_set_arn},
+        **(verdict.to_fields() if verdict else {}),
     )
 
 

@@ -90,7 +90,7 @@ class AssignmentReader:
     Args:
         context: The read.
         pool: Emits the pages.
-        threads: How many calls are made concurrently.
+        for_each: Processes each entry in the threads of the pool.
         skip: Scopes that the resumed run has read completely.
         groups_listed: Set once the list of groups has ended.
         members_read: Set once the members of all listed groups were read.
@@ -100,7 +100,7 @@ class AssignmentReader:
         self,
         context: ReadContext,
         pool: WorkerPool,
-        threads: int,
+        for_each: Callable[[Iterable[SpoolEntry], Callable[[SpoolEntry], None]], None],
         skip: Set[str],
         groups_listed: threading.Event,
         members_read: threading.Event,
@@ -108,7 +108,7 @@ class AssignmentReader:
         self._context = context
         self._spool = context.spool
         self._pool = pool
-        self._threads = threads
+        self._for_each = for_each
         self._skip = skip
         self._groups_listed = groups_listed
         self._members_read = members_read
@@ -345,6 +345,3 @@ class AssignmentReader:
 
     def _emit_pages(self, *pages: Page) -> None:
         self._pool.emit(pages)
-
-    def _for_each(self, entries: Iterable[SpoolEntry], work: Callable[[SpoolEntry], None]) -> None:
-        self._pool.for_each(entries, work, self._threads)

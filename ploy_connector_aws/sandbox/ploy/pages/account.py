@@ -15,8 +15,9 @@ from ploy_connector_aws.graph.paths import Path as AccessPath
 from ploy_connector_aws.graph.privilege import Named, Place
 from ploy_connector_aws.graph.search import FoundRecord, Search
 from ploy_connector_aws.platform import wire
+from ploy_connector_aws.sandbox.ploy.record_names import name_of
 from ploy_connector_aws.sandbox.ploy.verification import require_unblocked
-from ploy_connector_aws.sandbox.ploy.views import AccountAccess, name_of
+from ploy_connector_aws.sandbox.ploy.views import AccountAccess
 
 from .diagram import draw
 from .rendering import render_page, url_of
@@ -30,7 +31,6 @@ _PATHS_SHOWN = 200
 _ENTITLEMENTS_SHOWN = 25
 _DEEPEST = 12
 """How many levels of a list stay readable."""
-_LONGEST_REASON = 1000
 
 
 class HeldEntitlement(NamedTuple):
@@ -201,7 +201,6 @@ def order_preview(visit: IntegrationVisitor, form: SentForm) -> Response:
         kind,
         account_id=value(form, "account"),
         entitlement_id=value(form, "entitlement"),
-        reason=value(form, "reason")[:_LONGEST_REASON] or None,
         preview=True,
     )
     return go_to(f"{visit.path}/access/{task.id}")
@@ -221,8 +220,9 @@ def show_change(visit: IntegrationVisitor, task_id: str) -> Response:
 @router.post("/integrations/{integration_id}/access/{task_id}")
 def order_change(visit: IntegrationVisitor, task_id: str, form: SentForm) -> Response:
     """Order what was previewed. A repeated form orders nothing more."""
+    decision = visit.decision(form)
     require_unblocked(visit.row, visit.queue.task(task_id).kind)
-    task = visit.queue.order_previewed(task_id, value(form, "reason")[:_LONGEST_REASON] or None)
+    task = visit.queue.order_previewed(task_id, requested_by=decision["name"], reason=decision["reason"])
     return go_to(f"{visit.path}/access/{task.id}")
 
 

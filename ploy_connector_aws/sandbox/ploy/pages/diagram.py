@@ -17,7 +17,8 @@ from ploy_connector_aws.graph.privilege import Named
 from ploy_connector_aws.graph.reach import ReachListing
 from ploy_connector_aws.graph.search import FoundRecord
 from ploy_connector_aws.graph.targets import Target
-from ploy_connector_aws.sandbox.ploy.views import AccountAccess, name_of
+from ploy_connector_aws.sandbox.ploy.record_names import name_of
+from ploy_connector_aws.sandbox.ploy.views import AccountAccess
 from ploy_connector_aws.spec import Labels
 from ploy_connector_aws.spec.records import RecordType
 

@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple, get_args
 from fastapi import Depends, Query
 
 from ploy_connector_aws.graph.privilege import Verdict
-from ploy_connector_aws.graph.search import SORTED, Facets, Search
+from ploy_connector_aws.graph.search import PRIVILEGED_VERDICTS, SORTED, Facets, Search
 from ploy_connector_aws.spec import Account, Entitlement, Labels
 from ploy_connector_aws.spec.records import RecordType
 
@@ -17,7 +17,7 @@ from .session import Offset
 _LONGEST_TEXT = 200
 
 _VERDICTS: dict[str, tuple[Verdict, ...]] = {
-    "yes": ("direct", "through"),
+    "yes": PRIVILEGED_VERDICTS,
     "direct": ("direct",),
     "through": ("through",),
     "no": ("no",),

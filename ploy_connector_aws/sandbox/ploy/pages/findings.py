@@ -10,12 +10,13 @@ from starlette.responses import Response
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy.findings import SEVERITIES, STATES, FindingRow
+from ploy_connector_aws.sandbox.ploy.record_names import ShownName
 from ploy_connector_aws.sandbox.ploy.registry import ForbiddenError
 from ploy_connector_aws.spec.records import Severity
 
 from .filters import Choice, Facet
 from .rendering import render_page
-from .session import IntegrationVisit, IntegrationVisitor, Offset, SentForm, decision_of, go_to
+from .session import IntegrationVisit, IntegrationVisitor, Offset, SentForm, go_to
 
 router = APIRouter()
 
@@ -58,7 +59,7 @@ def reopen(visit: IntegrationVisitor, number: int, form: SentForm) -> Response:
 
 
 def _decide(visit: IntegrationVisit, number: int, state: Literal["open", "accepted"], form: SentForm) -> Response:
-    decision = decision_of(form)
+    decision = visit.decision(form)
     try:
         visit.ploy.findings.decide(visit.id, number, state, **decision)
         visit.flash(_DONE[state])
@@ -98,7 +99,7 @@ def _facets(
     ]
 
 
-def _names(visit: IntegrationVisit, rows: tuple[FindingRow, ...]) -> dict[tuple[str, str], str]:
-    """Return the names of the subjects that are there, by type and id."""
+def _names(visit: IntegrationVisit, rows: tuple[FindingRow, ...]) -> dict[tuple[str, str], ShownName]:
+    """Return the names of the subjects that are or were there, by type and id."""
     found = visit.view.names([key for row in rows for key in row.finding.subjects])
     return {(key.type, key.id): name for key, name in found.items()}

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ploy_connector_aws.graph.search import Search
+from ploy_connector_aws.host.setting_schema import is_multiline
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy.registry import IntegrationRow
 from ploy_connector_aws.sandbox.ploy.reports import CheckRow
@@ -20,6 +21,7 @@ from ploy_connector_aws.sandbox.ploy.verification import find_blocker, require_u
 from ploy_connector_aws.sandbox.ploy.views import IntegrationView
 from ploy_connector_aws.spec import Manifest
 
+from .history import count_changes
 from .rendering import connector_title, render_page
 from .session import IntegrationVisit, IntegrationVisitor, SentForm, Visit, Visitor, go_to, value
 
@@ -28,10 +30,13 @@ router = APIRouter()
 _SETTINGS_SHOWN = 3
 _CHANGES_SHOWN = timedelta(days=7)
 
-_SWITCHES = {
+_SWITCHED = {
+    "enabled": ("Switched on.", "Switched off: no runtime serves it."),
     "paused": ("Paused: no tests, syncs, grants or revokes.", "Resumed."),
     "read_only": ("Read-only: no grants or revokes.", "Changes are allowed again."),
 }
+
+_FLAGS = ("paused", "read_only")
 
 _ORDERED: dict[str, wire.TaskKind] = {"check": "check", "sync": "sync"}
 """What this page orders; a change of access starts with a preview, on the account's page."""
@@ -105,7 +110,7 @@ def numbers_of(visit: IntegrationVisit) -> list[Number]:
     places = view.list_records("resource", Search(kinds=(place,), limit=0)).total if place else 0
     open_findings = visit.ploy.refresh_findings(visit.id).count_open(visit.id)
     findings, is_urgent = sum(open_findings.values()), bool(open_findings["critical"] or open_findings["high"])
-    changes = view.count_changes(visit.ploy.now - _CHANGES_SHOWN)
+    changes = count_changes(visit, visit.ploy.now - _CHANGES_SHOWN).total
     found: tuple[tuple[int, tuple[str, str], str, dict[str, str], str], ...] = (
         (people.total, labels.of_kind("account", "human"), "/accounts", {"kind": "human"}, ""),
         (
@@ -135,7 +140,8 @@ def _about(row: IntegrationRow, manifest: Manifest | None) -> str:
         str(row.integration.settings[name])
         for name, schema in properties.items()
         if name in row.integration.settings and name not in row.issued
-        if isinstance(schema, Mapping) and schema.get("type") == "string" and not schema.get("writeOnly")
+        if isinstance(schema, Mapping) and schema.get("type") == "string"
+        if not (schema.get("writeOnly") or is_multiline(schema))
     ]
     return " · ".join(shown[:_SETTINGS_SHOWN])
 
@@ -171,20 +177,21 @@ def show_integration(visit: IntegrationVisitor) -> Response:
 
 
 @router.post("/integrations/{integration_id}/switch")
-def switch(visit: IntegrationVisitor, form: SentForm) -> Response:
+def set_switch(visit: IntegrationVisitor, form: SentForm) -> Response:
     """Switch an integration on or off, or one of its flags."""
-    registry, name, is_on = visit.ploy.registry, value(form, "name"), value(form, "to") == "on"
-    blocked = _blocked(visit, visit.row)
-    if name == "enabled":
-        if is_on:
-            visit.ploy.verification.require(visit.row)
-        registry.enable(visit.id, is_on)
-        visit.flash("Switched on." if is_on else "Switched off: no runtime serves it.")
-    elif name in _SWITCHES:
-        registry.set_flags(visit.id, **{name: is_on})
-        visit.flash(_SWITCHES[name][0 if is_on else 1])
-    else:
+    registry = visit.ploy.registry
+    switch, _, to = value(form, "switch").partition(":")
+    if (switch not in _FLAGS and switch != "enabled") or to not in ("on", "off"):
         raise HTTPException(400, "There is no such switch.")
+    is_on, blocked = to == "on", _blocked(visit, visit.row)
+    with visit.ploy.changing_setup(visit.id, **({} if visit.row.is_draft else visit.decision(form))):
+        if switch in _FLAGS:
+            registry.set_flags(visit.id, **{switch: is_on})
+        else:
+            if is_on:
+                visit.ploy.verification.require(visit.row)
+            registry.enable(visit.id, is_on)
+    visit.flash(_SWITCHED[switch][0 if is_on else 1])
     released = blocked - _blocked(visit, registry.integration(visit.id))
     if released:
         visit.flash(f"{len(released)} waiting {'task' if len(released) == 1 else 'tasks'} can start now.")

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from ploy_connector_aws.graph.people import PeopleCount
 from ploy_connector_aws.graph.privilege import Named
 from ploy_connector_aws.spec.records import RecordType
 
@@ -31,7 +32,7 @@ _COLUMNS: dict[str, tuple[tuple[str | None, str], ...]] = {
     "entitlements": (
         *(("name", "Name"), ("kind", "Kind"), ("privileged", "Privileged"), ("grantable", "Can be granted")),
     ),
-    "places": (("name", "Name"), ("owner", "Owner")),
+    "places": (("name", "Name"), (None, "People"), ("owner", "Owner")),
     "resources": (("name", "Name"), ("kind", "Kind"), ("region", "Region"), ("owner", "Owner")),
 }
 """The columns of each list: the sort key and the heading."""
@@ -53,7 +54,9 @@ def show_records(visit: IntegrationVisitor, what: str, filters: FiltersInAddress
         raise HTTPException(404, "There is no such page.")
     of, labels = TYPES[what], visit.labels
     listing = visit.view.list_records(of, filters.search(PAGE))
-    is_places = of == "resource" and filters.kind == labels.place_kind
+    is_places = _is_places(visit, of, filters)
+    with visit.view.graph() as graph:
+        people = graph.count_people(row.id for row in listing.rows) if graph and is_places else {}
     return render_page(
         visit,
         "records.html",
@@ -62,6 +65,7 @@ def show_records(visit: IntegrationVisitor, what: str, filters: FiltersInAddress
         of=of,
         columns=_COLUMNS["places" if is_places else what],
         rows=listing.rows,
+        people={id_: count.describe(labels) for id_, count in people.items()},
         total=listing.total,
         facets=[] if is_places else to_facets(of, listing.facets, filters, labels),
         within=_name(visit, "resource", filters.place),
@@ -69,6 +73,10 @@ def show_records(visit: IntegrationVisitor, what: str, filters: FiltersInAddress
         size=PAGE,
         filters=filters,
     )
+
+
+def _is_places(visit: IntegrationVisit, of: RecordType, filters: Filters) -> bool:
+    return of == "resource" and filters.kind == visit.labels.place_kind
 
 
 def _name(visit: IntegrationVisit, of: RecordType, id_: str) -> Named | None:
@@ -82,5 +90,10 @@ def _rows(visit: IntegrationVisit, of: RecordType, filters: Filters) -> Iterator
     # With a view of its own, as the one of the visit ends before the response is sent.
     with visit.ploy.view(visit.id) as view, view.graph() as graph:
         if graph is not None:
-            for record in graph.stream_records(of, filters.search(-1)):
-                yield to_row(of, record, visit.labels)
+            search, people = filters.search(-1), dict[str, PeopleCount]()
+            if _is_places(visit, of, filters):
+                people = graph.count_people([record.id for record in graph.stream_records(of, search)])
+            for record in graph.stream_records(of, search):
+                count = people.get(record.id)
+                counted = {"people": count.total, "privileged_people": count.privileged} if count else {}
+                yield {**to_row(of, record, visit.labels), **counted}

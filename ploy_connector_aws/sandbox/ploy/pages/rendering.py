@@ -14,10 +14,10 @@ from starlette.responses import HTMLResponse
 from ploy_connector_aws.graph.search import FoundRecord
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy.held_changes import Share
+from ploy_connector_aws.sandbox.ploy.record_names import name_of
 from ploy_connector_aws.sandbox.ploy.registry import IntegrationRow
 from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
 from ploy_connector_aws.sandbox.ploy.verification import find_blocker
-from ploy_connector_aws.sandbox.ploy.views import name_of
 from ploy_connector_aws.spec import ConnectionReport, Labels
 from ploy_connector_aws.spec.labels import OF_TYPES
 from ploy_connector_aws.spec.records import RecordType
@@ -41,6 +41,16 @@ TASK_STATES = {
     "done": ("Done", "good"),
     "manual": ("Needs a person", "bad"),
     "resolved": ("Resolved by a person", "dim"),
+}
+TASK_EVENTS = {
+    "created": "Requested",
+    "made": "Made on the command line",
+    "leased": "Started by the service",
+    "lease_ended": "The service stopped answering",
+    "resumed": "Resumed by the service",
+    "done": "Done",
+    "manual": "Needs a person",
+    "resolved": "Resolved",
 }
 ENDED_SYNCS = {
     "committed": ("Done", "good"),
@@ -86,7 +96,7 @@ def render_page(visit: Visit | None, template: str, *, status: int = 200, **valu
 def render_part(visit: Visit | None, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
     """Render a part of a page, without the messages at its top."""
     if visit is not None:
-        values |= {"form_token": visit.form_token, "now": visit.ploy.now}
+        values |= {"form_token": visit.form_token, "now": visit.ploy.now, "typed_name": visit.session.name}
     if isinstance(visit, IntegrationVisit):
         values |= {"integration": visit.row, "id": visit.id, "at": visit.path, "labels": visit.labels}
     return HTMLResponse(_ENVIRONMENT.get_template(template).render(values), status_code=status)
@@ -182,9 +192,9 @@ def amounts_label(amounts: Mapping[RecordType, int]) -> str:
     return ", ".join(parts) or "none"
 
 
-def counted(amount: int, noun: str) -> str:
-    """Return an amount with its noun, of which the plural ends in s."""
-    return f"{amount:,} {noun}{'' if amount == 1 else 's'}"
+def counted(amount: int, noun: str, plural: str = "") -> str:
+    """Return an amount with its noun; the plural ends in s, unless it is given."""
+    return f"{amount:,} {noun if amount == 1 else plural or f'{noun}s'}"
 
 
 def share_label(share: Share, labels: Labels) -> str:
@@ -257,6 +267,7 @@ _ENVIRONMENT.globals.update(
     name_of=name_of,
     outcomes=OUTCOMES,
     tones=TONES,
+    events=TASK_EVENTS,
     kinds=KINDS,
     sync_states=SYNC_STATES,
     page_of=PAGE_OF,

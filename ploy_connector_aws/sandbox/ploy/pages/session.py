@@ -46,6 +46,8 @@ class Session:
     organisation_id: str | None = None
     flash: list[str] = field(default_factory=list)
     """Messages for the top of the next page."""
+    name: str = ""
+    """The name that the person typed last, suggested by the next form."""
     used_at: float = 0
 
 
@@ -135,6 +137,18 @@ class Visit:
     def manifest(self, connector: str) -> Manifest | None:
         """Return the manifest of a connector of the organisation."""
         return self.ploy.reports.manifests(self.organisation_id).get(connector)
+
+    def decision(self, form: FormData) -> dict[str, str]:
+        """Read who decides and why: ``name`` and ``reason``.
+
+        Raises:
+            HTTPException: One of them is missing: others read them later.
+        """
+        decision = {name: value(form, name)[:_LONGEST_TEXT] for name in ("name", "reason")}
+        self.session.name = decision["name"] or self.session.name
+        if not all(decision.values()):
+            raise HTTPException(422, "Enter your name and a reason, so that others can read later who decided and why.")
+        return decision
 
     def flash(self, message: str) -> None:
         """Show a message at the top of the next page."""
@@ -237,18 +251,6 @@ def value(form: FormData, name: str) -> str:
     """Return the value of a field without surrounding white space; empty where there is none."""
     found = form.get(name)
     return found.strip() if isinstance(found, str) else ""
-
-
-def decision_of(form: FormData) -> dict[str, str]:
-    """Read who decides and why.
-
-    Raises:
-        HTTPException: One of them is missing: others read them later.
-    """
-    decision = {name: value(form, name)[:_LONGEST_TEXT] for name in ("name", "reason")}
-    if not all(decision.values()):
-        raise HTTPException(422, "Enter your name and a reason, so that others can read later who decided and why.")
-    return decision
 
 
 def go_to(path: str) -> RedirectResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ploy_connector_aws.host import SetupSession, format_setting, parse_setting
+from ploy_connector_aws.host.setting_schema import is_multiline, kind_of
 from ploy_connector_aws.sandbox.ploy.registry import IntegrationRow
 from ploy_connector_aws.sandbox.ploy.verification import find_blocker, require_unblocked
 from ploy_connector_aws.spec import (
@@ -34,7 +36,7 @@ from .tasks import task_values
 router = APIRouter()
 
 _LONGEST_INPUT = 2048
-_LONGEST_MAP = 128 * 1024
+_LONGEST_LINES = 128 * 1024
 
 
 class Question(NamedTuple):
@@ -45,6 +47,7 @@ class Question(NamedTuple):
     description: str
     kind: str
     """'generated' for a value that the platform generated; otherwise 'choice' or the type in the setting's schema."""
+    is_multiline: bool
     choices: list[str]
     is_required: bool
     is_secret: bool
@@ -71,6 +74,8 @@ class StepForm:
     """The features that were just ticked, shown again likewise."""
     discarded: set[str] = field(default_factory=set)
     """The secrets that were just sent."""
+    reason: str = ""
+    """The reason that was just sent, shown again likewise."""
 
     def questions(self, step: Step) -> list[Question]:
         """Return the fields of a step."""
@@ -88,7 +93,8 @@ class StepForm:
                 continue
             name, text = each.name, value(form, each.name)
             schema = self.session.schema_of(name)
-            if schema.get("type") == "boolean":
+            kind = kind_of(schema)
+            if kind == "boolean":
                 # A box that is not ticked is not in the form.
                 settings[name], self.typed[name] = bool(text), format_setting(bool(text))
                 continue
@@ -98,7 +104,9 @@ class StepForm:
                 self.discarded.add(name)
             elif name in self.session.values:
                 continue  # a saved secret stays, as the page does not show it
-            longest = _LONGEST_MAP if schema.get("type") == "object" else _LONGEST_INPUT
+            if text and is_multiline(schema):
+                text = str(form.get(name))  # all of it, with its last line end
+            longest = _LONGEST_LINES if kind == "object" or is_multiline(schema) else _LONGEST_INPUT
             if len(text) > longest:
                 self.errors[name] = f"This is longer than {longest} characters."
             elif text:
@@ -113,6 +121,23 @@ class StepForm:
         if step.asks_features:
             settings |= self._read_features(form)
         return settings
+
+    def changes(self, settings: Mapping[str, JsonValue], features: Collection[str] | None) -> bool:
+        """Whether what a form holds changes an integration in use."""
+        row = self.row
+        differs = any(row.integration.settings.get(name) != new for name, new in settings.items())
+        return not row.is_draft and (
+            differs or (features is not None and set(features) != set(_chosen(self.session.manifest, row)))
+        )
+
+    def read_decision(self, visit: IntegrationVisit, form: FormData) -> dict[str, str]:
+        """Read who changes an integration in use, and why; note in ``errors`` what is missing."""
+        try:
+            return visit.decision(form)
+        except HTTPException as error:
+            self.errors["decision"] = str(error.detail)
+            self.reason = value(form, "reason")
+            return {}
 
     def _read_features(self, form: FormData) -> dict[str, JsonValue]:
         features = self.session.manifest.features
@@ -148,7 +173,8 @@ class StepForm:
             name=name,
             title=self.session.title_of(name),
             description=str(schema.get("description", "")),
-            kind="generated" if is_generated else "choice" if choices else str(schema.get("type", "string")),
+            kind="generated" if is_generated else "choice" if choices else kind_of(schema),
+            is_multiline=kind_of(schema) == "object" or is_multiline(schema),
             choices=choices,
             is_required=self.session.is_required(name),
             is_secret=is_secret,
@@ -215,11 +241,21 @@ def save_step(visit: IntegrationVisitor, step_id: str, sent: SentForm) -> Respon
     if step.tests_connection:
         require_unblocked(_switched_on(form.row), "check")
     settings = form.read(step, sent)
+    features = form.session.features if step.asks_features else None
+    decision = form.read_decision(visit, sent) if form.changes(settings, features) else {}
     if form.errors:
         return _show(visit, form, step_id)
-    ploy.verification.enter(visit.id, settings, form.session.features if step.asks_features else None)
+    is_shown_again = any(
+        settings.get(name := each.name, form.session.values.get(name)) != form.session.values.get(name)
+        for each in form.session.used_in(step)
+    )
+    with ploy.changing_setup(visit.id, **decision):
+        ploy.verification.enter(visit.id, settings, features)
     following = () if step.tests_connection else form.session.wizard.steps[index + 1 :]
     ploy.registry.note_step(visit.id, following[0].id if following else step.id)
+    if not step.tests_connection and is_shown_again:
+        visit.flash("Saved. Below is what you need with these settings; continue when you are done.")
+        return go_to(f"{visit.path}/setup/{step_id}")
     if not step.tests_connection:
         return go_to(visit.path + (f"/setup/{following[0].id}" if following else ""))
     form = _open(visit)
@@ -241,7 +277,8 @@ def carry_out(visit: IntegrationVisitor, step_id: str) -> Response:
     settings = simulator.carry_out(connector, visit.id, rendered) if simulator else {}
     if not settings:
         raise HTTPException(409, "The sandbox cannot do this yet: fill in the earlier steps first.")
-    visit.ploy.verification.enter(visit.id, settings)
+    with visit.ploy.changing_setup(visit.id, reason="The sandbox applied the documents of the set-up."):
+        visit.ploy.verification.enter(visit.id, settings)
     visit.flash("Done in the sandbox; the resulting settings are filled in.")
     return go_to(f"{visit.path}/setup/{step_id}")
 
@@ -268,10 +305,12 @@ def _show(visit: IntegrationVisit, form: StepForm, step_id: str, *, test: str = 
         manifest_features=manifest.features,
         chosen=session.features if form.ticked is None else form.ticked,
         errors=form.errors,
+        reason=form.reason,
         hints=[(each.title, hints[each.name]) for each in questions if each.name in hints],
         can_carry_out=bool(hints and step.documents),
         blocker=find_blocker(_switched_on(form.row), "check") if step.tests_connection else None,
         missing=session.missing(except_step=step) if step.tests_connection else [],
+        to_fill_in=[session.title_of(each.name) for each in session.used_in(step) if each.name not in session.values],
         links=[(each, url) for each in step.links if (url := form.link(each))],
         documents=[(each, form.document(each)) for each in step.documents],
         permissions=[each for each in manifest.permissions if set(each.features) & set(session.features)]

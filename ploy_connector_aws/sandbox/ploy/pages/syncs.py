@@ -11,13 +11,16 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ploy_connector_aws.sandbox.ploy.problems import ProblemError
+from ploy_connector_aws.sandbox.ploy.record_changes import AT_THE_SOURCE, Cause
+from ploy_connector_aws.sandbox.ploy.record_names import NamedRecord
+from ploy_connector_aws.sandbox.ploy.setup_log import SetupChange
 from ploy_connector_aws.sandbox.ploy.snapshots import ChangeKind
 from ploy_connector_aws.sandbox.ploy.sync_store import Generation, Sync
-from ploy_connector_aws.sandbox.ploy.views import NamedRecord
+from ploy_connector_aws.spec.labels import OF_TYPES
 from ploy_connector_aws.spec.records import RecordType
 
 from .rendering import render_page
-from .session import IntegrationVisit, IntegrationVisitor, Offset, SentForm, decision_of, go_to
+from .session import IntegrationVisit, IntegrationVisitor, Offset, SentForm, go_to
 
 router = APIRouter()
 
@@ -33,9 +36,30 @@ class Group(NamedTuple):
 
     kind: ChangeKind
     type: RecordType
+    is_settings: bool
+    """Whether the settings switch on or off that they are read, so that no access changes."""
     amount: int
     first: tuple[NamedRecord, ...]
 
+    def verb(self, *, is_held: bool = False) -> str:
+        """Return what was changed, or would be, e.g. 'Removed'."""
+        return _GROUP_TITLES[self.kind, self.is_settings, is_held]
+
+
+_GROUP_TITLES = {
+    ("removed", False, False): "Removed",
+    ("added", False, False): "Added",
+    ("changed", False, False): "Changed",
+    ("removed", True, False): "No longer read",
+    ("added", True, False): "Read from now on",
+    ("removed", False, True): "Would be removed",
+    ("added", False, True): "Would be added",
+    ("changed", False, True): "Would be changed",
+    ("removed", True, True): "Would no longer be read",
+    ("added", True, True): "Would be read from now on",
+}
+_CAUSES_OF: dict[bool, tuple[Cause, ...]] = {False: AT_THE_SOURCE, True: ("settings",)}
+"""By whether the settings alone decide, of the changes of a group."""
 
 _CAUSES = {
     "complete": "read completely, without them",
@@ -74,7 +98,7 @@ def show_sync(visit: IntegrationVisitor, sync_id: str) -> Response:
     """Show one sync: its scope report, and what it changed or would change if approved."""
     sync, generation = _find(visit, sync_id)
     held = visit.view.held_report() if sync.state == "held" else None
-    lost, gained = visit.view.held_changes(visit.labels.place_kind) if held else (None, None)
+    changes = visit.view.held_changes(visit.labels.place_kind) if held else None
     return render_page(
         visit,
         "sync.html",
@@ -82,21 +106,58 @@ def show_sync(visit: IntegrationVisitor, sync_id: str) -> Response:
         sync=sync,
         generation=generation,
         held=held,
-        lost=lost,
-        gained=gained,
+        changes=changes,
+        setup_changes=_setup_changes(visit, sync) if held else (),
         causes=_CAUSES,
         report=generation.report if generation else held,
-        groups=groups_of(visit, sync, generation),
+        groups=(groups := groups_of(visit, sync, generation)),
+        amounts=_amounts(sync, groups),
+        confirmed=_count_confirmed(visit, sync, generation),
     )
+
+
+def _amounts(sync: Sync, groups: list[Group]) -> dict[str, dict[RecordType, int]]:
+    """Return how many records a sync changed, or would change, by what and by type; nothing before its upload ended."""
+    if sync.answer is None:
+        return {}
+    found: dict[str, dict[RecordType, int]] = {"Added": {}, "Changed": {}, "Removed": {}}
+    if groups or sync.state in ("held", "committed"):
+        for group in groups:
+            found.setdefault(group.verb(), {})[group.type] = group.amount
+    else:  # its records are not stored
+        found = {name: dict(getattr(sync.answer, name.lower())) for name in found}
+    return {**found, "Unproven": dict(sync.answer.retained_unproven)}
+
+
+def _count_confirmed(visit: IntegrationVisit, sync: Sync, generation: Generation | None) -> int:
+    """Count the grants and revokes that were made here and that a sync confirms."""
+    counts = visit.view.count_by_change(sync, generation)
+    return sum(amount for (_, _, cause), amount in counts.items() if cause == "confirmed")
+
+
+def _setup_changes(visit: IntegrationVisit, sync: Sync) -> list[SetupChange]:
+    """Return what was changed in the set-up between the visible sync and one that waits, newest first."""
+    generations = visit.view.generations()
+    since = generations[-1].reading_started_at if generations else sync.reading_started_at
+    changes = visit.ploy.setup_log.changes(visit.id)[::-1]
+    return [each for each in changes if since <= each.at <= sync.reading_started_at]
 
 
 def groups_of(visit: IntegrationVisit, sync: Sync, generation: Generation | None) -> list[Group]:
     """Return what a sync changed, or would change; nothing of one whose records are not stored."""
+    counts = visit.view.count_by_change(sync, generation)
     return [
-        Group(kind, only, amount, visit.view.list_changes(sync, generation, kind, only, limit=_NAMED_AT_ONCE))
+        Group(
+            kind,
+            only,
+            is_settings,
+            amount,
+            visit.view.list_changes(sync, generation, kind, only, _CAUSES_OF[is_settings], limit=_NAMED_AT_ONCE),
+        )
+        for is_settings in (False, True)
         for kind in _KINDS
-        for only, amount in getattr(sync.answer, kind, {}).items()
-        if amount and (generation or sync.state == "held")
+        for only in OF_TYPES
+        if (amount := sum(counts[kind, only, cause] for cause in _CAUSES_OF[is_settings]))
     ]
 
 
@@ -106,19 +167,23 @@ def show_changes(
     sync_id: str,
     kind: Literal["removed", "added", "changed"],
     only: RecordType,
+    settings: bool = False,
     offset: Offset = 0,
 ) -> Response:
     """Name all records of one type that a sync changed in one way, or would change."""
     sync, generation = _find(visit, sync_id)
+    counts, causes = visit.view.count_by_change(sync, generation), _CAUSES_OF[settings]
+    rows = visit.view.list_changes(sync, generation, kind, only, causes, offset=offset, limit=_CHANGES_SHOWN)
+    total = sum(counts[kind, only, cause] for cause in causes)
     return render_page(
         visit,
         "changes.html",
         tab="syncs",
         sync=sync,
-        kind=kind,
-        only=only,
-        rows=visit.view.list_changes(sync, generation, kind, only, offset=offset, limit=_CHANGES_SHOWN),
-        total=getattr(sync.answer, kind, {}).get(only, 0),
+        group=Group(kind, only, settings, total, ()),
+        is_stored=generation is not None or sync.state == "held",
+        rows=rows,
+        total=total,
         offset=offset,
         size=_CHANGES_SHOWN,
     )
@@ -127,7 +192,7 @@ def show_changes(
 @router.post("/integrations/{integration_id}/syncs/{sync_id}/approve")
 def approve(visit: IntegrationVisitor, sync_id: str, form: SentForm) -> Response:
     """Approve a held sync."""
-    decision = decision_of(form)
+    decision = visit.decision(form)
     with _once(visit, sync_id):
         answer = visit.ploy.approve(visit.id, sync_id, **decision)
         visit.flash(f"Approved: visible as generation {answer.generation}.")
@@ -137,7 +202,7 @@ def approve(visit: IntegrationVisitor, sync_id: str, form: SentForm) -> Response
 @router.post("/integrations/{integration_id}/syncs/{sync_id}/reject")
 def reject(visit: IntegrationVisitor, sync_id: str, form: SentForm) -> Response:
     """Reject a held sync."""
-    decision = decision_of(form)
+    decision = visit.decision(form)
     with _once(visit, sync_id):
         visit.ploy.syncs(visit.id).reject(sync_id, **decision)
         visit.flash("Rejected: the visible records have not changed.")

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ploy_connector_aws.graph.chains import MOST_CHAINS
-from ploy_connector_aws.graph.reach import Opened, Reach, ReachListing
+from ploy_connector_aws.graph.reach import MOST_MENTIONS, Opened, Reach, ReachListing, describe_mentions
 from ploy_connector_aws.graph.search import Facets, FoundRecord, Search
 from ploy_connector_aws.graph.targets import Target
 from ploy_connector_aws.spec import Labels
@@ -154,6 +154,8 @@ def _reach_values(visit: IntegrationVisit, target: Target, found: FoundRecord, f
         "everyone": everyone,
         "facets": to_facets("account", counted, filters, visit.labels),
         "reach_summary": describe_reach(everyone, visit.labels),
+        "mentions_summary": describe_mentions(visit.labels, everyone.mentions) if everyone.mentions else "",
+        "most_mentions": MOST_MENTIONS,
         "reach_diagram": draw_reach(target, found, listing, visit.labels),
         "filters": filters,
         "size": _SHOWN,

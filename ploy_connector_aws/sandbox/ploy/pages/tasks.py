@@ -9,11 +9,11 @@ from itertools import groupby
 from typing import Any
 
 from fastapi import APIRouter
-from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ploy_connector_aws.graph.effects import Effects, find_effects
 from ploy_connector_aws.platform import wire
+from ploy_connector_aws.sandbox.ploy.record_names import ShownName
 from ploy_connector_aws.sandbox.ploy.registry import ForbiddenError
 from ploy_connector_aws.sandbox.ploy.reports import CheckRow
 from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
@@ -21,7 +21,7 @@ from ploy_connector_aws.sandbox.ploy.verification import require_unblocked
 from ploy_connector_aws.spec.records import RecordKey, RecordType
 
 from .rendering import render_page, render_part
-from .session import IntegrationVisit, IntegrationVisitor, Offset, SentForm, go_to, value
+from .session import IntegrationVisit, IntegrationVisitor, Offset, SentForm, go_to
 
 router = APIRouter()
 
@@ -64,22 +64,21 @@ def show_progress(visit: IntegrationVisitor, task_id: str, whole: bool = False) 
 @router.post("/integrations/{integration_id}/tasks/{task_id}/resolve")
 def resolve(visit: IntegrationVisitor, task_id: str, form: SentForm) -> Response:
     """Resolve a manual task."""
-    note = value(form, "note")
-    if not note:
-        raise HTTPException(422, "Enter what was done, so that others can read it later.")
+    decision = visit.decision(form)
     with _once(visit, task_id):
-        visit.queue.resolve(task_id, note[:2000])
+        visit.queue.resolve(task_id, decision["reason"], name=decision["name"])
         visit.flash("Resolved.")
     return go_to(f"{visit.path}/tasks/{task_id}")
 
 
 @router.post("/integrations/{integration_id}/tasks/{task_id}/order-again")
-def order_again(visit: IntegrationVisitor, task_id: str) -> Response:
+def order_again(visit: IntegrationVisitor, task_id: str, form: SentForm) -> Response:
     """Order a manual task once more."""
+    decision = visit.decision(form)
     old = visit.queue.task(task_id)
     with _once(visit, task_id):
         require_unblocked(visit.row, old.kind, old.preview)
-        task_id = visit.ploy.order_again(visit.id, task_id).id
+        task_id = visit.ploy.order_again(visit.id, task_id, requested_by=decision["name"], reason=decision["reason"]).id
         visit.flash("Requested again, as a new task.")
     return go_to(f"{visit.path}/tasks/{task_id}")
 
@@ -138,8 +137,8 @@ def _awaits_verdict(visit: IntegrationVisit, task: OrderedTask, check: CheckRow 
     return check.report.is_usable and not visit.row.is_verified and visit.row.block is None
 
 
-def names_of(visit: IntegrationVisit, tasks: list[OrderedTask]) -> dict[str, str]:
-    """Return the names of all records in tasks and their reports, by id."""
+def names_of(visit: IntegrationVisit, tasks: list[OrderedTask]) -> dict[str, ShownName]:
+    """Return the names of all records in tasks and their reports, by id; the id where a record is unknown."""
     keys: list[RecordKey] = []
     for task in tasks:
         pair: tuple[tuple[RecordType, str | None], ...] = (
@@ -152,7 +151,8 @@ def names_of(visit: IntegrationVisit, tasks: list[OrderedTask]) -> dict[str, str
             paths = (*change.opened_paths, *change.closed_paths, *change.remaining_paths)
             grants = [*change.added, *change.removed, *(grant for path in paths for grant in path.grants)]
             keys += [RecordKey(type="entitlement", id=grant.entitlement_id) for grant in grants]
-    return {key.id: name for key, name in visit.view.names(keys).items()}
+    known = visit.view.names(keys)
+    return {key.id: known.get(key, ShownName(key.type, key.id, key.id, has_page=False)) for key in keys}
 
 
 @contextmanager

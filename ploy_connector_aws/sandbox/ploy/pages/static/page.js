@@ -1,4 +1,4 @@
-// Updates the progress of a task, and copies texts. Every page works without it.
+// Updates the progress of a task, shows the current tab, and copies texts. Every page works without it.
 "use strict";
 
 const PAUSE = 500;
@@ -38,6 +38,8 @@ async function read(address) {
 }
 
 for (const region of document.querySelectorAll("[data-watch]")) watch(region);
+
+document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 
 for (const button of document.querySelectorAll("[data-copy]")) {
   button.hidden = false;

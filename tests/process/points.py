@@ -1,11 +1,8 @@
-"""Start script: forks commands from a process that has imported everything, and kills them at named points.
+"""Named points of a command, at one of which it is killed.
 
 A point is before or after an SQL statement, or before or after a send or a receive of a request. Its name is made of
 what happens there and on what, never of how many points there were before; ids are replaced by names, so the name is
 the same in another run of the tests. The package has no switch for any of this.
-
-It reads one command a line from standard input (see ``Command``), and answers two lines for each: the process id of the
-command it started, and how that command ended.
 """
 
 from __future__ import annotations
@@ -16,15 +13,13 @@ import re
 import signal
 import socket
 import sqlite3
-import sys
 import threading
-import traceback
 import urllib.parse
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 _HEAD = re.compile(rb"[A-Z]+ \S+ HTTP/1\.1\r\n")
 _SIGNED_FOR = re.compile(rb"Credential=[^/]+/\d+/([^/]+)/([^/]+)/aws4_request")
@@ -35,32 +30,23 @@ _LEFT_OUT = {"Policy", "Version", "Action", "ExternalId", "NextToken", "Marker"}
 """Parameters that are long, secret or opaque, or that the name has already."""
 
 
-class Command(NamedTuple):
-    """A command to start, and where it is to end."""
-
-    arguments: list[str]
-    environment: dict[str, str]
-    output: str
-    """The file that gets its standard output and standard error."""
-    names: dict[str, str]
-    """By id: what to call it in the name of a point."""
-    kill_at: tuple[str, int] | None
-    """The name of a point, and which of its occurrences ends the process."""
-    record: str | None
-    """The file that gets the name of each point that is reached."""
-
-
 class Points:
-    """Counts the points that the process reaches; at one of them the process ends, as by ``kill -9``."""
+    """Counts the points that the process reaches; at one of them the process ends, as by ``kill -9``.
 
-    def __init__(self, command: Command) -> None:
-        self._names = command.names
-        self._target = tuple(command.kill_at) if command.kill_at else None
+    Args:
+        names: By id: what to call it in the name of a point.
+        kill_at: The name of a point, and which of its occurrences ends the process.
+        record: The file that gets the name of each point that is reached.
+    """
+
+    def __init__(self, names: Mapping[str, str], kill_at: tuple[str, int] | None, record: Path | None) -> None:
+        self._names = names
+        self._target = kill_at
         self._reached: Counter[str] = Counter()
         self._lock = threading.Lock()
-        ids = sorted(command.names, key=len, reverse=True)
+        ids = sorted(names, key=len, reverse=True)
         self._ids = re.compile("|".join(map(re.escape, ids))) if ids else None
-        self._record = os.open(command.record, os.O_WRONLY | os.O_CREAT, 0o600) if command.record else None
+        self._record = os.open(record, os.O_WRONLY | os.O_CREAT, 0o600) if record else None
 
     def named(self, text: str) -> str:
         """Replace what another run of the tests would have otherwise."""
@@ -189,54 +175,8 @@ def watch_sockets(points: Points) -> None:
             watch(kind_of_socket, name, kind)
 
 
-def run(command: Command, out: int) -> int:
-    """Run a command in this process, with its output to an open file, and return its exit code."""
-    for standard in (1, 2):
-        os.dup2(out, standard)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.environ.clear()
-    os.environ.update(command.environment)
-    sys.argv = ["ploy-connector", *command.arguments]
-    points = Points(command)
+def watch(names: Mapping[str, str], kill_at: tuple[str, int] | None, record: Path | None) -> None:
+    """Reach the points of this process from now on; see ``Points``."""
+    points = Points(names, kill_at, record)
     watch_sqlite(points)
     watch_sockets(points)
-    from ploy_connector_aws.cli import main
-
-    try:
-        main()
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
-    return 0
-
-
-def serve() -> None:
-    """Import everything once; then start a command for each line of standard input."""
-    import tests.process.imports  # noqa: F401
-    from tests.brief_waits import brief_intervals, shorten_waits
-
-    shorten_waits()
-    brief_intervals.start()
-
-    answers = sys.stdout
-    for line in sys.stdin:
-        command = Command(**json.loads(line))
-        # Made before the fork: who started the command may read it at once.
-        out = os.open(command.output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        process_id = os.fork()
-        if process_id == 0:
-            code = 70
-            try:
-                code = run(command, out)
-            except BaseException:  # noqa: BLE001 - the exit code reports it
-                traceback.print_exc()
-            finally:
-                sys.stdout.flush()
-                sys.stderr.flush()
-                os._exit(code)
-        os.close(out)
-        print(process_id, file=answers, flush=True)
-        print(os.waitstatus_to_exitcode(os.waitpid(process_id, 0)[1]), file=answers, flush=True)
-
-
-if __name__ == "__main__":
-    serve()
