@@ -95,6 +95,11 @@ def test_connector_that_keeps_the_rules_passes_in_every_format(folder: Path) -> 
     assert [each.get("name") for each in suite] == TIER_0
 
 
+def test_reads_are_cut_at_every_page_on_request(folder: Path) -> None:
+    status, printed, _ = run(folder, GOOD, "--yes", "--json", "--every-page")
+    assert (status, json.loads(printed)["pages_not_cut"]) == (Exit.OK, 0)
+
+
 def test_broken_rule_is_reported_with_its_place_and_fix_in_every_format(folder: Path) -> None:
     broken = "tests/cli/test_validate.py:OpenScope"
     status, printed, _ = run(folder, broken, "--yes")
