@@ -182,6 +182,14 @@ TIER_0: tuple[Rule, ...] = (
         scopes.find_orphans,
     ),
     Rule(
+        "parts-name-their-parent",
+        0,
+        "A scope below another one names it as its parent, so that its records go when it is not announced any more.",
+        "Give parent on the first page; a scope at the top that is not announced again keeps its records for ever.",
+        scopes.find_hidden_parents,
+        only_warns=True,
+    ),
+    Rule(
         "children-come-before-the-end",
         0,
         "A scope announces all its children before it ends complete.",
@@ -304,6 +312,13 @@ TIER_0: tuple[Rule, ...] = (
         repeats.find_unstable_scopes,
     ),
     Rule(
+        "reads-leave-nothing-behind",
+        0,
+        "A read does not change what the next one gives: a service reads again and again with one instance.",
+        "Begin each read with new state in list_accounts; keep nothing on the class or in the module.",
+        repeats.find_leftovers,
+    ),
+    Rule(
         "skip-gives-the-same",
         0,
         "A read that skips scopes gives, together with them, what a whole read gives.",
@@ -358,6 +373,13 @@ TIER_0: tuple[Rule, ...] = (
         "Each call that is counted as begun is counted as ended.",
         "Call context.on_answer in a finally block, with the names of on_call.",
         conduct.find_unanswered_calls,
+    ),
+    Rule(
+        "close-works",
+        0,
+        "close ends without an error, also on an instance that was only configured.",
+        "Close only what was opened: set it to None in configure, and test that in close.",
+        conduct.find_close_errors,
     ),
 )
 """Tests any real system, and changes nothing there."""

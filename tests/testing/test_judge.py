@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import pytest
 
+from ploy_connector_aws.spec import Page
 from ploy_connector_aws.testing import RULES, Validation
 from ploy_connector_aws.testing.validation import MEASUREMENTS
-from tests.testing.plants import PLANTS, many_people, plant
+from tests.testing.plants import PLANTS, list_people_of_all_reads, list_people_once, many_people, plant
 from tests.testing.staff import SETTINGS, Staff
 
 
@@ -46,3 +49,17 @@ def test_every_rule_has_a_planted_fault() -> None:
 def test_a_planted_fault_breaks_its_rule_and_no_others(rule: str) -> None:
     plant = PLANTS[rule]
     assert broken_rules(plant.connector) == {rule, *plant.also}
+
+
+@pytest.mark.parametrize(
+    ("people", "where", "message"),
+    [
+        (list_people_once, "6 of 6 records of type account", "Unless the source deleted them, the reads share state."),
+        (list_people_of_all_reads, "account 'u-1'", "Three reads list it 2, 3 and 4 times."),
+    ],
+)
+def test_state_of_the_class_is_found(people: Callable[..., Iterator[Page]], where: str, message: str) -> None:
+    (rule,) = (rule for rule in RULES if rule.id == "reads-leave-nothing-behind")
+    with Validation(plant(people=people).connector, SETTINGS) as validation:
+        problem = validation.check(rule).problems[0]
+    assert (problem.where, problem.message.endswith(message)) == (where, True), problem.message

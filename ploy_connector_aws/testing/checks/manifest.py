@@ -77,16 +77,17 @@ def find_half_of_writes(validation: Validation) -> Iterator[Problem]:
         raise NotTestedError("the connector has neither grant nor revoke")
     if len(found) == 1:
         other = "revoke" if found == ["grant"] else "grant"
-        yield Problem(f"hook {found[0]}", f"The connector implements it, and not {other}.")
+        yield Problem(f"hook {found[0]}", f"The connector implements it, and not {other}.", hook=found[0])
 
 
 def find_false_promises(validation: Validation) -> Iterator[Problem]:
     """Find entitlements that are grantable by a connector that cannot grant."""
     if "grant" in validation.installed.manifest.hooks:
         return
-    for _, record in validation.first.records():
+    for seen, record in validation.first.records():
         if isinstance(record, Entitlement) and record.grantable:
-            yield Problem(f"entitlement {record.id!r}", "It is grantable, and the connector has no hook grant.")
+            message = "It is grantable, and the connector has no hook grant."
+            yield Problem(f"entitlement {record.id!r}", message, hook=seen.hook)
 
 
 def find_kinds_without_label(validation: Validation) -> Iterator[Problem]:
