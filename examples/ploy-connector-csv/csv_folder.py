@@ -27,23 +27,22 @@ class CsvFolder:
         Raises:
             TemporaryError: The file is missing, cut or malformed. It may have been read while it was being written.
         """
-        rows = None
+        fix, number = f"Correct {name}.", 1
         try:
             with (self.path / name).open("rb") as file:
                 file.seek(-1, os.SEEK_END)  # an OSError in an empty file, which has not even its columns
                 if file.read() != b"\n":
-                    raise ValueError("the last line was cut")
+                    raise TemporaryError(f"The last line of {name} was cut.", fix=fix)
                 file.seek(0)
                 rows = csv.reader(TextIOWrapper(file, "utf-8-sig", newline=""), strict=True)
                 if next(rows) != columns:
-                    raise ValueError("other columns")
+                    raise TemporaryError(f"The first line of {name} is not {','.join(columns)}.", fix=fix)
                 for row in rows:
+                    number += 1
                     cells = zip(columns, row, strict=True)  # a ValueError where a row has more or fewer cells
                     yield make(**{column: cell for column, cell in cells if cell})
         except (OSError, ValueError, csv.Error) as error:
-            line = rows.line_num if rows else 0
-            message = f"{name} cannot be read, from line {line} on ({type(error).__name__})."
-            raise TemporaryError(message, fix=f"Correct {name}.") from error
+            raise TemporaryError(f"{name} cannot be read, row {number}: {type(error).__name__}.", fix=fix) from error
 
     @contextmanager
     def lock(self) -> Iterator[None]:
