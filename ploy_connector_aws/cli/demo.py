@@ -30,8 +30,8 @@ from ploy_connector_aws.spec.records import RecordType
 
 from . import access, demo_summary
 from .check import exit_of, print_report, print_verdict, report_json
+from .effects import print_effects
 from .exit_codes import Exit
-from .grant_revoke import print_effects
 from .output import console, print_json, print_unproven, text
 from .service import Heartbeat, require_sandbox, running_sandbox, shown_start
 from .snapshot_view import display_name, read_labels

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from ploy_connector_aws.graph.effects import Effects, LineKind, Part, find_effects, why_not_grantable
+from ploy_connector_aws.graph.effects import Effects, find_effects, why_not_grantable
 from ploy_connector_aws.graph.preview import preview_from
 from ploy_connector_aws.host import Connector, change_access
 from ploy_connector_aws.host.change_check import Kind
@@ -44,6 +46,7 @@ from ploy_connector_aws.spec import (
 from ploy_connector_aws.spec.labels import Labels
 
 from .check import WORKER_ID
+from .effects import print_effects
 from .exit_codes import Exit
 from .output import console, print_json, shown_progress, text
 from .prompts import Prompt
@@ -185,6 +188,7 @@ class _Change:
             account_id=request.account_id,
             entitlement_id=request.entitlement_id,
             reason=request.reason,
+            operator=_find_operator(),
             requested_at=_now(),
             failure=INTERRUPTED,
         )
@@ -267,6 +271,13 @@ def report_unreported(settings: OperatorSettings, journal: Journal) -> dict[str,
         return {}
     with open_platform(settings, retry=BRIEF_RETRY) as platform:
         return report_changes(changes, platform, settings.integration.id, _now)
+
+
+def _find_operator() -> str | None:
+    """Return the name of the operating system's user, by the user id: variables may say anything."""
+    with suppress(KeyError):
+        return pwd.getpwuid(os.getuid()).pw_name[:256] or None
+    return None
 
 
 def _now() -> datetime:
@@ -352,38 +363,6 @@ def _to_unknown(error: TemporaryError | HookFailedError) -> Failure:
     """Describe for Ploy a change of which it is unknown whether it took effect."""
     failure = Failure.from_error(error)
     return failure.model_copy(update={"code": INTERRUPTED.code, "fix": INTERRUPTED.fix})
-
-
-_HEADLINE_STYLES = {"previewed": "bold cyan", "applied": "bold green", "already_in_effect": "bold green"}
-_INDENTS: dict[LineKind, str] = {"item": "    • ", "warning": "  [yellow]![/] "}
-
-
-def print_effects(out: Console, effects: Effects, *, reason: str | None = None) -> None:
-    """Print what was done or would be done, and what remains open."""
-    for line in effects.lines():
-        first, *rest = (_to_markup(part) for part in line.parts)
-        if line.kind == "headline":
-            mark = "" if effects.is_preview else "✓ "
-            out.print(f"[{_HEADLINE_STYLES[effects.change.outcome]}]{mark}{first}[/]{''.join(rest)}", soft_wrap=True)
-            if reason:
-                out.print(f"  Reason: {text(reason)}", soft_wrap=True)
-        else:
-            out.print(f"{_INDENTS.get(line.kind, '  ')}{first}{''.join(rest)}", soft_wrap=True)
-
-
-def _to_markup(part: Part) -> str:
-    if part.moment is not None:
-        return f"{part.moment:%Y-%m-%d %H:%M:%S} UTC"
-    match part.style:
-        case "name":
-            return f"[bold]{text(part.text)}[/]"
-        case "privileged":
-            return f"[bold red]{text(part.text)}[/]"
-        case "unproven":
-            return f"[yellow]{text(part.text)}[/]"
-        case "link":
-            return f'docs/commands.md, "{part.text.capitalize()}"; --json lists them'
-    return text(part.text) if part.text.strip() else part.text
 
 
 def _print_reported(out: Console, settings: OperatorSettings, error: PloyError | None) -> None:

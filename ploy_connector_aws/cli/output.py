@@ -96,8 +96,9 @@ def table(*columns: str, title: str | None = None) -> Table:
 
 
 def counts_table(found: Changes | CommitAnswer, changes: Changes) -> Table:
-    """A table of how many records of each type exist now, and how many changed."""
-    counts = table("", "now", "added", "changed", "removed", "kept unproven")
+    """A table of how many records of each type exist now, or would exist, and how many changed."""
+    is_held = isinstance(found, CommitAnswer) and found.status == "held_for_review"
+    counts = table("", "would be" if is_held else "now", "added", "changed", "removed", "kept unproven")
     for kind, plural in _PLURALS.items():
         numbers = (found.added, found.changed, found.removed, found.retained_unproven)
         counts.add_row(

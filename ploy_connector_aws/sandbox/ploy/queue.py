@@ -162,12 +162,15 @@ class TaskQueue(IntegrationFile):
         with self._changing() as now:
             return self._create(new_task(kind, now, **options))
 
-    def order_previewed(self, preview_id: str, reason: str | None = None) -> OrderedTask:
+    def order_previewed(
+        self, preview_id: str, reason: str | None = None, requested_by: str | None = None
+    ) -> OrderedTask:
         """Create the task that a preview was for. Repeated, return the same task.
 
         Args:
             preview_id: The preview, which a runtime has answered.
             reason: The reason; None takes the preview's own.
+            requested_by: The name of the person who orders it, as typed.
 
         Raises:
             ProblemError: There is no such task.
@@ -182,7 +185,7 @@ class TaskQueue(IntegrationFile):
                 raise ForbiddenError("Only what was previewed can be ordered here.")
             if self.is_expired(preview):
                 raise ForbiddenError("This preview has expired: access may have changed since. Preview it again.")
-            order = self._create(copy_task(preview, now, reason=reason or preview.reason))
+            order = self._create(copy_task(preview, now, reason=reason or preview.reason, requested_by=requested_by))
             self._tasks.use_preview(preview_id, order.id)
         self._notify()
         return order

@@ -39,6 +39,7 @@ CREATE TABLE IF NOT EXISTS ploy_tasks (
   ended_at TEXT,
   resolved_at TEXT,
   made_by TEXT,  -- NULL: ordered here
+  requested_by TEXT,
   is_change INTEGER NOT NULL AS (kind IN ('grant', 'revoke') AND NOT preview) STORED,
   turn INTEGER NOT NULL AS (iif(kind = 'revoke' AND NOT preview, 0, 1)) STORED
 );
@@ -92,6 +93,8 @@ class OrderedTask(NamedTuple):
     """When a person resolved a manual task."""
     made_by: Literal["command_line"] | None = None
     """What made the change without a task; None where it was ordered here."""
+    requested_by: str | None = None
+    """By whom: the name as it was typed here or, on the command line, that of the operating system's user."""
 
     @property
     def is_change(self) -> bool:
@@ -128,10 +131,10 @@ class TaskLedger:
         """Add a task."""
         self._db.execute(
             "INSERT INTO ploy_tasks (id, kind, preview, account_id, entitlement_id, reason, created_at, deadline,"
-            " made_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " made_by, requested_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *(task.id, task.kind, task.preview, task.account_id, task.entitlement_id, task.reason),
-                *(_text(task.created_at), _text(task.deadline), task.made_by),
+                *(_text(task.created_at), _text(task.deadline), task.made_by, task.requested_by),
             ),
         )
 
@@ -253,7 +256,7 @@ class TaskLedger:
     def _tasks(self, where: str, *values: object) -> Iterator[OrderedTask]:
         rows = self._db.execute(
             "SELECT id, kind, preview, account_id, entitlement_id, reason, created_at, deadline, state, attempts,"
-            " lease_id, lease_ends_at, holder, report, failure, ended_at, resolved_at, made_by"
+            " lease_id, lease_ends_at, holder, report, failure, ended_at, resolved_at, made_by, requested_by"
             f" FROM ploy_tasks t WHERE {where}",
             values,
         )

@@ -98,7 +98,7 @@ def new_task(kind: wire.TaskKind, now: datetime, **options: Unpack[TaskOptions])
     )
 
 
-REPORTED = ("kind", "account_id", "entitlement_id", "reason", "created_at", "made_by", "report")
+REPORTED = ("kind", "account_id", "entitlement_id", "reason", "created_at", "made_by", "requested_by", "report")
 """The fields of a task that the report of a change fills."""
 
 
@@ -122,12 +122,14 @@ def to_ended(report: wire.ChangeReport, now: datetime) -> OrderedTask:
         if report.failure is None
         else wire.TaskFailed(lease_id="", **report.failure.model_dump())
     )
-    return task._replace(id=report.id, made_by=report.made_by, report=ended)
+    return task._replace(id=report.id, made_by=report.made_by, requested_by=report.operator, report=ended)
 
 
-def copy_task(task: OrderedTask, now: datetime, *, reason: str | None, preview: bool = False) -> OrderedTask:
+def copy_task(
+    task: OrderedTask, now: datetime, *, reason: str | None, requested_by: str | None = None, preview: bool = False
+) -> OrderedTask:
     """Return a new task that asks for the same."""
-    return new_task(
+    new = new_task(
         task.kind,
         now,
         account_id=task.account_id,
@@ -135,3 +137,4 @@ def copy_task(task: OrderedTask, now: datetime, *, reason: str | None, preview: 
         reason=reason,
         preview=preview,
     )
+    return new._replace(requested_by=requested_by)

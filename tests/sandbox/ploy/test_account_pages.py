@@ -75,11 +75,14 @@ def test_repeated_order_of_a_preview_creates_one_task(visitor: Visitor, acme: Cu
     token = visitor.token()
     assert "Revoke <bdi>g1</bdi></button>" in visitor.get(where).text
     with ThreadPoolExecutor(8) as crowd:
-        answers = list(crowd.map(lambda _: visitor.post(where, data={"form_token": token}), range(8)))
+        answers = list(crowd.map(lambda _: visitor.post(where, data={"form_token": token, "name": "Ada"}), range(8)))
     (ordered,) = changes_of(acme)
     place = at(acme, f"/access/{ordered}")
+    order = acme.ploy.queue(acme.id).task(ordered)
+    assert order is not None
+    assert order.requested_by == "Ada"
     assert [(answer.status_code, answer.headers["location"]) for answer in answers] == [(303, place)] * 8
-    assert visitor.fill(where).headers["location"] == place
+    assert visitor.fill(where, name="Ada").headers["location"] == place
     page = visitor.get(where).text
     assert ("Revoke <bdi>g1</bdi></button>" in page, place in page) == (False, True)
     assert changes_of(acme) == [ordered]
@@ -90,7 +93,7 @@ def test_expired_preview_is_rejected_and_can_be_repeated(visitor: Visitor, acme:
     acme.clock.pass_by(seconds=PREVIEW_LIFETIME.total_seconds())
     assert "Preview again" not in visitor.get(where).text
     acme.clock.pass_by(seconds=1)
-    answer = visitor.fill(where)
+    answer = visitor.fill(where, name="Ada")
     assert (answer.status_code, changes_of(acme)) == (409, [])
     assert "This preview has expired" in answer.text
     page = visitor.get(where).text
@@ -99,9 +102,9 @@ def test_expired_preview_is_rejected_and_can_be_repeated(visitor: Visitor, acme:
 
 def test_order_of_an_expired_preview_is_still_found(visitor: Visitor, acme: Customer) -> None:
     where = preview(visitor, acme)
-    first = visitor.fill(where).headers["location"]
+    first = visitor.fill(where, name="Ada").headers["location"]
     acme.clock.pass_by(hours=2)
-    assert visitor.fill(where).headers["location"] == first
+    assert visitor.fill(where, name="Ada").headers["location"] == first
 
 
 def test_revoke_preview_names_invisible_paths_and_the_age_of_the_data(visitor: Visitor, acme: Customer) -> None:

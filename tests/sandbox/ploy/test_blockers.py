@@ -58,7 +58,7 @@ def test_blocked_task_is_rejected_and_not_queued(known: Customer, visitor: Visit
         ("check", "/order", {"kind": "check"}),
         ("sync", "/order", {"kind": "sync"}),
         ("preview", "/preview", {"kind": "grant", **pair}),
-        ("change", f"/access/{seen.id}", {}),
+        ("change", f"/access/{seen.id}", {"name": "Ada"}),
         ("change", f"/tasks/{failed.id}/order-again", {}),
     ]
 

@@ -222,7 +222,10 @@ def show_change(visit: IntegrationVisitor, task_id: str) -> Response:
 def order_change(visit: IntegrationVisitor, task_id: str, form: SentForm) -> Response:
     """Order what was previewed. A repeated form orders nothing more."""
     require_unblocked(visit.row, visit.queue.task(task_id).kind)
-    task = visit.queue.order_previewed(task_id, value(form, "reason")[:_LONGEST_REASON] or None)
+    texts = {name: value(form, name).strip()[:_LONGEST_REASON] for name in ("name", "reason")}
+    if not texts["name"]:
+        raise HTTPException(422, "Type your name: it is kept with the change.")
+    task = visit.queue.order_previewed(task_id, texts["reason"] or None, texts["name"])
     return go_to(f"{visit.path}/access/{task.id}")
 
 
