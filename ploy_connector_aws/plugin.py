@@ -118,6 +118,14 @@ class AwsConnector:
         """Remove a person from a group, or remove an assignment."""
         return self._ready_provisioner().revoke(request)
 
+    @hookimpl
+    def close(self) -> None:
+        """Close the sessions, and remove what a sync spooled."""
+        for each in (self._reader, self._provisioner):
+            if each is not None:
+                each.close()
+        self._reader = self._provisioner = None
+
     def _ready_provisioner(self) -> _Provisioner:
         from .aws.provisioning.provisioner import Provisioner
 

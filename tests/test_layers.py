@@ -51,7 +51,20 @@ ALLOWED = {
     "sandbox": {"spec", "host", "reference", "graph", "platform.wire", "sandbox.ploy", ""},
     # The local Ploy is a judge of runtimes, so it shares none of their code.
     "sandbox.ploy": {"spec", "host", "reference", "graph", "platform.wire", ""},
-    "cli": {"spec", "host", "reference", "graph", "config", "aws", "platform", "plugin", "runtime", "sandbox", ""},
+    "cli": {
+        "spec",
+        "host",
+        "reference",
+        "testing",
+        "graph",
+        "config",
+        "aws",
+        "platform",
+        "plugin",
+        "runtime",
+        "sandbox",
+        "",
+    },
 }
 """What a layer may import of ours besides itself; '' is the package itself (its version)."""
 LAZY = {("plugin", "aws")}
@@ -67,6 +80,7 @@ THIRD_PARTY = {
     "structlog": {"runtime"},
     "fastapi": {"sandbox"},
     "jinja2": {"sandbox"},
+    "jsonschema": {"host"},
     "uvicorn": {"sandbox"},
     "werkzeug": {"sandbox"},
 }

@@ -41,7 +41,7 @@ def test_manifest_contains_what_a_host_needs() -> None:
         "configure",
         "test_connection",
         *("list_accounts", "list_entitlements", "list_resources"),
-        *("grant", "revoke"),
+        *("grant", "revoke", "close"),
     )
 
 

@@ -19,7 +19,6 @@ from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.spec import RecordKey
 from ploy_connector_aws.spec.labels import Labels
 
-from .commands import Format
 from .descriptions import (
     STATUS_STYLES,
     describe_privilege,
@@ -30,6 +29,7 @@ from .descriptions import (
 )
 from .exit_codes import Exit
 from .formats import Column, Rows
+from .options import Format
 from .output import console, notes_console, print_json, print_unproven, text
 from .snapshot_view import MOST_NAMES, display_name, find_named, open_snapshot_view
 from .who import show_opened

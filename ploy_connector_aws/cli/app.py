@@ -112,6 +112,8 @@ for command in (
     commands.history,
     commands.manifest,
     commands.connectors,
+    commands.validate,
+    commands.new,
     commands.sandbox,
     commands.demo,
 ):

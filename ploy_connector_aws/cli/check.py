@@ -145,11 +145,13 @@ def test_connection(settings: OperatorSettings) -> ConnectionReport:
         PlatformError: Ploy keeps the settings and did not answer.
     """
     if settings.config is not None:
-        return open_connector(settings).connector.test_connection()
+        with open_connector(settings).connector as connector:
+            return connector.test_connection()
     with open_platform(settings) as platform:
 
         def test() -> ConnectionReport:
-            return open_connector(settings, platform).connector.test_connection()
+            with open_connector(settings, platform).connector as connector:
+                return connector.test_connection()
 
         # With settings from variables, the test is not one of Ploy's settings.
         status = None if settings.config_overrides else _ask_for_test(platform, settings.integration.id)

@@ -7,52 +7,33 @@ modules.
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from .exit_codes import Exit
+from .options import (
+    CONFIG,
+    CONFIG_FILE_VARIABLE,
+    Account,
+    AsJson,
+    ConfigFile,
+    ConnectorName,
+    Debug,
+    Format,
+    FormatOption,
+    Fresh,
+    Ids,
+    Names,
+    ReportFormat,
+    SeverityOption,
+    StateOption,
+    What,
+    choose_format,
+)
 
-
-class Format(StrEnum):
-    """How a list is printed."""
-
-    TABLE = "table"
-    CSV = "csv"
-    TSV = "tsv"
-    JSON = "json"
-    JSONL = "jsonl"
-
-
-CONFIG = "--config"
 HEALTH_PORT = 9464
-_CONFIG_FILE_VARIABLE = "PLOY_CONFIG_FILE"
-
-ConfigFile = Annotated[
-    Path | None,
-    typer.Option(CONFIG, metavar="FILE", help="The TOML file with the settings.", envvar=_CONFIG_FILE_VARIABLE),
-]
-ConnectorName = Annotated[
-    str | None, typer.Option("--connector", metavar="NAME", help="Which installed connector; aws by default.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
-FormatOption = Annotated[
-    Format | None,
-    typer.Option(
-        "--format",
-        metavar="FORMAT",
-        help=f"One of {', '.join(Format)}. Where the output is no terminal, a table is one line a row, tab separated.",
-    ),
-]
-Ids = Annotated[bool, typer.Option("--ids", help="Show the ids, too.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Log every step, and show tracebacks.")]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Read from the source now, instead of the last sync.")]
-Account = Annotated[
-    str, typer.Argument(metavar="ACCOUNT", help="A name, a user name, an e-mail address or an id, as it is printed.")
-]
-Names = list[str] | None
 
 
 def setup(
@@ -140,7 +121,7 @@ def run(
             metavar="FILE",
             help="A TOML file with the settings; repeat it for other organisations. A file with an integration's id or "
             "a config table stands for that integration; a file with neither, for all that Ploy enabled for its token.",
-            envvar=_CONFIG_FILE_VARIABLE,
+            envvar=CONFIG_FILE_VARIABLE,
         ),
     ] = None,
     health_port: Annotated[
@@ -163,23 +144,6 @@ def run(
     from .service import run
 
     return run(config or [], health_port, as_json=json, debug=debug)
-
-
-class What(StrEnum):
-    """What can be listed."""
-
-    ACCOUNTS = "accounts"
-    ENTITLEMENTS = "entitlements"
-    GRANTS = "grants"
-    RESOURCES = "resources"
-    FINDINGS = "findings"
-
-
-Severity = StrEnum("Severity", ["LOW", "MEDIUM", "HIGH", "CRITICAL"])
-State = StrEnum("State", ["OPEN", "ACCEPTED", "RESOLVED", "WITHDRAWN"])
-"""Of findings."""
-_SEVERITY = f"Only findings of this severity: {', '.join(Severity)}. Repeatable."
-_STATE = f"Only findings in this state, by default open: {', '.join(State)}. Repeatable."
 
 
 def list_records(
@@ -212,8 +176,8 @@ def list_records(
             help="Sort by name, kind, status, region, owner, privileged or grantable; -FIELD sorts downwards.",
         ),
     ] = "default",
-    severities: Annotated[list[Severity] | None, typer.Option("--severity", metavar="LEVEL", help=_SEVERITY)] = None,
-    states: Annotated[list[State] | None, typer.Option("--state", metavar="STATE", help=_STATE)] = None,
+    severities: SeverityOption = None,
+    states: StateOption = None,
     ids: Ids = False,
     fresh: Fresh = False,
     format: FormatOption = None,  # noqa: A002 - the name of the option
@@ -229,7 +193,7 @@ def list_records(
     from .listing import Filters, list_records
 
     filters = Filters(kinds or [], statuses or [], privileged, unproven, search, place, holds, sort)
-    chosen = choose_format(format, json)
+    chosen = choose_format(Format, format, json)
     if what is What.FINDINGS:
         from .findings import list_findings
 
@@ -263,7 +227,9 @@ def access(
     """
     from .access import access
 
-    return access(account, config, connector, fresh=fresh, ids=ids, chosen=choose_format(format, json), debug=debug)
+    return access(
+        account, config, connector, fresh=fresh, ids=ids, chosen=choose_format(Format, format, json), debug=debug
+    )
 
 
 def who(
@@ -285,14 +251,7 @@ def who(
     """Show everybody who reaches a target and by which paths, the privileged first; disabled people are marked."""
     from .who import who
 
-    return who(target, config, connector, fresh=fresh, ids=ids, chosen=choose_format(format, json), debug=debug)
-
-
-def choose_format(chosen: Format | None, as_json: bool) -> Format:
-    """Combine --format and --json, which means --format json."""
-    if as_json and chosen not in (None, Format.JSON):
-        raise typer.BadParameter(f"cannot be used with --format {chosen}", param_hint="--json")
-    return Format.JSON if as_json else chosen or Format.TABLE
+    return who(target, config, connector, fresh=fresh, ids=ids, chosen=choose_format(Format, format, json), debug=debug)
 
 
 def _change(kind: Literal["grant", "revoke"], summary: str) -> Callable[..., Exit]:
@@ -347,7 +306,7 @@ def history(
     """List the last syncs, decisions on held ones, what is unproven, and the changes that commands made here."""
     from .history import history
 
-    return history(config, connector, limit=limit, chosen=choose_format(format, json), debug=debug)
+    return history(config, connector, limit=limit, chosen=choose_format(Format, format, json), debug=debug)
 
 
 def manifest(connector: ConnectorName = None, json: AsJson = False, debug: Debug = False) -> Exit:  # noqa: ARG001
@@ -362,6 +321,57 @@ def connectors(json: AsJson = False, debug: Debug = False) -> Exit:
     from .connectors import connectors
 
     return connectors(as_json=json, debug=debug)
+
+
+def validate(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="An installed connector, or the class in a file: ./staff.py:Staff.")
+    ],
+    config: ConfigFile = None,
+    trace: Annotated[bool, typer.Option("--trace", help="Read once, and show the tree of scopes.")] = False,
+    every_page: Annotated[
+        bool, typer.Option("--every-page", help="Cut the reads at every page, for a source with few of them.")
+    ] = False,
+    writes: Annotated[
+        bool, typer.Option("--writes", help="Also let the source fail and the connector write, by means of the driver.")
+    ] = False,
+    driver: Annotated[
+        str | None, typer.Option("--driver", metavar="FILE:CLASS", help="Changes the source, for --writes.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Read as often as needed without asking.")] = False,
+    format: Annotated[  # noqa: A002 - the name of the option
+        ReportFormat | None, typer.Option("--format", metavar="FORMAT", help=f"One of {', '.join(ReportFormat)}.")
+    ] = None,
+    json: AsJson = False,
+    debug: Debug = False,
+) -> Exit:
+    """Test a connector by the rules of the kit for authors, on a real source. Changes nothing without --writes.
+
+    The source is read once; then the command prints how many more reads and calls the rules need, and asks.
+    """
+    from .validate import show_trace, validate
+
+    chosen = choose_format(ReportFormat, format, json)
+    if trace and (writes or driver or every_page):
+        raise typer.BadParameter(
+            "reads once, and cannot be used with --writes, --driver or --every-page", param_hint="--trace"
+        )
+    if trace:
+        return show_trace(name, config, chosen=chosen, debug=debug)
+    return validate(name, config, driver, chosen=chosen, every_page=every_page, writes=writes, yes=yes, debug=debug)
+
+
+def new(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The connector's name: lower-case letters, digits and hyphens.")
+    ],
+    json: AsJson = False,
+    debug: Debug = False,
+) -> Exit:
+    """Write the package of a new connector, with its tests, into a new folder; it runs as it is."""
+    from .new import new
+
+    return new(name, as_json=json, debug=debug)
 
 
 def sandbox(

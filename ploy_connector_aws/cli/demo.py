@@ -164,7 +164,8 @@ class Demonstration:
 
     def _check(self) -> None:
         self._begin_chapter("Can we get in?", "[dim]$ ploy-connector check[/]")
-        report = open_connector(self._settings).connector.test_connection()
+        with open_connector(self._settings).connector as connector:
+            report = connector.test_connection()
         self._record(check=report_json(report))
         if not report.is_usable:
             print_report(self._out, report)

@@ -33,8 +33,8 @@ from ploy_connector_aws.spec import (
     TemporaryError,
 )
 
-from .commands import CONFIG
 from .exit_codes import Exit
+from .options import CONFIG
 from .output import print_json, text
 
 

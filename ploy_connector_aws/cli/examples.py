@@ -18,6 +18,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "history": ("history --limit 5",),
     "manifest": ("manifest --connector aws",),
     "connectors": ("connectors --json",),
+    "validate": ("validate staff --config ploy.toml", "validate ./staff.py:Staff --config ploy.toml --trace"),
+    "new": ("new google-workspace",),
     "sandbox": ("sandbox --dir ./try-it",),
     "demo": ("demo",),
 }

@@ -26,10 +26,11 @@ class Exit(IntEnum):
     TRY_AGAIN = 6, "The source, Ploy or the network did not answer, or another process is running; try again later."
     REFUSED = 7, "Ploy or the connector rejected the request; a person must act."
     STATE = 8, "The snapshot file or the task file cannot be used, or the output cannot be written."
-    UNPROVEN = 10, "The sync was committed, but not everything is proven; unproven records were kept."
+    UNPROVEN = 10, "Not everything is proven; the sync was committed, and unproven records were kept."
     HELD = 11, "The sync waits in Ploy until a person approves it."
     NOT_FOUND = 12, "No record has this name, or several have it."
     FINDINGS = 13, "`list findings` found open findings of the severities that were asked for, by default of all."
+    RULES_BROKEN = 14, "`validate` found a rule that the connector breaks."
     INTERRUPTED = 130, "Interrupted by Ctrl-C; the next command resumes or checks unfinished work."
     BROKEN_PIPE = 141, "The reader of the output, such as `head`, ended first."
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from .commands import Format
+from .options import Format
 from .output import escape_unprintable, table, text
 from .stdout import stream
 

@@ -89,53 +89,58 @@ def change(
         )
     settings = read_operator_settings(config, connector, debug=debug)
     with shown_progress("Preparing", quiet=as_json):
-        opened = open_connector(settings).connector
-    if not opened.implements(kind):
-        title = opened.installed.manifest.title
-        raise RejectedError(f"The connector {title} cannot {kind} access.", reason="not_supported")
-    warning = None if preview else _check_allowed(settings)
-    with Journal(settings.tasks_path) as journal, _last_sync(settings, journal) as view:
-        labels = Labels(opened.installed.manifest.labels)
-        account_id = find_account(view, account, labels, holding=entitlement if kind == "revoke" else None)
-        entitlement_id = find_entitlement(view, entitlement, account_id, labels)
-        if kind == "grant":
-            _require_grantable(view, account_id)
-        request = AccessRequest(
-            request_id=f"order-{uuid.uuid4().hex}",
-            account_id=account_id,
-            entitlement_id=entitlement_id,
-            reason=reason or None,
-        )
-        made = _Change(opened, kind, request, settings, journal, view)
-        out = console()
-        if warning and not as_json:
-            out.print(f"[yellow]![/] {text(warning)}", soft_wrap=True)
-        if preview or is_asked:
-            with shown_progress("Reading the access", quiet=as_json):
-                previewed, rejection = made.preview()
+        opening = open_connector(settings).connector
+    with opening as opened:
+        if not opened.implements(kind):
+            title = opened.installed.manifest.title
+            raise RejectedError(f"The connector {title} cannot {kind} access.", reason="not_supported")
+        warning = None if preview else _check_allowed(settings)
+        with Journal(settings.tasks_path) as journal, _last_sync(settings, journal) as view:
+            labels = Labels(opened.installed.manifest.labels)
+            account_id = find_account(view, account, labels, holding=entitlement if kind == "revoke" else None)
+            entitlement_id = find_entitlement(view, entitlement, account_id, labels)
+            if kind == "grant":
+                _require_grantable(view, account_id)
+            request = AccessRequest(
+                request_id=f"order-{uuid.uuid4().hex}",
+                account_id=account_id,
+                entitlement_id=entitlement_id,
+                reason=reason or None,
+            )
+            made = _Change(opened, kind, request, settings, journal, view)
+            out = console()
+            if warning and not as_json:
+                out.print(f"[yellow]![/] {text(warning)}", soft_wrap=True)
+            if preview or is_asked:
+                with shown_progress("Reading the access", quiet=as_json):
+                    previewed, rejection = made.preview()
+                if as_json:
+                    rejected = rejection and {
+                        "code": rejection.reason,
+                        "message": rejection.message,
+                        "fix": rejection.fix,
+                    }
+                    print_json({**made.to_json(previewed), "rejected": rejected})
+                else:
+                    print_effects(out, previewed)
+                    if rejection and rejection.fix:
+                        out.print(f"  [bold]Fix:[/] {text(rejection.fix)}", soft_wrap=True)
+                if preview:
+                    return Exit.REFUSED if rejection else Exit.OK
+                if rejection:
+                    raise rejection
+                if not Prompt(out).ask_yes(f"{kind.capitalize()} it?", default=False):
+                    out.print("Nothing was changed.")
+                    return Exit.USAGE
+            with shown_progress("Changing the access, and reading it back", quiet=as_json):
+                done = made.apply()
+            if not as_json:
+                print_effects(out, done, reason=request.reason)
+            error = made.report()
             if as_json:
-                rejected = rejection and {"code": rejection.reason, "message": rejection.message, "fix": rejection.fix}
-                print_json({**made.to_json(previewed), "rejected": rejected})
+                print_json({**made.to_json(done), "reported": settings.has_token and error is None})
             else:
-                print_effects(out, previewed)
-                if rejection and rejection.fix:
-                    out.print(f"  [bold]Fix:[/] {text(rejection.fix)}", soft_wrap=True)
-            if preview:
-                return Exit.REFUSED if rejection else Exit.OK
-            if rejection:
-                raise rejection
-            if not Prompt(out).ask_yes(f"{kind.capitalize()} it?", default=False):
-                out.print("Nothing was changed.")
-                return Exit.USAGE
-        with shown_progress("Changing the access, and reading it back", quiet=as_json):
-            done = made.apply()
-        if not as_json:
-            print_effects(out, done, reason=request.reason)
-        error = made.report()
-        if as_json:
-            print_json({**made.to_json(done), "reported": settings.has_token and error is None})
-        else:
-            _print_reported(out, settings, error)
+                _print_reported(out, settings, error)
     return Exit.OK
 
 

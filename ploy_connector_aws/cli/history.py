@@ -21,10 +21,10 @@ from ploy_connector_aws.runtime.tasks.local_changes import LocalChange, LocalCha
 from ploy_connector_aws.spec import ConfigurationError, RecordKey
 from ploy_connector_aws.spec.records import RecordType
 
-from .commands import Format
 from .exit_codes import Exit
 from .formats import Column, Rows
 from .grant_revoke import BRIEF_RETRY
+from .options import Format
 from .output import console, kept_json, notes_console, print_json, print_kept, print_unproven, table, text
 from .snapshot_view import display_name
 from .sync import unproven_json

@@ -20,7 +20,6 @@ from ploy_connector_aws.spec import Account
 from ploy_connector_aws.spec.labels import Label, Labels
 from ploy_connector_aws.spec.records import RecordType
 
-from .commands import Format, What
 from .descriptions import (
     PRIVILEGE_STYLES,
     STATUS_STYLES,
@@ -33,6 +32,7 @@ from .descriptions import (
 )
 from .exit_codes import Exit
 from .formats import Column, Rows
+from .options import Format, What
 from .output import console, notes_console, print_json_list, print_unproven, text
 from .snapshot_view import SnapshotView, find_named, open_snapshot_view
 
@@ -87,7 +87,8 @@ def show_records(
         UnknownNameError: A filter names nothing, or several records.
     """
     type_ = TYPES[what]
-    kinds = Kinds(view.labels, type_)
+    present = view.graph.list_records(type_, Search(limit=0)).facets.kinds if filters.kinds else ()
+    kinds = Kinds(view.labels, type_, present)
     search = _to_search(view, kinds, filters)
     facets = view.graph.list_records(type_, search._replace(limit=0)).facets
     layout = Layout.of(
@@ -176,11 +177,11 @@ class Kinds:
     Args:
         labels: The labels of the connector.
         type_: The type of the records; of grants, the kinds are those of their holders.
+        present: The kinds of the records that there are; one without a label is called by its name.
     """
 
-    def __init__(self, labels: Labels, type_: RecordType) -> None:
+    def __init__(self, labels: Labels, type_: RecordType, present: Iterable[str]) -> None:
         self._labels = labels
-        self._type = type_
         self._named: dict[str, list[Label]] = {}
         self._plurals: dict[str, None] = {}
         for label in labels:
@@ -190,9 +191,15 @@ class Kinds:
                 self._plurals[label.plural] = None
                 for name in dict.fromkeys(names):
                     self._named.setdefault(name.casefold(), []).append(label)
+        self._others: dict[str, str] = {}
+        labelled = {label.kind for found in self._named.values() for label in found if label.ids is None}
+        for kind in sorted(set(present) - labelled):
+            singular, plural = labels.of_kind(type_, kind)
+            self._plurals[plural] = None
+            self._others |= dict.fromkeys((name.casefold() for name in (kind, singular, plural)), kind)
 
     def find(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Return the kinds of names. A kind of resource without a label is called by its name.
+        """Return the kinds of names.
 
         Raises:
             BadParameter: There is no kind of this name.
@@ -201,9 +208,11 @@ class Kinds:
         for name in names:
             labels = self._named.get(name.casefold(), ())
             found |= {label.kind for label in labels}
-            if not labels and self._type == "resource":
-                found.add(name.replace(" ", "_"))
-            elif not labels:
+            if labels:
+                continue
+            if (other := self._others.get(name.casefold())) is not None:
+                found.add(other)
+            else:
                 known = "; ".join(self._plurals)
                 raise typer.BadParameter(f"there is no kind {name!r}; use one of: {known}", param_hint="--kind")
         return tuple(sorted(found))

@@ -27,7 +27,7 @@ from ploy_connector_aws.runtime.sync.ingest import OnProgress
 from ploy_connector_aws.runtime.sync.ingest import Progress as ReadProgress
 from ploy_connector_aws.spec.records import RecordType
 
-from .commands import Format
+from .options import Format
 from .stdout import stream, write
 
 MAXIMUM_REASONS = 10
@@ -115,22 +115,30 @@ def text(value: object) -> str:
 
 
 class Count(ProgressColumn):
-    """How many scopes have been read of those that are known, and the time left once it can be estimated."""
+    """How many things are done of those that are known, and the time left once it can be estimated.
+
+    Args:
+        things: What is counted.
+    """
+
+    def __init__(self, things: str) -> None:
+        super().__init__()
+        self._things = things
 
     def render(self, task: Task) -> Text:
-        """Render nothing before the first scope is known."""
+        """Render nothing before the first one is known."""
         if not task.total:
             return Text("")
         left = task.time_remaining
         estimate = f", about {timedelta(seconds=round(left))} left" if left and not task.finished else ""
-        return Text(f"{task.completed:.0f} of {task.total:.0f} scopes{estimate}")
+        return Text(f"{task.completed:.0f} of {task.total:.0f} {self._things}{estimate}")
 
 
 @contextmanager
-def shown_progress(title: str = "Reading", *, quiet: bool) -> Iterator[OnProgress]:
-    """Show a spinner, and the progress of reading, while the block runs, if standard error is a terminal."""
+def shown_progress(title: str = "Reading", *, quiet: bool, things: str = "scopes") -> Iterator[OnProgress]:
+    """Show a spinner, and how much is done, while the block runs, if standard error is a terminal."""
     errors = Console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), Count())
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), Count(things))
     with Progress(*columns, console=errors, transient=True, disable=quiet or not errors.is_terminal) as shown:
         task = shown.add_task(title, total=None)
 

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from ploy_connector_aws.host import InstalledConnector, SetupSession, format_setting
+from ploy_connector_aws.host.setting_schema import is_multiline, kind_of
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import PlatformRejectedError, TokenRejectedError
@@ -42,14 +43,27 @@ class Prompt:
             ConfigurationError: The input ended.
         """
         shown = f" [{suggestion}]" if suggestion and not is_secret else ""
+        prompt = f"[bold]{text(question + shown)}[/]: " if question else ""
         # getpass would open the terminal even for input from a pipe, which shows nothing anyway.
         is_hidden = is_secret and sys.stdin.isatty()
         try:
-            return self._out.input(f"[bold]{text(question + shown)}[/]: ", password=is_hidden).strip()
+            return self._out.input(prompt, password=is_hidden).strip()
         except EOFError:
             raise ConfigurationError(
                 "The input ended before the set-up was finished; nothing was written.", fix="run it again"
             ) from None
+
+    def ask_lines(self, question: str, *, is_secret: bool = False) -> str:
+        """Ask for a text of several lines, which a line with a single dot ends; return it, or an empty text.
+
+        Raises:
+            ConfigurationError: The input ended.
+        """
+        self._out.print(f"[bold]{text(question)}[/], then a line with a single dot:", soft_wrap=True)
+        lines: list[str] = []
+        while (line := self.ask("", is_secret=is_secret)) != ".":
+            lines.append(f"{line}\n")
+        return "".join(lines) if any(map(str.strip, lines)) else ""
 
     def ask_yes(self, question: str, *, default: bool = True) -> bool:
         """Ask a question; no if the input ended."""
@@ -128,7 +142,7 @@ class WizardPrompts:
 
     def _asked(self, step: Step) -> list[WizardField]:
         # A map is typed into the file or, at Ploy, on the page.
-        fields = [field for field in step.fields if self._session.schema_of(field.name).get("type") != "object"]
+        fields = [field for field in step.fields if kind_of(self._session.schema_of(field.name)) != "object"]
         return [field for field in fields if field.source == "person" and self._is_asking]
 
     def _show_value(self, field: WizardField) -> None:
@@ -144,9 +158,19 @@ class WizardPrompts:
             self._out.print(f"[dim]{text(schema['description'])}[/]")
         while True:
             suggestion = self._session.suggestion(field)
-            entered = self._prompt.ask(title, suggestion=suggestion, is_secret=bool(schema.get("writeOnly")))
+            is_secret = bool(schema.get("writeOnly"))
+            if is_multiline(schema):
+                entered = self._prompt.ask_lines(title, is_secret=is_secret)
+            else:
+                entered = self._prompt.ask(title, suggestion=suggestion, is_secret=is_secret)
+            given = entered or suggestion or ""
+            if not given and not self._session.is_required(field.name):
+                self._session.values.pop(field.name, None)
+                return
             try:
-                self._session.enter(field.name, entered or suggestion or "")
+                if not given:
+                    raise ValueError(f"{title} is required.")
+                self._session.enter(field.name, given)
             except ValueError as error:
                 self._prompt.print_error(str(error))
             else:

@@ -15,11 +15,17 @@ from typing import Any, Literal, TypeAlias
 import typer
 from rich.console import Console
 
-from ploy_connector_aws.host import SetupSession
+from ploy_connector_aws.host import SetupSession, is_file_reference
 from ploy_connector_aws.host.connectors import InstalledConnector
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime import logs
-from ploy_connector_aws.runtime.integration import find_connector, open_platform, read_config, reject_generated
+from ploy_connector_aws.runtime.integration import (
+    find_connector,
+    name_of,
+    open_platform,
+    read_config,
+    reject_generated,
+)
 from ploy_connector_aws.runtime.settings import (
     DEFAULT_FILE,
     IntegrationSettings,
@@ -81,8 +87,8 @@ def set_up(
     if without_ploy:
         out.print(_WITHOUT_PLOY, soft_wrap=True)
         WizardPrompts(out, session, installed, is_asking=True).run()
-        installed.open(session.settings())
-        write_config(path, installed.name, session.settings(), overwrite=overwrite)
+        installed.open(session.settings()).close()
+        write_config(path, start.connector, session.settings(), overwrite=overwrite)
     else:
         out.print(_WITH_PLOY, soft_wrap=True)
         _set_up_at_ploy(out, path, start, overwrite=overwrite)
@@ -110,14 +116,14 @@ def _set_up_at_ploy(out: Console, path: Path, start: Start, *, overwrite: bool) 
     WizardPrompts(out, session, installed, is_asking=chosen.is_editable).run()
     settings = session.settings()
     if chosen.is_editable:
-        installed.open(settings)
+        installed.open(settings).close()
         generated = session.wizard.generated_fields()
         entered = {name: value for name, value in settings.items() if name not in generated}
         with open_platform(start.settings.model_copy(update={"platform": chosen.platform})) as platform:
             platform.change_settings(integration.id, wire.SettingsChange(settings=entered))
     write_config(
         path,
-        installed.name,
+        start.connector,
         None,
         overwrite=overwrite,
         integration_id=integration.id,
@@ -133,6 +139,8 @@ class Start:
     installed: InstalledConnector
     source: Source
     settings: OperatorSettings
+    connector: str
+    """The name or, for one that is not installed, the file and class."""
 
 
 def _read_start(path: Path, connector: str | None, *, is_new: bool) -> Start:
@@ -147,21 +155,29 @@ def _read_start(path: Path, connector: str | None, *, is_new: bool) -> Start:
     """
     settings = read_settings(path if path.exists() else None)
     source: Source = "file" if settings.config is not None else "platform"
-    name, known = connector or settings.integration.connector, dict[str, Any]()
+    own, known = connector or settings.integration.connector, dict[str, Any]()
     if is_new or (source == "platform" and settings.integration.id == IntegrationSettings().id):
         source = "new"
     else:
-        name, known = read_config(settings)
-    if connector not in (None, name):
-        raise ConfigurationError(
-            f"--connector: The connector of this integration is {name!r}, not {connector!r}.", is_located=True
-        )
+        own, known = read_config(settings)
     with (settings if connector is None else settings.with_connector(connector, "--connector")).naming():
-        installed = find_connector(name)
+        if connector is not None and name_of(connector) != name_of(own):
+            raise ConfigurationError(
+                f"The connector of this integration is {name_of(own)!r}, not {connector!r}.",
+                field="integration.connector",
+            )
+        installed = find_connector(connector or own)
     reject_generated(settings, installed)
-    values = override_config(known, settings.config_overrides, installed.manifest.config_schema)
+    with settings.naming("config"):
+        values = override_config(known, settings.config_overrides, installed.manifest.config_schema)
     session = SetupSession(installed.manifest, values, can_generate=source != "platform")
-    return Start(session, installed, source, settings)
+    return Start(session, installed, source, settings, _to_stored(connector or own))
+
+
+def _to_stored(connector: str) -> str:
+    """Return a connector as a configuration file names it: one in a file by its full path."""
+    file, _, name = connector.rpartition(":")
+    return f"{Path(file).expanduser().resolve()}:{name}" if is_file_reference(connector) else connector
 
 
 def _name_and_value(assignment: str) -> tuple[str, str]:
@@ -251,7 +267,7 @@ def write_config(
 
     Args:
         path: The file.
-        connector: The connector's name.
+        connector: The connector's name, or its file and class.
         settings: The connector's settings; None if Ploy stores them.
         overwrite: Whether to replace an existing file.
         integration_id: The integration's id in Ploy.

@@ -119,8 +119,8 @@ def open_snapshot_view(settings: OperatorSettings, *, fresh: bool, quiet: bool) 
                 return
     with tempfile.TemporaryDirectory(prefix="ploy-connector-") as folder, Store(Path(folder) / "now.sqlite") as store:
         run = store.begin(uuid.uuid4().hex, datetime.now(UTC))
-        with shown_progress(quiet=quiet) as on_progress:
-            read(open_connector(settings).connector, store, run, on_progress=on_progress)
+        with shown_progress(quiet=quiet) as on_progress, open_connector(settings).connector as connector:
+            read(connector, store, run, on_progress=on_progress)
             compare(store, run)
         yield SnapshotView(store, run, is_fresh=True, labels=labels)
 

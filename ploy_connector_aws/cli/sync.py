@@ -83,10 +83,11 @@ def sync_once(settings: OperatorSettings, *, as_json: bool, show: Callable[[Sync
         notes: list[str] = []
         with shown_progress(quiet=as_json) as on_progress:
             opened = open_connector(settings, platform, ConnectorContext(on_note=notes.append))
-            report_unreported(settings, journal)
-            changed = ChangedRecords(Labels(opened.connector.installed.manifest.labels))
-            on_compared = _ignore if as_json or show is not None else changed.find
-            result = opened.sync(platform, store, journal, on_progress=on_progress, on_compared=on_compared)
+            with opened.connector as connector:
+                report_unreported(settings, journal)
+                changed = ChangedRecords(Labels(connector.installed.manifest.labels))
+                on_compared = _ignore if as_json or show is not None else changed.find
+                result = opened.sync(platform, store, journal, on_progress=on_progress, on_compared=on_compared)
         if show is not None:
             show(result)
         elif as_json:
@@ -179,15 +180,15 @@ def print_result(
 
 def _preview(settings: OperatorSettings, *, as_json: bool) -> Exit:
     """Print what a sync would change now."""
-    opened = open_connector(settings)
     with (
+        open_connector(settings).connector as connector,
         shown_progress(quiet=as_json) as on_progress,
-        previews.preview(opened.connector, settings.snapshot_path, on_progress=on_progress) as found,
+        previews.preview(connector, settings.snapshot_path, on_progress=on_progress) as found,
     ):
         if as_json:
             print_json(_preview_json(found))
         else:
-            _print_preview(console(), found, Labels(opened.connector.installed.manifest.labels))
+            _print_preview(console(), found, Labels(connector.installed.manifest.labels))
         changes = found.changes
         return Exit.UNPROVEN if changes.unproven_scopes or changes.retained_unproven else Exit.OK
 

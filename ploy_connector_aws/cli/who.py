@@ -23,7 +23,6 @@ from ploy_connector_aws.graph.view import GraphView
 from ploy_connector_aws.runtime.integration import read_operator_settings
 from ploy_connector_aws.spec.labels import Labels
 
-from .commands import Format
 from .descriptions import (
     PRIVILEGE_STYLES,
     STATUS_STYLES,
@@ -39,6 +38,7 @@ from .descriptions import (
 )
 from .exit_codes import Exit
 from .formats import Column, Row, Rows
+from .options import Format
 from .output import console, notes_console, print_json_list, print_unproven, text
 from .snapshot_view import SnapshotView, find_named, open_snapshot_view
 

@@ -7,7 +7,7 @@ Whatever a hook raises or returns, a host gets an error of the specification. Th
 from __future__ import annotations
 
 import dis
-import inspect
+import logging
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -15,9 +15,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Self, cast
 
-import pluggy
 from pydantic import ValidationError
 
 from ploy_connector_aws.spec.bounds import describe_errors
@@ -29,11 +28,12 @@ from ploy_connector_aws.spec.errors import (
     InvalidAnswerError,
     PloyError,
 )
-from ploy_connector_aws.spec.hooks import PROJECT_NAME, ConnectorHooks
+from ploy_connector_aws.spec.hooks import ConnectorHooks
 from ploy_connector_aws.spec.manifest import Manifest
 from ploy_connector_aws.spec.pages import Page
 from ploy_connector_aws.spec.reports import Check, ConnectionReport
 
+from .hook_check import LIST_HOOKS, create_manager
 from .redaction import MINIMUM_SECRET_LENGTH, Redactor, find_secrets, redact, remember_secrets
 from .safe_errors import (
     LONGEST_MESSAGE,
@@ -44,27 +44,25 @@ from .safe_errors import (
     to_text,
     type_name,
 )
+from .setting_input import find_short_secret
+from .setting_schema import complete_settings, find_wrong_setting, properties_of, title_of
 
-LIST_HOOKS = ("list_accounts", "list_entitlements", "list_resources")
-"""The hooks of a sync, in the order in which a host calls them."""
-
-REQUIRED_HOOKS = ("configure", "test_connection")
-
-HOOKS = tuple(name for name in vars(ConnectorHooks) if not name.startswith("_"))
+_log = logging.getLogger(__name__)
 
 
 class InvalidConnectorError(PloyError):
-    """An installed connector breaks the hook specification; the message names its distribution.
+    """A connector breaks the hook specification; the message names its distribution or its file.
 
     Args:
-        distribution: The distribution.
+        distribution: The distribution or, with a slash in it, the file.
         reason: Why, as the rest of a sentence.
     """
 
     code = "connector_refused"
 
     def __init__(self, distribution: str, reason: str) -> None:
-        super().__init__(f"Connector distribution {distribution!r} was refused: {reason}.")
+        source = "file" if "/" in distribution else "distribution"
+        super().__init__(f"Connector {source} {distribution!r} was refused: {reason}.")
         self.distribution = distribution
         self.reason = reason
 
@@ -82,52 +80,83 @@ class InstalledConnector:
         """The connector's name, unique among those installed."""
         return self.manifest.name
 
-    def open(self, config: Mapping[str, Any], context: ConnectorContext | None = None) -> Connector:
-        """Create an instance for one integration, and configure it.
+    def open(
+        self, config: Mapping[str, Any], context: ConnectorContext | None = None, *, is_unfinished: bool = False
+    ) -> Connector:
+        """Create an instance for one integration, and configure it with complete settings. The caller closes it.
 
         Args:
             config: The integration's settings.
             context: The context of the connector; None for one without organisation and counters.
+            is_unfinished: Whether required settings may be missing, as in the middle of a set-up.
 
         Raises:
-            ConfigurationError: A setting is wrong, or a secret is too short to be redacted.
+            ConfigurationError: A setting is wrong, by the schema or for the connector; ``field`` names it.
             InvalidConnectorError: The hook implementations break the specification.
             HookFailedError: ``configure`` raised something else.
         """
-        secrets = list(find_secrets(self.manifest.config_schema, config))
-        for name, secret in secrets:
-            if 0 < len(secret) < MINIMUM_SECRET_LENGTH:
+        schema = self.manifest.config_schema
+        complete = complete_settings(schema, config)
+        values = [secret for _, secret in find_secrets(schema, complete)]
+        remember_secrets(values)
+        self._check(complete, is_unfinished=is_unfinished)
+        connector = Connector(self, Redactor(values))
+        connector.hooks.configure(config=complete, context=context or ConnectorContext())
+        return connector
+
+    def _check(self, config: Mapping[str, Any], *, is_unfinished: bool) -> None:
+        """Check complete settings by the schema, and that their secrets can be redacted."""
+        schema = self.manifest.config_schema
+        if is_unfinished:
+            schema = {name: value for name, value in schema.items() if name != "required"}
+        wrong = find_wrong_setting(schema, config)
+        if wrong is not None:
+            name, message = wrong
+            raise ConfigurationError(redact(message), field=redact(name) or None)
+        for name, each in properties_of(schema).items():
+            if problem := find_short_secret(each, config.get(name)):
                 raise ConfigurationError(
-                    f"The setting {name} is a secret and has fewer than {MINIMUM_SECRET_LENGTH} characters.",
+                    f"{title_of(schema, name)} {problem}.",
                     field=name,
                     fix=f"use a secret of {MINIMUM_SECRET_LENGTH} characters or more",
                 )
-        values = [secret for _, secret in secrets]
-        remember_secrets(values)
-        connector = Connector(self, Redactor(values))
-        connector.hooks.configure(config=config, context=context or ConnectorContext())
-        return connector
 
 
 class Connector:
-    """One instance of a connector with its own PluginManager, so that a call reaches no other integration."""
+    """One instance of a connector with its own PluginManager, so that a call reaches no other integration.
+
+    As a context manager it closes itself at the end of the block.
+    """
 
     def __init__(self, installed: InstalledConnector, redactor: Redactor | None = None) -> None:
         self.installed = installed
         self.redactor = redactor or Redactor()
         """Finds the secrets of this integration in the answers of the connector."""
-        self._manager = pluggy.PluginManager(PROJECT_NAME)
-        self._manager.add_hookspecs(ConnectorHooks)
         try:
-            self._manager.register(_create(installed), name=installed.name)
-            self._manager.check_pending()
-        except pluggy.PluginValidationError as error:
-            raise InvalidConnectorError(installed.distribution, _first_line(error)) from None
-        self._check_implementations()
-        missing = [name for name in (*REQUIRED_HOOKS, *LIST_HOOKS[:1]) if not self.implements(name)]
-        if missing:
-            raise InvalidConnectorError(installed.distribution, f"it does not implement {', '.join(missing)}")
+            self._manager = create_manager(installed.name, _create(installed))
+        except ValueError as error:
+            raise InvalidConnectorError(installed.distribution, str(error)) from None
         self._calls = HookCalls(installed.name, installed.connector_class, self._manager.hook)
+        self._is_closed = False
+
+    def __enter__(self) -> Self:
+        """Return it."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Let the connector release what it holds, once; call nothing of it afterwards. An error is only logged."""
+        if self._is_closed or not self.implements("close"):
+            return
+        self._is_closed = True
+        try:
+            self.hooks.close()
+        except (ConnectorError, HookFailedError) as error:
+            where = {"connector": self.installed.name, "hook": "close"}
+            _log.warning("close failed: %s", error.message, exc_info=error, extra=where)
 
     @property
     def hooks(self) -> ConnectorHooks:
@@ -154,54 +183,17 @@ class Connector:
         """Whether the connector implements the hook of that name."""
         return bool(getattr(self._manager.hook, hook).get_hookimpls())
 
-    def _check_implementations(self) -> None:
-        installed = self.installed
-        for name in HOOKS:
-            for implementation in getattr(self._manager.hook, name).get_hookimpls():
-                for problem in _find_problems(name, implementation):
-                    raise InvalidConnectorError(installed.distribution, problem)
-            if not self.implements(name) and inspect.isroutine(getattr(installed.connector_class, name, None)):
-                raise InvalidConnectorError(
-                    installed.distribution, f"its method {name!r} has the name of a hook, and no @hookimpl"
-                )
-        known = vars(self._manager.hook)
-        unknown = sorted(name for name in known if not name.startswith("_") and name not in HOOKS)
-        if unknown:
-            raise InvalidConnectorError(installed.distribution, f"it implements an unknown hook {unknown[0]!r}")
-
 
 def _create(installed: InstalledConnector) -> object:
     try:
-        return installed.connector_class()
+        instance = installed.connector_class()
     except Exception as error:
         reason = f"an instance of its class {installed.connector_class.__name__!r} cannot be created"
         raise InvalidConnectorError(installed.distribution, f"{reason} ({describe_exception(error)})") from error
-
-
-def _find_problems(hook: str, implementation: pluggy.HookImpl) -> Iterator[str]:
-    """Describe why pluggy would not call an implementation as specified, or would ignore its result."""
-    function = implementation.function
-    for parameter in inspect.signature(function).parameters.values():
-        where = f"parameter {parameter.name!r} of hook {hook!r}"
-        if parameter.default is not inspect.Parameter.empty:
-            yield f"{where} has a default, so it would not be passed"
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            yield f"{where} is a catch-all, so it would receive nothing"
-        if parameter.kind is parameter.KEYWORD_ONLY:
-            yield f"{where} is keyword-only, so it would not be passed"
-    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        yield f"hook {hook!r} is asynchronous, and hosts do not await hooks"
-    elif inspect.isgeneratorfunction(function) and hook not in LIST_HOOKS:
-        yield f"hook {hook!r} contains a yield, so a call would do nothing"
-    if implementation.hookwrapper or implementation.wrapper:
-        yield f"hook {hook!r} is a wrapper, and there is nothing to wrap"
-
-
-def _first_line(error: Exception) -> str:
-    """The message of pluggy, without the lines for its developers."""
-    lines = str(error).splitlines()
-    message = lines[0].split(" in plugin ")[0]
-    return f"{message}: {lines[-1].strip()}" if len(lines) > 1 else message
+    if not isinstance(instance, installed.connector_class):
+        reason = f"its class {installed.connector_class.__name__!r} creates an instance of another class"
+        raise InvalidConnectorError(installed.distribution, f"{reason} ({type_name(instance)})")
+    return instance
 
 
 class HookCall(NamedTuple):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -23,8 +23,11 @@ from ploy_connector_aws.spec.bounds import describe_errors
 from ploy_connector_aws.spec.hooks import PROJECT_NAME
 from ploy_connector_aws.spec.manifest import SPEC_VERSION, Manifest
 
-from .connectors import HOOKS, Connector, InstalledConnector, InvalidConnectorError
-from .safe_errors import describe_exception, to_text
+from .connectors import Connector, InstalledConnector, InvalidConnectorError
+from .default_wizard import make_wizard
+from .hook_check import HOOKS
+from .safe_errors import LONGEST_MESSAGE, describe_exception, to_text
+from .setting_schema import find_schema_errors, inline
 
 LOAD_SECONDS = 20.0
 """Time limit for reading a distribution's metadata, and for importing and checking its connector."""
@@ -46,7 +49,9 @@ class RefusedConnector:
 
 
 @dataclass(frozen=True)
-class _Candidate:
+class Candidate:
+    """An entry point of our group, not loaded."""
+
     distribution: str
     entry_point: EntryPoint
 
@@ -68,8 +73,8 @@ class InstalledConnectors(Mapping[str, InstalledConnector]):
     not installed.
     """
 
-    def __init__(self, candidates: Iterator[_Candidate | RefusedConnector]) -> None:
-        self._candidates: dict[str, list[_Candidate]] = {}
+    def __init__(self, candidates: Iterator[Candidate | RefusedConnector]) -> None:
+        self._candidates: dict[str, list[Candidate]] = {}
         self._refused: list[RefusedConnector] = []
         self._loaded: dict[str, InstalledConnector | InvalidConnectorError] = {}
         for each in candidates:
@@ -80,7 +85,7 @@ class InstalledConnectors(Mapping[str, InstalledConnector]):
         for name, rivals in self._candidates.items():
             self._settle_rivals(name, rivals)
 
-    def _settle_rivals(self, name: str, rivals: list[_Candidate]) -> None:
+    def _settle_rivals(self, name: str, rivals: list[Candidate]) -> None:
         """Of several connectors of one name, keep that of our own distribution or, without one, none."""
         if len(rivals) == 1:
             return
@@ -96,6 +101,10 @@ class InstalledConnectors(Mapping[str, InstalledConnector]):
                 reason = f"the name {name!r} belongs to distribution {own.distribution!r}"
             self._refused.append(RefusedConnector(name, each.distribution, reason))
         self._candidates[name] = [own] if own is not None else []
+
+    def candidates(self, name: str) -> Sequence[Candidate]:
+        """Return what is installed under a name, without loading it."""
+        return self._candidates.get(name, ())
 
     def __getitem__(self, name: str) -> InstalledConnector:
         """Load one connector.
@@ -165,7 +174,7 @@ def _modified_at(folder: str) -> int | None:
         return None
 
 
-def _find_candidates() -> Iterator[_Candidate | RefusedConnector]:
+def _find_candidates() -> Iterator[Candidate | RefusedConnector]:
     seen: set[str] = set()
     has_own = False
     for distribution in distributions():
@@ -177,18 +186,18 @@ def _find_candidates() -> Iterator[_Candidate | RefusedConnector]:
             found = [RefusedConnector(None, name, reason)]
         key = re.sub("[-_.]+", "_", name).lower()
         if key in seen:  # as in Python, the first of a name on the path counts; it must not hide our own connector
-            found = [each for each in found if isinstance(each, _Candidate) and each.is_own and not has_own]
+            found = [each for each in found if isinstance(each, Candidate) and each.is_own and not has_own]
         seen.add(key)
-        has_own = has_own or any(isinstance(each, _Candidate) and each.is_own for each in found)
+        has_own = has_own or any(isinstance(each, Candidate) and each.is_own for each in found)
         yield from found
 
 
-def _read_entry_points(name: str, distribution: Distribution) -> list[_Candidate | RefusedConnector]:
+def _read_entry_points(name: str, distribution: Distribution) -> list[Candidate | RefusedConnector]:
     """Return the entry points of our group; for an unreadable distribution that names our group, a refusal."""
     text: str | bytes = ""
     try:
         text = distribution.read_text("entry_points.txt") or ""
-        return [_Candidate(name, each) for each in distribution.entry_points if each.group == PROJECT_NAME]
+        return [Candidate(name, each) for each in distribution.entry_points if each.group == PROJECT_NAME]
     except UnicodeDecodeError as error:
         text = error.object
         reason = "its entry_points.txt is not UTF-8"
@@ -211,28 +220,36 @@ def _name_of(distribution: Distribution) -> str:
     return to_text(name, _LONGEST_NAME)
 
 
-def _load(candidate: _Candidate) -> InstalledConnector:
+def _load(candidate: Candidate) -> InstalledConnector:
     """Import and check one connector.
 
     Raises:
         InvalidConnectorError: It cannot be imported, or breaks the specification.
     """
-    if candidate.is_own:
-        return _load_now(candidate)
+    work = partial(_load_now, candidate)
+    return work() if candidate.is_own else within_limit(candidate.distribution, work)
+
+
+def within_limit(distribution: str, load: Callable[[], InstalledConnector]) -> InstalledConnector:
+    """Load a connector within the time limit.
+
+    Raises:
+        InvalidConnectorError: It takes longer, or ``load`` raises it.
+    """
     try:
-        return _within(LOAD_SECONDS, partial(_load_now, candidate))
+        return _within(LOAD_SECONDS, load)
     except _TooSlowError:
         reason = f"it could not be imported and checked within {LOAD_SECONDS:g} seconds"
-    raise InvalidConnectorError(candidate.distribution, reason)
+    raise InvalidConnectorError(distribution, reason)
 
 
-def _load_now(candidate: _Candidate) -> InstalledConnector:
+def _load_now(candidate: Candidate) -> InstalledConnector:
     distribution, entry_point = candidate.distribution, candidate.entry_point
-    with _rejecting(distribution, f"its entry point {entry_point.name!r} cannot be loaded"):
+    with rejecting(distribution, f"its entry point {entry_point.name!r} cannot be loaded"):
         loaded: Any = entry_point.load()
     if not isinstance(loaded, type):
         raise InvalidConnectorError(distribution, f"its entry point {entry_point.name!r} does not name a class")
-    with _rejecting(distribution, f"its class {loaded.__name__!r} cannot be checked"):
+    with rejecting(distribution, f"its class {loaded.__name__!r} cannot be checked"):
         connector = check_connector(distribution, loaded)
     if connector.name != entry_point.name:
         raise InvalidConnectorError(
@@ -267,22 +284,35 @@ def check_connector(distribution: str, connector_class: type) -> InstalledConnec
 
 
 def _check_manifest(distribution: str, manifest: Manifest) -> Manifest:
-    """Validate a manifest again, as its author may have bypassed the model."""
+    """Validate a manifest again, as its author may have bypassed the model, and fill in a wizard where it has none."""
     version = vars(manifest).get("spec_version")
     if version != SPEC_VERSION or type(version) is not int:
+        is_later = type(version) is int and version > SPEC_VERSION
+        fix = (
+            "upgrade the host: pip install --upgrade ploy-connector-aws"
+            if is_later
+            else "write spec_version=SPEC_VERSION in its manifest"
+        )
         raise InvalidConnectorError(
-            distribution, f"it needs hook specification {version!r}; this host supports {SPEC_VERSION}"
+            distribution,
+            f"it needs version {to_text(repr(version), 100)} of the hook specification, and this host speaks version"
+            f" {SPEC_VERSION}; {fix}",
         )
     try:
-        return Manifest.model_validate_json(manifest.model_dump_json(warnings="error"))
+        checked = Manifest.model_validate_json(manifest.model_dump_json(warnings="error"))
+        plain = inline(checked.config_schema)
     except ValidationError as error:
         raise InvalidConnectorError(distribution, f"its manifest is not valid ({describe_errors(error)})") from None
     except Exception as error:
         raise InvalidConnectorError(distribution, f"its manifest is not valid ({describe_exception(error)})") from error
+    for problem in find_schema_errors(plain):
+        raise InvalidConnectorError(distribution, f"its manifest is not valid: {to_text(problem, LONGEST_MESSAGE)}")
+    checked = checked.model_copy(update={"config_schema": plain})
+    return checked.model_copy(update={"wizard": checked.wizard or make_wizard(checked)})
 
 
 @contextmanager
-def _rejecting(distribution: str, problem: str) -> Iterator[None]:
+def rejecting(distribution: str, problem: str) -> Iterator[None]:
     """Convert every exception of the block, also SystemExit, into an ``InvalidConnectorError``; Ctrl-C stays."""
     try:
         yield
@@ -291,7 +321,18 @@ def _rejecting(distribution: str, problem: str) -> Iterator[None]:
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
             raise
-        raise InvalidConnectorError(distribution, f"{problem} ({describe_exception(error)})") from error
+        raise InvalidConnectorError(distribution, f"{problem} ({describe_exception(error)}){_later(error)}") from error
+
+
+def _later(error: BaseException) -> str:
+    """Name the cause where a connector needs a part of our package that this version does not have."""
+    is_unknown_field = (
+        isinstance(error, ValidationError) and error.title == "Manifest" and "extra_forbidden" in describe_errors(error)
+    )
+    is_missing_name = isinstance(error, ImportError) and (error.name or "").partition(".")[0] == _OWN_PACKAGE
+    if not (is_unknown_field or is_missing_name):
+        return ""
+    return "; if it is written for a later version of ploy-connector-aws, pip install --upgrade ploy-connector-aws"
 
 
 class _TooSlowError(Exception):

@@ -13,8 +13,13 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from .setting_schema import branches
+
 MINIMUM_SECRET_LENGTH = 8
 """A host rejects a shorter secret when it is entered: it would match by chance, and can be guessed."""
+
+_SHORTEST_LINE = 16
+"""A shorter line of a secret of several lines is not looked for by itself."""
 
 REDACTED = "[redacted]"
 
@@ -252,18 +257,28 @@ def find_secrets(schema: Mapping[str, Any], config: Mapping[str, Any]) -> Iterat
 
 
 def _find_secrets(schema: Mapping[str, Any], value: Any, *, is_secret: bool) -> Iterator[str]:
-    is_secret = is_secret or bool(schema.get("writeOnly"))
+    """Yield the secrets in a value; of one with several lines each line as well, as a log may have it alone."""
+    schemas = [schema]
+    for each in schemas:  # grows on the way
+        schemas += [part for part in branches(each) if isinstance(part, Mapping)]
+    is_secret = is_secret or any(each.get("writeOnly") for each in schemas)
     if isinstance(value, Mapping):
-        properties = schema.get("properties")
         for name, each in value.items():
-            inner = properties.get(name) if isinstance(properties, Mapping) else None
-            yield from _find_secrets(inner if isinstance(inner, Mapping) else {}, each, is_secret=is_secret)
+            inner = [_part(_part(own, "properties"), name) or _part(own, "additionalProperties") for own in schemas]
+            yield from _find_secrets({"allOf": inner}, each, is_secret=is_secret)
     elif isinstance(value, list | tuple):
-        items = schema.get("items")
         for each in value:
-            yield from _find_secrets(items if isinstance(items, Mapping) else {}, each, is_secret=is_secret)
+            yield from _find_secrets({"allOf": [_part(own, "items") for own in schemas]}, each, is_secret=is_secret)
     elif is_secret and value is not None and not isinstance(value, bool):
-        yield str(value)
+        text = str(value)
+        yield text
+        lines = text.splitlines() if "\n" in text else ()
+        yield from (line for line in lines if len(line) >= _SHORTEST_LINE and not line.startswith("-----"))
+
+
+def _part(schema: Mapping[str, Any], keyword: str) -> Mapping[str, Any]:
+    part = schema.get(keyword)
+    return part if isinstance(part, Mapping) else {}
 
 
 def _pieces(core: str) -> Iterator[str]:

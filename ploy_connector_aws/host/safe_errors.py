@@ -135,15 +135,15 @@ def find_line(traceback: TracebackType | None, home: tuple[str, ...] = ()) -> st
     while traceback is not None:
         file, line = traceback.tb_frame.f_code.co_filename, traceback.tb_lineno
         if not file.startswith((str(Path(__file__).parent), "<frozen ")) and "pluggy" not in Path(file).parts:
-            last = f"{_short(file)} line {line}"
+            last = f"{name_file(file)} line {line}"
             if any(file == each or (each.endswith("/") and file.startswith(each)) for each in home):
                 own = last
         traceback = traceback.tb_next
     return to_text(own or last, 2 * _LONGEST_NAME)
 
 
-def _short(file: str) -> str:
-    """Return the name of a file with that of its folder, without the other folders of this machine."""
+def name_file(file: str) -> str:
+    """Name a file with its folder, without the other folders of this machine."""
     return "/".join(Path(file).parts[-2:])
 
 

@@ -11,22 +11,21 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from ploy_connector_aws.spec.expressions import find_expression
 from ploy_connector_aws.spec.lists import split_list
-from ploy_connector_aws.spec.manifest import ERROR_MESSAGE, STRIP
+from ploy_connector_aws.spec.manifest import ERROR_MESSAGE
 
-from .redaction import MINIMUM_SECRET_LENGTH
+from .redaction import MINIMUM_SECRET_LENGTH, find_secrets
+from .setting_schema import clean_text, find_problem, kind_of
 
 _YES = {"y", "yes", "on", "true"}
 _NO = {"n", "no", "off", "false"}
 
 
 def parse_setting(schema: Mapping[str, Any], text: str) -> JsonValue:
-    """Parse a text into a setting.
+    """Parse a text into a setting, and check it as a setting from a file is checked.
 
     Args:
-        schema: The setting's JSON Schema. Used are ``type``, ``enum``, ``writeOnly``, ``pattern`` and the two
-            ``x-ploy-`` keywords of ``Manifest.config_schema``.
+        schema: The setting's JSON Schema, with the ``x-ploy-`` keywords of ``Manifest.config_schema``.
         text: The input.
 
     Raises:
@@ -37,51 +36,50 @@ def parse_setting(schema: Mapping[str, Any], text: str) -> JsonValue:
         >>> parse_setting({"type": "array"}, "a, b")
         ['a', 'b']
     """
-    kind = schema.get("type", "string")
-    choices = [str(each) for each in schema.get("enum", ())]
-    if choices and text not in choices:
-        raise ValueError(f"must be one of {', '.join(choices)}")
+    value = _parse(schema, text)
+    problem = find_problem(schema, value) or find_short_secret(schema, value)
+    if problem is not None:
+        raise ValueError(problem)
+    return value
+
+
+def find_short_secret(schema: Mapping[str, Any], value: Any) -> str | None:
+    """Say that a setting holds a secret that is too short to be redacted, as the rest of a sentence."""
+    secrets = [secret for _, secret in find_secrets({"properties": {"value": schema}}, {"value": value})]
+    if not any(0 < len(secret) < MINIMUM_SECRET_LENGTH for secret in secrets):
+        return None
+    each = " each, as they are secrets" if isinstance(value, list | dict) else ", as it is a secret"
+    return f"must have {MINIMUM_SECRET_LENGTH} characters or more{each}"
+
+
+def _parse(schema: Mapping[str, Any], text: str) -> JsonValue:
+    """Convert a text to the type of the setting; a text that cannot be converted stays one, and is then refused."""
+    kind = kind_of(schema)
     if kind == "boolean":
-        if text.lower() not in _YES | _NO:
-            raise ValueError("must be yes or no")
-        return text.lower() in _YES
+        return True if text.lower() in _YES else False if text.lower() in _NO else text
     if kind == "array":
-        parts = split_list(text)
-        if schema.get("writeOnly") and any(len(part) < MINIMUM_SECRET_LENGTH for part in parts):
-            raise ValueError(f"must have {MINIMUM_SECRET_LENGTH} characters or more each, as they are secrets")
-        return list[JsonValue](parts)
+        items = schema.get("items")
+        return [_parse(items if isinstance(items, Mapping) else {}, part) for part in split_list(text)]
     if kind == "object":
         return _parse_lines(schema, text)
     if kind in ("integer", "number"):
         try:
             number = int(text) if kind == "integer" else float(text)
         except ValueError:
-            number = math.nan
-        if not math.isfinite(number):  # JSON has no infinite numbers
-            raise ValueError("must be a number")
-        return number
-    if ignored := schema.get(STRIP):
-        # One by one, as the engine cannot replace.
-        text = "".join(each for each in text if not find_expression(str(ignored), each))
-    pattern = schema.get("pattern")
-    if pattern and not find_expression(str(pattern), text):
-        # A person cannot read the pattern itself.
-        raise ValueError(str(schema.get(ERROR_MESSAGE) or "must have the form that its description requires"))
-    if schema.get("writeOnly") and len(text) < MINIMUM_SECRET_LENGTH:
-        raise ValueError(f"must have {MINIMUM_SECRET_LENGTH} characters or more, as it is a secret")
-    return text
+            return text
+        return number if math.isfinite(number) else text  # JSON has no infinite numbers
+    return clean_text(schema, text)
 
 
 def _parse_lines(schema: Mapping[str, Any], text: str) -> JsonValue:
-    """Parse a map of texts: one line ``key = value`` for each entry."""
+    """Parse a map: one line ``key = value`` for each entry."""
     found: dict[str, JsonValue] = {}
-    names = schema.get("propertyNames")
-    pattern = str(names.get("pattern", "")) if isinstance(names, Mapping) else ""
+    values = schema.get("additionalProperties")
     for line in filter(None, map(str.strip, text.splitlines())):
         key, equals, value = (part.strip() for part in line.partition("="))
-        if not (equals and key and value) or key in found or not find_expression(pattern, key):
+        if not (equals and key and value) or key in found:
             raise ValueError(str(schema.get(ERROR_MESSAGE) or "must have a line of the form key = value for each"))
-        found[key] = value
+        found[key] = _parse(values if isinstance(values, Mapping) else {}, value)
     return found
 
 

@@ -16,6 +16,7 @@ from pydantic import JsonValue
 from ploy_connector_aws.spec import (
     ConfigurationError,
     Document,
+    HookFailedError,
     Link,
     Manifest,
     Step,
@@ -30,6 +31,7 @@ from ploy_connector_aws.spec.templates import find_placeholders
 
 from .connectors import InstalledConnector
 from .setting_input import format_setting, parse_setting
+from .setting_schema import properties_of, title_of
 
 Schema = Mapping[str, Any]
 
@@ -66,13 +68,11 @@ class SetupSession:
 
     def schema_of(self, setting: str) -> Schema:
         """Return the JSON Schema of a setting; an empty one for an unknown setting."""
-        properties = self.manifest.config_schema.get("properties")
-        schema = properties.get(setting) if isinstance(properties, Mapping) else None
-        return schema if isinstance(schema, Mapping) else {}
+        return properties_of(self.manifest.config_schema).get(setting, {})
 
     def title_of(self, setting: str) -> str:
         """Return the title of a setting; its name where the schema has none."""
-        return str(self.schema_of(setting).get("title", setting))
+        return title_of(self.manifest.config_schema, setting)
 
     def is_required(self, setting: str) -> bool:
         """Whether the integration cannot do without a setting."""
@@ -127,7 +127,9 @@ class SetupSession:
                 not repeat the text.
         """
         parameters: dict[str, Schema] = {
-            each.name: {"title": each.title, "pattern": each.pattern, ERROR_MESSAGE: each.error_message}
+            each.name: {"title": each.title}
+            | ({"pattern": each.pattern} if each.pattern else {})
+            | ({ERROR_MESSAGE: each.error_message} if each.error_message else {})
             for each in self.wizard.operator_values
         }
         fields = {each.name: each for each in self.wizard.fields()}
@@ -158,14 +160,17 @@ class SetupSession:
                 self.generated.add(each.name)
 
     def suggestion(self, wizard_field: WizardField) -> str | None:
-        """Return the text that a field is filled in with at first: its value, or the wizard's suggestion.
+        """Return the text that a field is filled in with at first: its value, the wizard's suggestion, or the default.
 
         Raises:
             TemplateError: The suggestion needs a value that is not set.
         """
         if wizard_field.name in self.values:
             return format_setting(self.values[wizard_field.name])
-        return render(wizard_field.suggestion, "text", values=self._texts()) if wizard_field.suggestion else None
+        if wizard_field.suggestion:
+            return render(wizard_field.suggestion, "text", values=self._texts())
+        default = self.schema_of(wizard_field.name).get("default")
+        return None if default is None else format_setting(default)
 
     def document(self, document: Document) -> str:
         """Render a document; generates the values that it needs from the host.
@@ -206,12 +211,20 @@ class SetupSession:
         entered = {each.name: self.values[each.name] for each in self.wizard.fields() if each.name in self.values}
         return {**entered, **to_settings(self.manifest.features, self.features, self.manifest.config_schema)}
 
+    def used_in(self, step: Step) -> list[WizardField]:
+        """Return the fields of a step whose values its own documents and links contain."""
+        used = set().union(*map(self.wizard.placeholders_of, step.documents))
+        used |= {name for link in step.links for name in find_placeholders(link.url)}
+        return [each for each in step.fields if each.name in used and each.source == "person"]
+
     def find_error(self, installed: InstalledConnector, names: Collection[str]) -> ConfigurationError | None:
         """Open the connector with these settings and return its error, if that is about one of the named settings."""
         try:
-            installed.open(self.settings())
+            installed.open(self.settings(), is_unfinished=True).close()
         except ConfigurationError as error:
             return error if error.field in names else None
+        except HookFailedError:  # for want of a setting that a later step asks for; the last check tells
+            return None
         return None
 
     def _texts(self) -> dict[str, str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ploy_connector_aws import __version__
-from ploy_connector_aws.host import Connector, InstalledConnector, find_connectors
+from ploy_connector_aws.host import Connector, InstalledConnector, find_connectors, is_file_reference, load_file
 from ploy_connector_aws.host.redaction import find_secrets
 from ploy_connector_aws.host.safe_errors import LONGEST_MESSAGE, to_text
 from ploy_connector_aws.platform import wire
@@ -63,12 +63,14 @@ def read_operator_settings(config: Path | None, connector: str | None, *, debug:
 
 
 def find_connector(name: str) -> InstalledConnector:
-    """Find an installed connector by name.
+    """Find an installed connector by name, or load one from a file, as in ``./staff.py:Staff``.
 
     Raises:
-        ConfigurationError: There is none of that name.
+        ConfigurationError: There is none.
         InvalidConnectorError: It breaks the specification, or two distributions have one of its name.
     """
+    if is_file_reference(name):
+        return load_file(name)
     installed = find_connectors()
     try:
         return installed[name]
@@ -80,6 +82,11 @@ def find_connector(name: str) -> InstalledConnector:
         f"{'; ' if refused else ''}{refused}.",
         field="integration.connector",
     )
+
+
+def name_of(connector: str) -> str:
+    """Return the name of a connector that is named, or loaded from a file; as for ``find_connector``."""
+    return find_connector(connector).name if is_file_reference(connector) else connector
 
 
 def open_platform(
@@ -202,13 +209,7 @@ def open_connector(
             what Ploy generated for it.
         PlatformError: The settings could not be read from Ploy.
     """
-    name, config = read_config(settings, platform)
-    with settings.naming():
-        installed = find_connector(name)
-    if settings.config is None:
-        reject_generated(settings, installed)
-    config = override_config(config, settings.config_overrides, installed.manifest.config_schema)
-    refuse_misspelt(settings, config, installed.manifest.config_schema)
+    installed, config = read_connector(settings, platform)
     schema = installed.manifest.config_schema
     secrets = secret_fields(installed) | {field for field, _ in find_secrets(schema, config)}
     public = {field: value for field, value in config.items() if field not in secrets}
@@ -224,8 +225,23 @@ def open_connector(
         return Integration(settings, installed.open(config, context), fingerprint, memory)
 
 
+def read_connector(
+    settings: OperatorSettings, platform: PlatformClient | None = None
+) -> tuple[InstalledConnector, dict[str, Any]]:
+    """Find the integration's connector, and read the settings that it gets; as for ``open_connector``."""
+    name, config = read_config(settings, platform)
+    with settings.naming():
+        installed = find_connector(name)
+    if settings.config is None:
+        reject_generated(settings, installed)
+    with settings.naming("config"):
+        config = override_config(config, settings.config_overrides, installed.manifest.config_schema)
+    refuse_misspelt(settings, config, installed.manifest.config_schema)
+    return installed, config
+
+
 def read_config(settings: OperatorSettings, platform: PlatformClient | None = None) -> tuple[str, dict[str, Any]]:
-    """Read the name of the integration's connector and its settings from the file or, where it has none, from Ploy.
+    """Read which connector the integration has, and its settings, from the file or, where it has none, from Ploy.
 
     Raises:
         ConfigurationError: Ploy does not have this integration, or has it for another connector.
@@ -235,24 +251,35 @@ def read_config(settings: OperatorSettings, platform: PlatformClient | None = No
         return settings.integration.connector, settings.with_names(settings.config)
     with nullcontext(platform) if platform else open_platform(settings) as client, settings.naming():
         integration = _integration(client, settings.integration.id)
-        refuse_other_connector(settings, integration)
-    return integration.connector, settings.with_names(integration.settings)
+        connector = connector_of(integration, settings)
+    return connector, settings.with_names(integration.settings)
 
 
-def refuse_other_connector(settings: OperatorSettings, integration: wire.Integration) -> None:
-    """Reject an integration of another connector than the one named in the settings.
+def connector_of(integration: wire.Integration, settings: OperatorSettings, *, is_only: bool = True) -> str:
+    """Return the connector of an integration of Ploy: its name or, where the settings have it in a file, the file.
+
+    Args:
+        integration: The integration.
+        settings: The operator's configuration.
+        is_only: Whether the settings are those of this integration alone, and must not name another connector.
 
     Raises:
-        ConfigurationError: It has another one.
+        ConfigurationError: The settings name another one, or Ploy names a file: only an operator may.
     """
     own = settings.integration
-    if "connector" in own.model_fields_set and own.connector != integration.connector:
+    is_named = "connector" in own.model_fields_set
+    name = name_of(own.connector) if is_named else None
+    if name == integration.connector:
+        return own.connector
+    if is_named and is_only:
         raise ConfigurationError(
-            f"The integration {integration.id} has the connector {integration.connector!r} in Ploy, not "
-            f"{own.connector!r}.",
+            f"The integration {integration.id} has the connector {integration.connector!r} in Ploy, not {name!r}.",
             field="integration.connector",
             fix=f'set it to "{integration.connector}", or leave it out',
         )
+    if is_file_reference(integration.connector):
+        raise ConfigurationError(f"Ploy names no usable connector for the integration {integration.id}.")
+    return integration.connector
 
 
 def reject_generated(settings: OperatorSettings, installed: InstalledConnector) -> None:

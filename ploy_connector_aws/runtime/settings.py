@@ -14,10 +14,11 @@ from typing import Any
 from pydantic import BaseModel, Field, PrivateAttr, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from ploy_connector_aws.host import parse_setting
+from ploy_connector_aws.host.setting_schema import properties_of, title_of
 from ploy_connector_aws.spec import ConfigurationError
 from ploy_connector_aws.spec._models import FrozenModel
 from ploy_connector_aws.spec.bounds import OutsideId
-from ploy_connector_aws.spec.lists import split_list
 
 DEFAULT_URL = "https://api.joinploy.com"
 DEFAULT_FILE = Path("ploy.toml")
@@ -32,7 +33,9 @@ class IntegrationSettings(FrozenModel):
     """The integration."""
 
     id: OutsideId = Field(default="local", description="The integration's id in Ploy.")
-    connector: str = Field(default="aws", description="The connector's name.")
+    connector: str = Field(
+        default="aws", description="The connector's name, or the class in a file: /srv/staff.py:Staff."
+    )
 
     @field_validator("id")
     @classmethod
@@ -283,14 +286,18 @@ def override_config(
     Args:
         config: The settings of the file or of Ploy.
         overrides: Text by the name of the setting.
-        schema: The connector's JSON Schema: the text of a list is split at its commas.
+        schema: The connector's JSON Schema: each text is parsed as one that a person typed into a form.
+
+    Raises:
+        ConfigurationError: A text is invalid; ``field`` names the setting.
     """
-    fields = schema.get("properties", {})
-    lists = {name for name, field in fields.items() if isinstance(field, Mapping) and field.get("type") == "array"}
-    return {
-        **config,
-        **{name: split_list(text) if name in lists else text for name, text in overrides.items()},
-    }
+    found, fields = dict(config), properties_of(schema)
+    for name, text in overrides.items():
+        try:
+            found[name] = parse_setting(fields.get(name, {}), text)
+        except ValueError as error:
+            raise ConfigurationError(f"{title_of(schema, name)} {error}.", field=name) from None
+    return found
 
 
 def _read_file(path: Path) -> dict[str, Any]:

@@ -197,3 +197,19 @@ class ConnectorHooks:
 
         Since version 1.
         """
+
+    @hookspec(firstresult=True)
+    def close(self) -> None:
+        """Release what the instance holds, such as a connection. Optional.
+
+        Called once by each host that configured the instance, after its last call, whether that succeeded or not. It is
+        not called where ``configure`` failed, nor where the process is killed.
+
+        Raises:
+            ConnectorError: It is logged, and changes nothing.
+
+        Example:
+            >>> connector.close()
+
+        Since version 1, from ploy-connector-aws 0.10 on; earlier hosts do not call it.
+        """

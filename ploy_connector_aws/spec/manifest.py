@@ -22,11 +22,14 @@ STRIP = "x-ploy-strip"
 SPEC_VERSION = 1
 """The version of this hook specification. A host loads connectors of the versions it knows, and no others."""
 
+NAME_PATTERN = r"^[a-z][a-z0-9-]{0,62}$"
+"""The name of a connector."""
+
 
 class Manifest(FrozenModel):
     """What identifies a connector: the class attribute ``manifest`` of the class that its entry point names."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$", description="Unique among installed connectors.")]
+    name: Annotated[str, Field(pattern=NAME_PATTERN, description="Unique among installed connectors.")]
     title: str = Field(description="The name people know, e.g. 'Amazon Web Services'.")
     version: str
     spec_version: Count = Field(description="The version of the hook specification it was written for.")
@@ -40,7 +43,8 @@ class Manifest(FrozenModel):
     )
     poll_interval_seconds: Interval = Field(default=10, description="How often a host should ask for tasks.")
     config_schema: dict[str, JsonValue] = Field(
-        description='JSON Schema of the settings; secrets have "writeOnly": true. A "pattern" may have an '
+        description="JSON Schema (draft 2020-12) of the settings: a host validates them by it, and fills in defaults; "
+        'secrets have "writeOnly": true, texts of several lines a "contentMediaType". A "pattern" may have an '
         '"x-ploy-error-message", its requirement as the rest of a sentence that begins with the title ("must be a '
         'name"), and an "x-ploy-strip", a pattern of characters to remove from the input first. Patterns are those of '
         "Rust's regex crate, as in pydantic: without look-around and back-references."
@@ -50,7 +54,9 @@ class Manifest(FrozenModel):
     labels: Annotated[tuple[Label, ...], Field(max_length=200)] = Field(
         default=(), description="What people call records of each kind. A kind without one has a generic label."
     )
-    wizard: Wizard | None = Field(default=None, description="The steps of a set-up.")
+    wizard: Wizard | None = Field(
+        default=None, description="The steps of a set-up; without them, the host asks for the settings in one step."
+    )
 
     @model_validator(mode="after")
     def _check_references(self) -> Self:

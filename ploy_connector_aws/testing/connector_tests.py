@@ -24,7 +24,7 @@ class ConnectorTests:
     """
 
     connector: ClassVar[str | type]
-    """The name of an installed connector, or a class."""
+    """The name of an installed connector, the class in a file (``./staff.py:Staff``), or a class."""
     settings: ClassVar[Mapping[str, Any]] = {}
     """The settings of the integration that is read. Tier 0 changes nothing there."""
     driver: ClassVar[type[Driver] | None] = None

@@ -2,35 +2,126 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import gc
+import pickle
+import tempfile
+import tracemalloc
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self, TypeVar, overload
 
-from ploy_connector_aws.host import Connector, InstalledConnector, check_connector, find_connectors
+from ploy_connector_aws.host import (
+    InstalledConnector,
+    InvalidConnectorError,
+    check_connector,
+    find_connectors,
+    is_file_reference,
+    load_file,
+)
+from ploy_connector_aws.host.hook_check import LIST_HOOKS
+from ploy_connector_aws.reference import Generation, Outcome, compare, read_pages
+from ploy_connector_aws.spec import ConfigurationError, ConnectionReport, Page, PloyError
 
+from .cuts import Cut, plan_cuts
 from .driver import Driver
-from .reading import Reading, read_lists
+from .instance import Instance
+from .reading import Reading, SeenPage, Summary, read_lists, shorten, size_of, summarise
 from .results import NotTestedError, Result, Rule, examine
 
+NOTHING = Generation({}, ())
 
-def find_connector(connector: str | type) -> InstalledConnector:
-    """Return a connector by its name, or check its class.
+FEWEST_RECORDS = 1_000
+"""A read of fewer records shows too little of how the memory of a connector grows."""
 
-    Raises:
-        InvalidConnectorError: It breaks the specification.
-        KeyError: None of that name is installed.
-    """
-    if isinstance(connector, str):
-        return find_connectors()[connector]
-    return check_connector(connector.__module__, connector)
+MEASUREMENTS = 8
+"""Memory is measured so often during a read, as each measurement collects garbage."""
+
+MOST_REREADS = 6
+"""One for each rule that compares reads; a rule rereads only where it sees a difference."""
+
+T = TypeVar("T")
+
+
+class _Shared(cached_property[T]):
+    """A property that is computed once; so is the reason where it cannot be."""
+
+    @overload
+    def __get__(self, instance: None, owner: type[Any] | None = None) -> Self: ...
+    @overload
+    def __get__(self, instance: object, owner: type[Any] | None = None) -> T: ...
+    def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
+        """Return the value, or raise the reason."""
+        reasons: dict[str | None, str] = instance.not_tested
+        if self.attrname in reasons:
+            raise NotTestedError(reasons[self.attrname])
+        try:
+            return super().__get__(instance, owner)
+        except NotTestedError as error:
+            reasons[self.attrname] = str(error)
+            raise
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How often tier 0 reads the source."""
+
+    pages: int
+    """Pages of the first read."""
+    records: int
+    """Records of the first read."""
+    calls: int | None
+    """Calls of the first read, by ``ConnectorContext.on_call``; None where the connector counts none."""
+    cuts: tuple[Cut, ...]
+    pages_not_cut: int
+    """Pages at which no read is cut."""
+    reads: int
+    """All reads, the first included. One that is cut, that skips scopes or reads one list, counts as a whole one."""
+
+    @property
+    def most_calls(self) -> int | None:
+        """The calls of all reads at most; None where the connector counts none."""
+        return None if self.calls is None else self.calls * (self.reads + MOST_REREADS)
+
+    def __str__(self) -> str:
+        """Describe it in two sentences."""
+        calls = "" if self.most_calls is None else f", with at most {self.most_calls:,} calls"
+        return (
+            f"The source is read {self.reads} times, and at most {MOST_REREADS} times more where reads differ{calls}."
+            f" {len(self.cuts)} of the reads are cut; {self.pages_not_cut} of {self.pages} pages are not cut."
+        )
+
+
+class Held(NamedTuple):
+    """The memory that a connector held during a read."""
+
+    records: int
+    """How many records it had listed."""
+    page_bytes: int
+    """The size of the last page as JSON: its records are still there."""
+    bytes: int
+    """What was held more than before the read."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A read whose records were not kept."""
+
+    reading: Reading
+    """It has no pages."""
+    summary: Summary
+    held: list[Held]
+    """Empty where memory was not measured."""
 
 
 class Validation:
     """One connector under test. A context manager: its end closes the driver.
 
     Args:
-        connector: The name of an installed connector, or a class.
+        connector: The name of an installed connector, the class in a file (``./staff.py:Staff``), or a class.
         settings: Those of the integration.
         driver: Changes the source, for tiers 1 and 2; None to test tier 0 only.
         every_page: Whether reads are cut at every page, for a source with few of them.
@@ -48,6 +139,13 @@ class Validation:
         self._settings = dict(settings)
         self._driver_class = driver
         self.every_page = every_page
+        self.not_tested: dict[str | None, str] = {}
+        """Why a shared property has no value, by its name."""
+        self.instances: list[Instance] = []
+        """All that were opened with the settings of the integration."""
+        self.reads = 0
+        """How often lists were read so far, in whole or in part."""
+        self._folder = tempfile.TemporaryDirectory(prefix="ploy-validation-")
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -56,22 +154,41 @@ class Validation:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Close the driver."""
-        if "driver" in vars(self):
-            self.driver.close()
+        """Close the driver, and remove temporary files."""
+        try:
+            if "driver" in vars(self):
+                self.driver.close()
+        finally:
+            self._folder.cleanup()
 
-    @cached_property
-    def installed(self) -> InstalledConnector:
-        """The connector."""
-        return find_connector(self._connector)
+    def check(self, rule: Rule) -> Result:
+        """Test one rule."""
+        return examine(rule, self)
 
-    @cached_property
-    def driver(self) -> Driver:
-        """The driver.
+    def load(self) -> InstalledConnector:
+        """Find the connector, or check its class.
 
         Raises:
-            NotTestedError: There is none.
+            InvalidConnectorError: It breaks the specification.
+            ConfigurationError: There is no such file.
+            KeyError: None of that name is installed.
         """
+        if isinstance(self._connector, str):
+            is_file = is_file_reference(self._connector)
+            return load_file(self._connector) if is_file else find_connectors()[self._connector]
+        return check_connector(self._connector.__module__, self._connector)
+
+    @_Shared
+    def installed(self) -> InstalledConnector:
+        """The connector."""
+        try:
+            return self.load()
+        except (InvalidConnectorError, ConfigurationError, KeyError):
+            raise NotTestedError("the connector could not be loaded") from None
+
+    @_Shared
+    def driver(self) -> Driver:
+        """The driver."""
         if self._driver_class is None:
             raise NotTestedError("there is no driver that changes the source")
         return self._driver_class(self._settings)
@@ -81,19 +198,145 @@ class Validation:
         """The settings of the integration; those of the driver where there is one."""
         return self._settings if self._driver_class is None else self.driver.settings
 
-    def open(self, settings: Mapping[str, Any] | None = None) -> Connector:
-        """Open an instance of its own.
+    def try_settings(self, settings: Mapping[str, Any]) -> PloyError | None:
+        """Configure an instance with any settings, close it, and return the error of ``configure``."""
+        try:
+            with Instance().open(self.installed, settings, Path(self._folder.name)):
+                return None
+        except PloyError as error:
+            return error
+
+    def open(self) -> Instance:
+        """Open an instance with the settings of the integration. The caller closes it."""
+        instance = Instance()
+        try:
+            instance.open(self.installed, self.settings, Path(self._folder.name))
+        except PloyError as error:
+            raise NotTestedError(f"the connector refused its settings: {error.message}") from None
+        self.instances.append(instance)
+        return instance
+
+    def read(
+        self,
+        *,
+        hooks: Collection[str] = LIST_HOOKS,
+        skip: Set[str] = frozenset(),
+        cut: Cut | None = None,
+    ) -> Reading:
+        """Read the lists with an instance of its own, as ``reading.read_lists`` does."""
+        with self.open() as instance:
+            self.reads += 1
+            return read_lists(instance, hooks=hooks, skip=skip, cut=cut)
+
+    @_Shared
+    def report(self) -> ConnectionReport | PloyError:
+        """The report of the connection test, or what it raised."""
+        with self.open() as instance, instance.recording("test_connection"):
+            try:
+                return instance.connector.test_connection()
+            except PloyError as error:
+                return error
+
+    @_Shared
+    def first(self) -> Reading:
+        """The first read, with all its records."""
+        reading = self.read()
+        if not reading.pages:
+            raise NotTestedError("the lists of the connector gave no page")
+        return reading
+
+    @_Shared
+    def first_summary(self) -> Summary:
+        """Ids and contents of the first read."""
+        return summarise(map(shorten, self.first.pages))
+
+    @_Shared
+    def second(self) -> Measured:
+        """The second read, in which the memory of the connector is measured if there are records enough."""
+        return self._measure(len(self.first.pages), is_traced=self.plan.records >= FEWEST_RECORDS)
+
+    def reread(self) -> Summary:
+        """Read once more, to see whether a difference is a change of the source."""
+        return self._measure(0, is_traced=False).summary
+
+    @_Shared
+    def generation(self) -> Generation:
+        """What the first read makes visible."""
+        return compare(NOTHING, read_pages(seen.page for seen in self.first.pages)).generation
+
+    def outcome_of(self, pages: Iterable[Page]) -> Outcome:
+        """Return what a run would change after the first read was committed."""
+        return compare(self.generation, read_pages(pages, self.generation.scopes))
+
+    @_Shared
+    def skipped(self) -> list[frozenset[str]]:
+        """The scopes that are skipped, for each read that skips some: prefixes of those that ended complete."""
+        endings = self.first_summary.scopes
+        done = [name for name, found in endings.items() if found == {"complete"}]
+        return [frozenset(done[:count]) for count in sorted({1, (len(done) + 1) // 2, len(done)} - {0})]
+
+    @_Shared
+    def later_hooks(self) -> list[str]:
+        """The lists after the first one."""
+        return [hook for hook in LIST_HOOKS[1:] if hook in self.installed.manifest.hooks]
+
+    @_Shared
+    def plan(self) -> Plan:
+        """How often tier 0 reads the source. It makes the first read."""
+        cuts, not_cut = plan_cuts(self.first.pages, every_page=self.every_page)
+        others = len(cuts) + len(self.skipped) + len(self.later_hooks)
+        return Plan(
+            pages=len(self.first.pages),
+            records=sum(1 for _ in self.first.records()),
+            calls=sum(self.first.instance.calls.values()) or None,
+            cuts=tuple(cuts),
+            pages_not_cut=not_cut,
+            reads=2 + others,
+        )
+
+    def _measure(self, pages: int, *, is_traced: bool) -> Measured:
+        """Read everything without keeping it, so that what grows is the connector's.
 
         Args:
-            settings: Other settings than those of the integration.
+            pages: How many there will be, about.
+            is_traced: Whether to measure the memory that is held at some of the pages.
         """
-        return self.installed.open(self.settings if settings is None else settings)
+        at = {1 + pages * part // MEASUREMENTS for part in range(MEASUREMENTS)} if is_traced else set()
+        held: list[Held] = []
+        count = records = 0
+        with tempfile.TemporaryFile() as file, _tracing(is_on=is_traced):
 
-    @cached_property
-    def first(self) -> Reading:
-        """The first read."""
-        return read_lists(self.open())
+            def keep(seen: SeenPage) -> None:
+                nonlocal count, records
+                count += 1
+                short = shorten(seen)
+                records += len(short[2])
+                pickle.dump(short, file)
+                if count in at:
+                    held.append(Held(records, size_of(seen), _traced_bytes() - before))
 
-    def check(self, rule: Rule) -> Result:
-        """Test one rule."""
-        return examine(rule, self)
+            with self.open() as instance:
+                before = _traced_bytes() if is_traced else 0
+                self.reads += 1
+                reading = read_lists(instance, on_page=keep)
+            file.seek(0)
+            return Measured(reading, summarise(pickle.load(file) for _ in range(count)), held)  # noqa: S301 - our own
+
+
+@contextmanager
+def _tracing(*, is_on: bool) -> Iterator[None]:
+    """Trace allocations during a block."""
+    is_ours = is_on and not tracemalloc.is_tracing()
+    if is_ours:
+        tracemalloc.start()
+    try:
+        yield
+    finally:
+        if is_ours:
+            tracemalloc.stop()
+
+
+def _traced_bytes() -> int:
+    """Return the bytes that are held, without garbage."""
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0]

@@ -187,5 +187,5 @@ def test_short_secret_in_the_file_is_rejected(tmp_path: Path) -> None:
     config = tmp_path / "ploy.toml"
     config.write_text(config.read_text().replace(SECRET, "short-1"))
     code, out, err = run(tmp_path, "check")
-    assert (code, "The setting token is a secret and has fewer than 8 characters." in err) == (Exit.CONFIGURATION, True)
+    assert (code, "token must have 8 characters or more, as it is a secret." in err) == (Exit.CONFIGURATION, True)
     assert "short-1" not in out + err

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from ploy_connector_aws.cli.commands import Format
 from ploy_connector_aws.cli.formats import Column, Rows
+from ploy_connector_aws.cli.options import Format
 
 ID = "arn:aws:sso:::permissionSet/ssoins-59eb1de19626c58e/ps-8d9a73ec695c1bba"
 NAME = "AWSReservedSSO_AdministratorAccess_a1b2c3d4000007b3"

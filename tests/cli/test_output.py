@@ -140,14 +140,16 @@ def test_list_that_is_printed_while_it_is_read_is_the_same_document(
 
 def test_progress_shows_no_count_and_no_time_before_they_are_known() -> None:
     times = [0.0]
-    with Progress(Count(), console=Console(file=io.StringIO()), get_time=lambda: times[-1], disable=True) as shown:
+    with Progress(
+        Count("scopes"), console=Console(file=io.StringIO()), get_time=lambda: times[-1], disable=True
+    ) as shown:
         number = shown.add_task("Reading", total=None)
         (task,) = shown.tasks
-        texts = [Count().render(task).plain]
+        texts = [Count("scopes").render(task).plain]
         for completed in (0, 10, 20, 40):
             times.append(times[-1] + 1)
             shown.update(number, total=40, completed=completed)
-            texts.append(Count().render(task).plain)
+            texts.append(Count("scopes").render(task).plain)
     assert texts == [
         "",
         "0 of 40 scopes",

@@ -249,7 +249,9 @@ class Staff:
                 "is_strict": {"type": "boolean", "title": "Strict"},
                 "secret": {"type": "string", "title": "Shared secret", "writeOnly": True},
                 "with_rooms": {"type": "boolean"},
+                "certificate": {"type": "string", "title": "Certificate", "contentMediaType": "application/x-pem-file"},
             },
+            "required": ["port", "certificate"],
         },
         features=(Feature(name="rooms", title="Rooms", is_default=False, setting="with_rooms"),),
         wizard=Wizard(
@@ -266,6 +268,12 @@ class Staff:
                         WizardField(name="is_strict"),
                         WizardField(name="secret", source="host"),
                     ),
+                ),
+                Step(
+                    id="rest",
+                    title="The rest",
+                    text=(),
+                    fields=(WizardField(name="certificate"),),
                     asks_features=True,
                     documents=(
                         Document(id="hosts", title="Hosts", language="text", file_name="h", template="{{ host }} [b]"),
@@ -279,6 +287,7 @@ class Staff:
     def configure(self, config: Mapping[str, Any]) -> None:
         if config["port"] > 65535:
             raise ConfigurationError("The port is too high.", field="port")
+        self.certificate = config["certificate"]
 
     @hookimpl
     def test_connection(self) -> ConnectionReport:
@@ -304,6 +313,11 @@ def test_any_connector_is_set_up_from_its_manifest(monkeypatch: pytest.MonkeyPat
         "maybe",
         "yes",
         "443",
+        "-----BEGIN-----",
+        "Proc-Type: 4",
+        "",
+        "AAAA",
+        ".",
         "",
         "roms",
         "",
@@ -324,13 +338,14 @@ def test_any_connector_is_set_up_from_its_manifest(monkeypatch: pytest.MonkeyPat
         "sites": ["a", "b"],
         "is_strict": True,
         "with_rooms": True,
+        "certificate": "-----BEGIN-----\nProc-Type: 4\n\nAAAA\n",
     }
     errors = re.findall(r"! (.+)", shown.getvalue())
     assert [each.split(";")[0] for each in errors] == [
         "Host must be a name.",
-        "Port must be a number.",
+        "Port must be a whole number.",
         "Token must have 8 characters or more, as it is a secret.",
-        "Strict must be yes or no.",
+        "Strict must be yes or no",
         "The port is too high.",
         "Unknown feature 'roms'",
     ]

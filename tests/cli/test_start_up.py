@@ -22,6 +22,7 @@ OURS = {
     "ploy_connector_aws.cli.commands",
     "ploy_connector_aws.cli.examples",
     "ploy_connector_aws.cli.exit_codes",
+    "ploy_connector_aws.cli.options",
     "ploy_connector_aws.cli.stdout",
     "ploy_connector_aws.cli.stopping",
 }

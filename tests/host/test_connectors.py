@@ -91,7 +91,7 @@ def test_implemented_hooks_are_read_from_the_code() -> None:
     found = check_connector("tiny", Boaster)
 
     hooks = ("configure", "test_connection", "list_accounts")
-    assert found.manifest == MANIFEST.model_copy(update={"hooks": hooks})
+    assert found.manifest.model_copy(update={"wizard": None}) == MANIFEST.model_copy(update={"hooks": hooks})
     assert found.open({"name": "x"}).installed.manifest.hooks == hooks
 
 
@@ -102,7 +102,10 @@ def test_implemented_hooks_are_read_from_the_code() -> None:
         (WithDefault, "parameter 'skip' of hook 'list_accounts' has a default, so it would not be passed"),
         (CatchAll, "parameter 'rest' of hook 'list_accounts' is a catch-all, so it would receive nothing"),
         (UnknownParameter, "hook 'list_accounts'"),
-        (Later, "it needs hook specification 2; this host supports 1"),
+        (
+            Later,
+            "it needs version 2 of the hook specification, and this host speaks version 1; upgrade the host",
+        ),
         (NoManifest, "class 'NoManifest' has no class attribute 'manifest'"),
         (Incomplete, "it does not implement configure, test_connection"),
     ],
@@ -193,6 +196,42 @@ def test_what_a_hook_does_not_catch_ends_its_list(connector: type) -> None:
     with pytest.raises(HookFailedError, match="KeyError"):
         pages.throw(KeyError("x"))
     assert list(pages) == []
+
+
+class Closing(Tiny):
+    closed: list[str] = []
+
+    @hookimpl
+    def list_accounts(self) -> Iterator[Page]:
+        raise OSError("no network")
+
+    @hookimpl
+    def close(self) -> None:
+        self.closed.append(self.name)
+        raise OSError("a secret text")
+
+
+def test_instance_is_closed_once_also_after_a_failure_and_its_error_is_only_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    Closing.closed.clear()
+    with pytest.raises(HookFailedError), check_connector("dist", Closing).open({"name": "one"}) as connector:
+        connector.hooks.list_accounts(skip=frozenset())
+    connector.close()
+    assert Closing.closed == ["one"]
+    (record,) = caplog.records
+    assert (record.levelname, record.connector, record.hook) == ("WARNING", "tiny", "close")  # type: ignore[attr-defined]
+    assert "OSError" in record.getMessage()
+    assert "secret" not in record.getMessage()
+
+
+def test_own_method_named_close_is_neither_refused_nor_called() -> None:
+    class Older(Tiny):
+        def close(self, force: bool) -> None:
+            raise AssertionError
+
+    with check_connector("dist", Older).open({"name": "one"}) as connector:
+        assert not connector.implements("close")
 
 
 def test_implements_reports_the_implemented_hooks() -> None:

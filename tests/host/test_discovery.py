@@ -68,10 +68,13 @@ SOURCES: dict[str, tuple[str | bytes, str]] = {
         "ValidationError: Manifest: title string_type",
     ),
     "the manifest holds lone surrogates": (changed(NAME, {'"Made"': '"\\ud800"'}), "its manifest is not valid"),
-    "the specification is a later one": (changed(NAME, {"spec_version=1": "spec_version=2"}), "specification 2"),
+    "the specification is a later one": (
+        changed(NAME, {"spec_version=1": "spec_version=2"}),
+        "version 2 of the hook specification, and this host speaks version 1; upgrade the host",
+    ),
     "the specification is none": (
         changed(NAME, {"Manifest(": "Manifest.model_construct(", "spec_version=1": "spec_version='1'"}),
-        "needs hook specification '1'",
+        "needs version '1' of the hook specification, and this host speaks version 1; write spec_version=SPEC_VERSION",
     ),
     "the manifest has another name": (
         changed("another", {}),
@@ -97,7 +100,55 @@ SOURCES: dict[str, tuple[str | bytes, str]] = {
     "a parameter has a default": (changed(NAME, {LIST: "def list_accounts(self, skip=()):"}), "has a default"),
     "a parameter is unknown": (
         changed(NAME, {LIST: "def list_accounts(self, cursor):"}),
-        "'cursor'",
+        "parameter 'cursor' of hook 'list_accounts' is unknown; the hook has 'skip' (",
+    ),
+    "the parameter self is missing": (
+        changed(NAME, {CONFIGURE: "def configure(config):", "self.config = config": "pass"}),
+        "hook 'configure' has no parameter 'self' before 'config'",
+    ),
+    "a property has a hook's name": (
+        changed(NAME, {}) + "\n    @property\n    def grant(self): ...\n",
+        "its attribute 'grant' has the name of a hook, and no @hookimpl (",
+    ),
+    "a static method has a hook's name": (
+        changed(NAME, {}) + "\n    @staticmethod\n    def grant(request): ...\n",
+        "its method 'grant' has the name of a hook, and no @hookimpl",
+    ),
+    "an attribute has a hook's name": (
+        changed(NAME, {}) + "\n    revoke = print\n",
+        "its attribute 'revoke' has the name of a hook, and no @hookimpl",
+    ),
+    "an instance's attribute has a hook's name": (
+        changed(NAME, {CLASS: f"{CLASS}\n    def __init__(self): self.grant = print"}),
+        "its attribute 'grant' has the name of a hook, and no @hookimpl",
+    ),
+    "an inherited hook is replaced by a method without a mark": (
+        changed(NAME, {CLASS: "class Base:"}) + "\nclass Made(Base):\n    def list_accounts(self): ...\n",
+        "its method 'list_accounts' has the name of a hook, and no @hookimpl",
+    ),
+    "an asynchronous method has a hook's name": (
+        changed(NAME, {}) + "\n    async def grant(self, request): ...\n",
+        "its method 'grant' has the name of a hook, and no @hookimpl",
+    ),
+    "a method is nearly a hook": (
+        changed(NAME, {}) + "\n    def list_entitlement(self): ...\n",
+        "its method 'list_entitlement' looks like the hook 'list_entitlements', and is none (",
+    ),
+    "a method is a hook in another spelling": (
+        changed(NAME, {}) + "\n    def listResources(self, skip): ...\n",
+        "its method 'listResources' looks like the hook 'list_resources', and is none",
+    ),
+    "a method is nearly a hook with parameters": (
+        changed(NAME, {}) + "\n    def grants(self, request): ...\n",
+        "its method 'grants' looks like the hook 'grant', and is none",
+    ),
+    "it imports what only a later host has": (
+        changed(NAME, {"from ploy_connector_aws.spec import *": "from ploy_connector_aws.spec import Hook, Manifest"}),
+        "if it is written for a later version of ploy-connector-aws, pip install --upgrade",
+    ),
+    "its manifest has a field that only a later host has": (
+        changed(NAME, {'title="Made"': 'title="Made", colours=()'}),
+        "if it is written for a later version of ploy-connector-aws, pip install --upgrade",
     ),
     "a parameter takes all": (changed(NAME, {LIST: "def list_accounts(self, *rest):"}), "is a catch-all"),
     "a parameter takes all names": (changed(NAME, {LIST: "def list_accounts(self, **rest):"}), "is a catch-all"),
@@ -134,7 +185,7 @@ SOURCES: dict[str, tuple[str | bytes, str]] = {
     ),
     "the class makes instances of another": (
         changed(NAME, {CLASS: f"{CLASS}\n    def __new__(cls): return 5"}),
-        "its method 'configure' has the name of a hook, and no @hookimpl",
+        "its class 'Made' creates an instance of another class (int)",
     ),
     "the class has hooks of its metaclass's making": (
         changed(NAME, {CLASS: f"{CLASS}\n    def __dir__(self): raise OSError('dir')"}),
@@ -218,6 +269,19 @@ def test_broken_distribution_is_reported_and_affects_no_other(tmp_path: Path, mo
             for module in ("broken_dist", "good_dist"):
                 sys.modules.pop(module, None)
     assert not wrong, "\n".join(wrong)
+
+
+def test_helpers_with_names_near_to_hooks_are_accepted(folder: Path) -> None:
+    helpers = (
+        "grants(self, group)",
+        "grants_of(self)",
+        "list_account(self, id)",
+        "revoked(self)",
+        "_grant(self, request)",
+    )
+    source = changed("good", {}) + "".join(f"\n    def {each}: ...\n" for each in helpers) + "\n    revoke = None\n"
+    write_distribution(folder, "good-dist", source, point_to("good", "good-dist"))
+    assert find_connectors()["good"].manifest.hooks == ("configure", "test_connection", "list_accounts")
 
 
 def test_connector_is_imported_at_first_access(folder: Path) -> None:

@@ -34,6 +34,9 @@ from ploy_connector_aws.spec import (
     hookimpl,
 )
 
+CALLS: list[str] = []
+"""The first and the last call of each instance."""
+
 PEOPLE = ("ann", "ben", "cleo")
 RECORDS = (
     Account(id="ann", kind="human", username="ann", display_name="Ann Lee", emails=(Email(address="ann@x.example"),)),
@@ -114,7 +117,12 @@ class Doors:
 
     @hookimpl
     def configure(self, config: Mapping[str, Any]) -> None:
+        CALLS.append("configure")
         self._book = Path(config["book"])
+
+    @hookimpl
+    def close(self) -> None:
+        CALLS.append("close")
 
     @hookimpl
     def test_connection(self) -> ConnectionReport:

@@ -60,12 +60,12 @@ WRONG: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
     "a wrong type": (
         {"config": {**CONFIG, "change_groups": "no"}},
         {},
-        "{file}: config.change_groups: The setting change_groups must be true or false.",
+        "{file}: config.change_groups: Change group memberships must be yes or no; in a file, true or false.",
     ),
     "a wrong value": (
         {"config": {**CONFIG, "region": "mars-1"}},
         {},
-        "{file}: config.region: The Region is not the name of an AWS Region",
+        "{file}: config.region: Region must be the name of an AWS Region, e.g. eu-west-1",
     ),
     "a secret that is wrong": (
         {"config": {**CONFIG, "external_id": "do-not-show me"}},
@@ -75,7 +75,7 @@ WRONG: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
     "a wrong variable": (
         {"config": CONFIG},
         {"PLOY_CONFIG_REGION": "mars-1"},
-        "PLOY_CONFIG_REGION: config.region: The Region is not",
+        "PLOY_CONFIG_REGION: config.region: Region must be the name of an AWS Region, e.g. eu-west-1",
     ),
     "a misspelt variable": (
         {"config": CONFIG},

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import io
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
@@ -56,24 +58,42 @@ class House:
 
 @pytest.fixture
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    """The connector is installed."""
     write_distribution(
         tmp_path / "site", "doors-dist", inspect.getsource(doors), point_to("doors", "doors-dist", "Doors")
     )
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
-    with LocalPloy(tmp_path / "ploy", operator_token="operator") as ploy:
+    with open_house(tmp_path, "doors") as opened:
+        yield opened
+    sys.modules.pop("doors_dist", None)
+
+
+@pytest.fixture
+def house_of_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    """The connector is a file that the settings name."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "doors_file.py").write_text(inspect.getsource(doors))
+    with open_house(tmp_path, f"{tmp_path}/doors_file.py:Doors") as opened:
+        yield opened
+    sys.modules.pop("doors_file", None)
+
+
+@contextmanager
+def open_house(folder: Path, connector: str) -> Iterator[House]:
+    """Run a local Ploy with an integration of the connector, of which the settings file names the connector."""
+    with LocalPloy(folder / "ploy", operator_token="operator") as ploy:
         organisation = ploy.registry.create_organisation("The owners")
-        book = str(tmp_path / "book.json")
+        book = str(folder / "book.json")
         integration = ploy.registry.create_integration(organisation, "doors", {"book": book})
-        token = tmp_path / "token"
+        token = folder / "token"
         token.write_text(ploy.registry.create_token(organisation).token)
         token.chmod(0o600)
-        (tmp_path / "ploy.toml").write_text(
-            f'[integration]\nid = "{integration.id}"\nconnector = "doors"\n[platform]\nurl = "{ploy.url}"\n'
-            f'token_file = "{token}"\n[state]\ndir = "{tmp_path / "state"}"\n'
+        (folder / "ploy.toml").write_text(
+            f'[integration]\nid = "{integration.id}"\nconnector = "{connector}"\n[platform]\nurl = "{ploy.url}"\n'
+            f'token_file = "{token}"\n[state]\ndir = "{folder / "state"}"\n'
         )
         ploy.reports.put_manifest(organisation, doors.Doors.manifest)
-        yield House(tmp_path, ploy, organisation, integration.id)
-    sys.modules.pop("doors_dist", None)
+        yield House(folder, ploy, organisation, integration.id)
 
 
 def page_of(link: str) -> tuple[str, ...]:
@@ -119,6 +139,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("revoke", "ann", "staff", *CONFIRMED),
     ("sync",),
     ("history",),
+    ("validate", "doors", "--trace"),
     ("setup", "--connector", "doors", "--print", "note"),
 )
 
@@ -127,6 +148,8 @@ def test_every_command_speaks_of_the_connector_that_it_has(house: House) -> None
     found, statuses = {}, {}
     for command in COMMANDS:
         status, printed = house.run(*command)
+        calls = getattr(sys.modules.get("doors_dist"), "CALLS", [])
+        assert calls == ["configure", "close"] * (len(calls) // 2), command
         assert "Traceback" not in printed, printed
         statuses[command] = status
         if lines := lines_of_aws(printed):
@@ -140,8 +163,37 @@ def test_every_command_speaks_of_the_connector_that_it_has(house: House) -> None
         "access no-such-person": 12,
         "grant ann keys": 7,
     }
-    # `run` prints the log of a service, and one address.
-    assert commands_of().keys() - {command[0] for command in COMMANDS} == {*OF_AWS, "run"}
+    # `run` prints the log of a service, and one address; `new` has a test of its own.
+    assert commands_of().keys() - {command[0] for command in COMMANDS} == {*OF_AWS, "run", "new"}
+
+
+def test_commands_use_a_connector_from_its_file(house_of_file: House) -> None:
+    house = house_of_file
+    file = f"{house.folder}/doors_file.py:Doors"
+    assert house.run("manifest", "--connector", file)[1].startswith("# Generated")
+    assert "Usable: 1 warning, 1 passed." in house.run("check")[1]
+    assert "Committed as generation 1." in house.run("sync")[1]
+    (house.folder / "ploy.toml").write_text((house.folder / "ploy.toml").read_text().replace(file, "aws"))
+    status, printed = house.run("sync", "--connector", file)
+    assert (status, "Committed as generation 2" in printed) == (10, True), printed
+    assert "--connector: integration.connector: There is no file" in house.run("sync", "--connector", f"x{file}")[1]
+    assert "has the connector 'doors' in Ploy, not 'aws'" in house.run("sync")[1]
+    assert sorted(each.name for each in (house.folder / "state").glob("*.sqlite")) == [
+        f"{house.id}.sqlite",
+        f"{house.id}.tasks.sqlite",
+    ]
+
+
+def test_set_up_writes_the_full_path_of_a_connector_in_a_file(
+    house_of_file: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = house_of_file
+    monkeypatch.chdir(house.folder)
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{house.folder / 'book.json'}\n" + "\n" * 9))
+    new = ("setup", "--without-ploy", "--config", "new.toml")
+    status, printed = house.run(*new, "--connector", "./doors_file.py:Doors")
+    assert (status, "Usable: 1 warning, 1 passed." in printed) == (0, True), printed
+    assert f'connector = "{house.folder}/doors_file.py:Doors"' in (house.folder / "new.toml").read_text()
 
 
 def test_help_of_every_command_speaks_of_no_connector(house: House) -> None:

@@ -28,7 +28,7 @@ WRONG = {
         "PLOY_TOKEN_FILE: platform.token_file: The token file /no/such/token cannot be read",
     ),
     "PLOY_STATE_DIR": ("/dev/null/state", Exit.STATE, "cannot be used"),
-    "PLOY_CONFIG_REGION": ("mars-1", Exit.CONFIGURATION, "The Region is not the name of an AWS Region"),
+    "PLOY_CONFIG_REGION": ("mars-1", Exit.CONFIGURATION, "Region must be the name of an AWS Region"),
     "PLOY_AWS_RATE_FACTOR": ("fast", Exit.CONFIGURATION, "PLOY_AWS_RATE_FACTOR must be a positive number"),
 }
 """A value that is wrong, how the command then ends, and what it says: so it must have been the variable's value."""

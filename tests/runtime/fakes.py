@@ -56,6 +56,8 @@ class Source:
     on_test: Callable[[], None] = lambda: None
     tests: int = 0
     """How often the connection was tested."""
+    opened: int = 0
+    closed: int = 0
     pages: int = 0
     read: dict[str, list[Record]] = field(default_factory=dict)
     """What was read of each scope that was read to its end, in order."""
@@ -71,6 +73,11 @@ class Directory:
     @hookimpl
     def configure(self, config: Mapping[str, Any]) -> None:
         self.source: Source = config["source"]
+        self.source.opened += 1
+
+    @hookimpl
+    def close(self) -> None:
+        self.source.closed += 1
 
     @hookimpl
     def test_connection(self) -> ConnectionReport:

@@ -100,6 +100,59 @@ def test_what_is_not_a_page_fails_the_list(store: Store) -> None:
     )
 
 
+class Pages(Iterator[Any]):
+    """An iterator that another object holds too, so that Python does not close it by itself."""
+
+    def __init__(self, *pages: object) -> None:
+        self._pages, self.closed = iter(pages), 0
+
+    def __next__(self) -> Any:
+        page = next(self._pages)
+        if isinstance(page, BaseException):
+            raise page
+        return page
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class Iterating(Directory):
+    """A connector whose lists are given iterators."""
+
+    def _list(self, what: str) -> Iterator[Page]:
+        pages: Iterator[Page] = self.lists[what]
+        return pages
+
+
+NAMELESS = Page.model_construct(scope="", records=(), partial=())
+EMPTY = Page(scope="all", complete=True)
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [(EMPTY,), (EMPTY, TemporaryError("Busy.")), (EMPTY, 5), (EMPTY, NAMELESS)],
+    ids=["to the end", "an error", "no page", "a page without a scope"],
+)
+def test_each_iterator_is_closed_once(store: Store, pages: tuple[object, ...]) -> None:
+    lists = {name: Pages(*pages) for name in ("accounts", "entitlements", "resources")}
+    read_into(store, check_connector("directory", Iterating).open(lists))
+    assert {name: each.closed for name, each in lists.items()} == dict.fromkeys(lists, 1)
+
+
+def test_an_interrupted_list_is_closed(store: Store) -> None:
+    class StopError(Exception):
+        pass
+
+    def stop() -> None:
+        raise StopError
+
+    lists = {"accounts": Pages(USERS, USERS, USERS)}
+    run = store.begin(uuid.uuid4().hex, datetime.now(UTC))
+    with pytest.raises(StopError):
+        read(check_connector("directory", Iterating).open(lists), store, run, pages_per_transaction=1, checkpoint=stop)
+    assert lists["accounts"].closed == 1
+
+
 @pytest.mark.parametrize(
     ("lists", "is_proven"),
     [

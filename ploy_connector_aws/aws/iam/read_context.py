@@ -12,7 +12,7 @@ from botocore.client import BaseClient
 from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.policy.effective_permissions import EffectivePermissions, ManagedPolicies
 from ploy_connector_aws.aws.spool import Spool
-from ploy_connector_aws.spec import AuthenticationError, Failure, Page
+from ploy_connector_aws.spec import AuthenticationError, Failure, Page, TemporaryError
 
 from .findings import SignIns
 from .trust_grants import AssumableRoles
@@ -51,6 +51,7 @@ class ReadContext:
     sign_ins: SignIns = field(default_factory=SignIns)
     """What the findings on dormant users rest on."""
     _failures: dict[str, Failure] = field(default_factory=dict)
+    _ended: set[str] = field(default_factory=set)
 
     @property
     def client(self) -> BaseClient:
@@ -80,7 +81,14 @@ class ReadContext:
         """Return why a scope is incomplete; None if it has not failed so far."""
         return self._failures.get(scope)
 
+    def why_unproven(self, scope: str) -> Failure | None:
+        """Return why a scope was not read in full; None if it has ended complete."""
+        if scope in self._ended:
+            return self._failures.get(scope)
+        return self._failures.get(scope) or Failure.from_error(TemporaryError(f"{scope} was not read to its end."))
+
     def end(self, scope: str) -> Page:
         """End a scope as complete or failed."""
+        self._ended.add(scope)
         failure = self._failures.get(scope)
         return Page(scope=scope, complete=failure is None, failure=failure)

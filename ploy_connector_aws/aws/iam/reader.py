@@ -105,7 +105,7 @@ class IamReader:
         context = self._context
         if context is None or not self._config.includes(PERMISSION_SETS):
             return
-        failure = context.failure_of(ROLES)
+        failure = context.why_unproven(ROLES)
         if failure is not None:
             yield Page(scope=PERMISSION_SET_ROLES, failure=failure)
             return
@@ -132,7 +132,7 @@ class IamReader:
         """How much of the roles was read, which decides what a role that was not found means."""
         if not self._config.includes(IAM):
             return "none"
-        return "part" if self._context is None or self._context.failure_of(ROLES) else "all"
+        return "part" if self._context is None or self._context.why_unproven(ROLES) else "all"
 
     def close(self) -> None:
         """Discard what was read."""

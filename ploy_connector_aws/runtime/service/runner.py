@@ -170,7 +170,7 @@ class IntegrationRunner:
         self.lock_error: LockHeldError | None = None
         """The process that works on its tasks, while that is another one."""
         self._stop = threading.Event()
-        connector = desired.settings.integration.connector
+        connector = desired.connector
         self._metrics: IntegrationMetrics = dependencies.metrics.of(desired.id, connector)
         self._heartbeats = Heartbeats(self._monotonic)
         self._health = IntegrationHealth(
@@ -207,8 +207,7 @@ class IntegrationRunner:
 
     def _run_forever(self, name: str, make: Callable[[ExitStack], Loop]) -> None:
         """Run a loop; after a crash, make and run it again after a while, until stopped."""
-        settings = self.desired.settings
-        with logs.bound(integration=self.desired.id, connector=settings.integration.connector, run_id=None):
+        with logs.bound(integration=self.desired.id, connector=self.desired.connector, run_id=None):
             crashes = 0
             # The work has heartbeats of its own; this one shows that the thread lives.
             self._heartbeats.begin(name, lambda: math.inf)
@@ -265,6 +264,7 @@ class IntegrationRunner:
         platform = clients.enter_context(self._open_platform(SCAN_LOOP, RetryPolicy(sleep=self._sleep)))
         try:
             integration = self._open_connector(SCAN_LOOP)
+            clients.enter_context(integration.connector)
         except (ConfigurationError, InvalidConnectorError):
             self.control.is_unconfigurable = True
             raise

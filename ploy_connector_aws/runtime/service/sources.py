@@ -13,16 +13,17 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
-from ploy_connector_aws.host import find_connectors
+from ploy_connector_aws.host import find_connectors, is_file_reference
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailableError
 from ploy_connector_aws.platform.retry import RetryPolicy
 from ploy_connector_aws.runtime.errors import message_of
 from ploy_connector_aws.runtime.integration import (
+    connector_of,
     find_connector,
+    name_of,
     open_platform,
-    refuse_other_connector,
     reject_generated,
 )
 from ploy_connector_aws.runtime.settings import CONFIG_FILE_VARIABLE, VARIABLES, IntegrationSettings, OperatorSettings
@@ -47,6 +48,11 @@ class DesiredIntegration:
     def id(self) -> str:
         """The integration's id."""
         return self.settings.integration.id
+
+    @property
+    def connector(self) -> str:
+        """The connector's name, also where the settings have it in a file."""
+        return name_of(self.settings.integration.connector)
 
     @property
     def digest(self) -> str:
@@ -118,7 +124,7 @@ class PlatformSource:
         )
 
     def read(self) -> DesiredState:
-        """Read the list from Ploy. The first time, report the installed connectors, so that Ploy can offer them."""
+        """Read the list from Ploy. The first time, report the connectors here, so that Ploy can offer them."""
         integrations: list[DesiredIntegration] = []
         unusable: dict[str, ConfigurationError] = {}
         found = self._platform.integrations().integrations
@@ -140,9 +146,11 @@ class PlatformSource:
         self._platform.close()
 
     def _introduce(self) -> None:
-        """Report the installed connectors; one that Ploy rejects does not hold back the others."""
+        """Report the connectors, the one of a file last; one that Ploy rejects does not hold back the others."""
         installed = find_connectors()
-        for connector in installed.values():
+        named = self._settings.integration.connector
+        from_file = [find_connector(named)] if is_file_reference(named) else []
+        for connector in (*installed.values(), *from_file):
             if not self._report(partial(self._platform.put_manifest, connector.manifest), connector.name):
                 return  # retried at the next poll
         refused = tuple(
@@ -165,12 +173,11 @@ class PlatformSource:
         return True
 
     def _to_desired(self, integration: wire.Integration) -> DesiredIntegration:
-        if self._only is not None:
-            refuse_other_connector(self._settings, integration)
-        own = IntegrationSettings(id=integration.id, connector=integration.connector)
+        connector = connector_of(integration, self._settings, is_only=self._only is not None)
+        own = IntegrationSettings(id=integration.id, connector=connector)
         settings = self._settings.with_platform_config(integration.settings).model_copy(update={"integration": own})
         if settings.config_overrides:
-            reject_generated(settings, find_connector(integration.connector))
+            reject_generated(settings, find_connector(connector))
         return DesiredIntegration(settings, organisation_of(self._settings), integration.revision)
 
 

@@ -156,10 +156,7 @@ class Supervisor:
     def _start(self, desired: DesiredIntegration) -> None:
         runner = IntegrationRunner(desired, self._dependencies, self._woken.set)
         self._running[desired.id] = runner
-        _log.info(
-            "integration started",
-            extra={"integration": desired.id, "connector": desired.settings.integration.connector},
-        )
+        _log.info("integration started", extra={"integration": desired.id, "connector": desired.connector})
         runner.start()
 
 

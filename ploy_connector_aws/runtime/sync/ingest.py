@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ploy_connector_aws.host import Connector
-from ploy_connector_aws.host.connectors import LIST_HOOKS
+from ploy_connector_aws.host.hook_check import LIST_HOOKS
 from ploy_connector_aws.host.page_check import LARGEST_LINE_BYTES, CheckedPage, PageCheck
 from ploy_connector_aws.runtime.errors import InternalError
 from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.snapshot.store import Store
-from ploy_connector_aws.spec import ConnectorError, Failure, Page
+from ploy_connector_aws.spec import ConnectorError, Failure
 
 _log = logging.getLogger(__name__)
 
@@ -107,22 +107,17 @@ def _read_pages(
     connector: Connector, hook: str, skip: Set[str], check: PageCheck
 ) -> Generator[CheckedPage | Exception, None, None]:
     """Yield the pages of a list hook. If it raises, yield the exception last."""
-    pages: Generator[Page, None, None] | None = None
     try:
-        pages = getattr(connector.hooks, hook)(skip=skip)
-        for page in pages:
-            checked = check.check(page, hook)
-            if checked.problem is not None:
-                _log.warning(
-                    "%s",
-                    checked.problem,
-                    extra={"connector": connector.installed.name, "hook": hook, "scope": checked.page.scope},
-                )
-            yield checked
-    except GeneratorExit:
-        if pages is not None:
-            pages.close()
-        raise
+        with closing(getattr(connector.hooks, hook)(skip=skip)) as pages:
+            for page in pages:
+                checked = check.check(page, hook)
+                if checked.problem is not None:
+                    _log.warning(
+                        "%s",
+                        checked.problem,
+                        extra={"connector": connector.installed.name, "hook": hook, "scope": checked.page.scope},
+                    )
+                yield checked
     except Exception as error:  # noqa: BLE001 - whatever a connector raises fails its own scopes, never the host
         yield error
 

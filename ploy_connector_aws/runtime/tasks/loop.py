@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -191,12 +191,13 @@ class TaskLoop:
                 return self.sync_now(preview)
 
         worker = Worker(self._context, self._access_graph, self.open_connector, sync_now)
-        while not self._coordinator.is_closed:
-            version = self._coordinator.version
-            has_worked = worker.step()
-            heartbeat.renew()
-            if not has_worked:
-                self._coordinator.wait(version, self._coordinator.pause_seconds())
+        with closing(worker):
+            while not self._coordinator.is_closed:
+                version = self._coordinator.version
+                has_worked = worker.step()
+                heartbeat.renew()
+                if not has_worked:
+                    self._coordinator.wait(version, self._coordinator.pause_seconds())
 
     def _send(self, outbox: QueueClient, heartbeat: Heartbeat) -> None:
         self._repeat(outbox, self._workers_ended.is_set, heartbeat)
@@ -248,6 +249,12 @@ class Worker:
             coordinator.release(held)
         return True
 
+    def close(self) -> None:
+        """Close its connector; the next task opens another."""
+        if self._connector is not None:
+            self._connector.close()
+            self._connector = None
+
     def _attempt(self, held: HeldTask) -> None:
         task = held.task
         # What takes time and writes nothing comes before the attempt is recorded as begun.
@@ -268,7 +275,7 @@ class Worker:
             return
         self._log_failure(begun, result.failure)
         if result.failure.code in _NEEDS_NEW_CONNECTOR:
-            self._connector = None
+            self.close()
         wait = growing_seconds(begun.attempts + 1, _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS)
         not_before = now + timedelta(seconds=max(wait, result.retry_after_seconds))
         uncertainty = uncertainty_after(begun, result)

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import JsonValue
 
+from ploy_connector_aws.host.setting_schema import find_schema_errors, inline
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec import Manifest, RecordKey
 from ploy_connector_aws.spec.bounds import LARGEST_COUNT
@@ -104,7 +105,14 @@ def put_manifest(ploy: PloyHost, organisation: Organisation, name: str, body: Bo
     manifest = parse(Manifest, bounded(body))
     if manifest.name != name:
         raise ProblemError("body_invalid", "name: is not the one in the path")
-    ploy.reports.put_manifest(organisation, manifest)
+    try:
+        schema = inline(manifest.config_schema)
+        problem = next(find_schema_errors(schema), None)
+    except ValueError as error:
+        problem = str(error)
+    if problem is not None:
+        raise ProblemError("body_invalid", problem)
+    ploy.reports.put_manifest(organisation, manifest.model_copy(update={"config_schema": schema}))
     return wire.ManifestAccepted(name=manifest.name, version=manifest.version)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -344,3 +346,16 @@ def test_permission_set_has_a_full_verdict_without_iam(owner: IamCustomer) -> No
 
     assert (one.privileged, one.name) == (True, "One")
     assert RecordKey(type="entitlement", id=owner.role("admin")) not in snapshot.records
+
+
+@pytest.mark.parametrize("scope", ["iam/policies", "iam/groups", "iam/users", "iam/roles", "iam/trust"])
+def test_links_are_not_proven_after_a_list_of_roles_that_ended_early(owner: IamCustomer, scope: str) -> None:
+    connector = owner.connector(scopes=BOTH)
+    pages = connector.list_accounts(frozenset())
+    assert isinstance(pages, Generator)
+    assert any(page.scope == scope and page.records for page in pages)
+    with suppress(MemoryError):
+        pages.throw(MemoryError())
+        list(pages)
+    endings = [page.ending for page in connector.list_entitlements(frozenset()) if page.scope == LINKS]
+    assert set(endings) - {None} == {"failed"}

@@ -101,7 +101,7 @@ class HelloLoop:
     def run(self, stop: threading.Event) -> None:
         place = self._place
         opened = place.open_connector()
-        with place.open_platform() as platform:
+        with opened.connector, place.open_platform() as platform:
             while not stop.is_set():
                 with suppress(PlatformError):
                     place.control.apply(opened.introduce(platform))

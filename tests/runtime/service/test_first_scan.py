@@ -34,6 +34,15 @@ def test_the_first_scan_begins_as_soon_as_the_platform_has_the_passed_test(harne
     harness.next_commit("one")
 
 
+def test_each_connector_of_a_service_is_closed_when_it_ends(harness: ServiceHarness) -> None:
+    harness.serve("one")
+    harness.next_commit("one")
+    source = harness.sources["one"]
+    assert (source.opened, source.closed) == (2, 0)  # one for scans, one for tasks
+    harness.close()
+    assert (source.opened, source.closed) == (2, 2)
+
+
 def test_a_report_that_arrives_while_a_scan_is_being_refused_is_not_missed(harness: ServiceHarness) -> None:
     def report() -> None:
         harness.shuts_out.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import respx
 
 from ploy_connector_aws import __version__
 from ploy_connector_aws.platform.errors import PlatformUnavailableError
+from ploy_connector_aws.runtime.integration import read_config
 from ploy_connector_aws.runtime.service.sources import (
     DesiredIntegration,
     Source,
@@ -22,6 +24,7 @@ from ploy_connector_aws.runtime.service.sources import (
 )
 from ploy_connector_aws.runtime.settings import OperatorSettings, read_settings
 from ploy_connector_aws.spec import ConfigurationError
+from tests.host.packages import GOOD
 
 API = "https://ploy.example/connector/v1/integrations"
 MANIFEST = "https://ploy.example/connector/v1/connectors/aws"
@@ -130,6 +133,48 @@ def test_a_poll_is_not_retried_and_an_id_unfit_for_a_file_name_is_rejected() -> 
 def test_files_that_name_the_same_integration_are_rejected(configurations: list[OperatorSettings]) -> None:
     with pytest.raises(ConfigurationError, match="name the same integration"):
         to_sources(configurations)
+
+
+def test_connector_in_a_file_is_that_of_its_integrations_and_its_manifest_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "source_of_staff.py").write_text(GOOD.format(name="staff"))
+    connector = f"{tmp_path / 'source_of_staff.py'}:Made"
+    given = OperatorSettings.model_validate(
+        {"platform": {"url": "https://ploy.example", "token": "t"}, "integration": {"connector": connector}}
+    )
+    found = [integration("int-1"), {**integration("int-2"), "connector": "staff"}]
+    with respx.mock:
+        sent = respx.put(url__startswith=MANIFEST.rpartition("/")[0]).mock(
+            side_effect=lambda request: httpx.Response(200, json={"name": "x", "version": "1", "count": 0})
+        )
+        respx.get(API).mock(return_value=httpx.Response(200, json={"integrations": found}))
+        (source,) = to_sources([given])
+        assert wanted_by(source) == {"int-1": ("aws", {}), "int-2": (connector, {})}
+        assert [each.connector for each in source.read().integrations] == ["aws", "staff"]
+        assert [str(call.request.url).rpartition("/")[2] for call in sent.calls] == ["aws", "staff", "connectors"]
+    only = given.model_copy(update={"integration": given.integration.model_copy(update={"id": "int-1"})})
+    with respx.mock:
+        respx.put(url__startswith=MANIFEST.rpartition("/")[0]).mock(return_value=httpx.Response(503))
+        respx.get(API).mock(return_value=httpx.Response(200, json={"integrations": found}))
+        (source,) = to_sources([only])
+        assert [str(error) for error in source.read().unusable.values()] == [
+            "The integration int-1 has the connector 'aws' in Ploy, not 'staff'."
+        ]
+    del sys.modules["source_of_staff"]
+
+
+@pytest.mark.usefixtures("introduced")
+def test_file_that_ploy_names_as_a_connector_is_not_loaded(tmp_path: Path) -> None:
+    (tmp_path / "planted.py").write_text("raise AssertionError\n")
+    named = {**integration("int-1"), "connector": f"{tmp_path / 'planted.py'}:Made"}
+    respx.get(API).mock(return_value=httpx.Response(200, json={"integrations": [named]}))
+    reason = "Ploy names no usable connector for the integration int-1."
+    (source,) = to_sources([settings()])
+    assert {name: str(error) for name, error in source.read().unusable.items()} == {"int-1": reason}
+    with pytest.raises(ConfigurationError, match=reason):
+        read_config(settings(id="int-1"))
 
 
 def test_files_of_several_organisations_and_integrations_run_together() -> None:

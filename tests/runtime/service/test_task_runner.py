@@ -16,7 +16,7 @@ from ploy_connector_aws.runtime.service.metrics import Metrics
 from ploy_connector_aws.runtime.service.runner import TaskDependencies, TaskRunner
 from ploy_connector_aws.runtime.settings import IntegrationSettings, OperatorSettings, StateSettings
 from ploy_connector_aws.spec import Check, ConnectionReport
-from tests.runtime.tasks.fake_membership_connector import Memberships, open_memberships
+from tests.runtime.tasks.fake_membership_connector import CALLS, Memberships, open_memberships
 from tests.runtime.tasks.fake_task_queue import Queue
 
 from .service_harness import PATIENCE
@@ -73,6 +73,7 @@ def test_a_task_begins_as_soon_as_the_first_test_was_made_and_not_before(tmp_pat
         control,
         Metrics().of("one", "directory"),
     )
+    CALLS.clear()
     thread = threading.Thread(target=TaskRunner(place).run, args=(stop,), daemon=True)
     thread.start()
     try:
@@ -85,3 +86,4 @@ def test_a_task_begins_as_soon_as_the_first_test_was_made_and_not_before(tmp_pat
         stop.set()
         thread.join(PATIENCE)
     assert queue.entries["t1"].state == "done"
+    assert CALLS == ["configure", "close"]

@@ -28,6 +28,9 @@ from tests.runtime.records import membership
 
 SECRET = "a secret that an exception holds"
 
+CALLS: list[str] = []
+"""The first and the last call of each instance."""
+
 BEFORE: dict[str, Callable[[], BaseException]] = {
     "crash": Crash,
     "unknown": lambda: TemporaryError("The directory did not answer."),
@@ -127,6 +130,11 @@ class ClubConnector:
     @hookimpl
     def configure(self, config: Mapping[str, Any]) -> None:
         self.memberships: Memberships = config["directory"]
+        CALLS.append("configure")
+
+    @hookimpl
+    def close(self) -> None:
+        CALLS.append("close")
 
     @hookimpl
     def test_connection(self) -> ConnectionReport:

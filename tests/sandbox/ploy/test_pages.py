@@ -10,8 +10,11 @@ import pytest
 from ploy_connector_aws.graph.search import Search
 from ploy_connector_aws.host import find_connectors
 from ploy_connector_aws.platform import wire
+from ploy_connector_aws.platform.errors import PlatformRejectedError
 from ploy_connector_aws.sandbox.ploy import LocalPloy, pages
 from ploy_connector_aws.sandbox.ploy.pages.session import IDLE_SECONDS, Sessions
+from ploy_connector_aws.spec import Document, Step, Wizard, WizardField
+from tests.host.test_default_wizard import PLAIN
 
 from .browser import Visitor, at
 from .conftest import USERS, Customer, Enroll, account, accounts
@@ -170,6 +173,63 @@ def test_input_is_parsed_by_the_schema_and_secrets_are_not_shown_again(visitor: 
     assert ("s3cret-8" in shown, f"&#34;{knock}&#34;" in shown, "https://club.example/?a=a.b" in shown) == (
         *(False, True, True),
     )
+
+
+def test_a_connector_without_a_wizard_has_one_step_with_its_defaults(visitor: Visitor, acme: Customer) -> None:
+    acme.client.put_manifest(PLAIN.manifest)
+    own = visitor.fill("/app/setup/plain").headers["location"].split("/")[3]
+    step = f"/app/integrations/{own}/setup/settings"
+    shown = visitor.get(step).text
+    assert (shown.count('name="port" value="443"'), shown.count('name="folder"')) == (1, 1)
+    assert visitor.fill(step, port="x").status_code == 422
+    assert "?test=task-" in visitor.fill(step, port="8", folder="/srv", feature="rooms").headers["location"]
+    assert acme.ploy.registry.integration(own).integration.settings == {"folder": "/srv", "port": 8}
+
+
+def test_a_document_shows_what_was_entered_in_its_own_step(visitor: Visitor, acme: Customer) -> None:
+    note = Document(id="note", title="A note", language="text", file_name="n", template="Go to {{ address }}!")
+    first = Step(id="first", title="First", text=(), fields=(WizardField(name="address"),), documents=(note,))
+    last = Step(id="last", title="Last", text=(), tests_connection=True)
+    acme.client.put_manifest(CLUB.model_copy(update={"wizard": Wizard(steps=(first, last))}))
+    own = visitor.fill("/app/setup/club").headers["location"].split("/")[3]
+    page = f"/app/integrations/{own}/setup"
+    assert (
+        "A note: fill in Address of the club above and continue; it is shown here then."
+        in visitor.get(f"{page}/first").text
+    )
+    assert visitor.fill(f"{page}/first", address="a.b").headers["location"] == f"{page}/first"
+    assert "Go to a.b!" in visitor.get(f"{page}/first").text
+    assert visitor.fill(f"{page}/first", address="a.b").headers["location"] == f"{page}/last"
+    assert visitor.fill(f"{page}/first", address="a.c").headers["location"] == f"{page}/first"
+
+
+@pytest.mark.parametrize("schema", [{"properties": {"a": {"type": "nothing"}}}, {"properties": {"a": {"$ref": "#/b"}}}])
+def test_a_manifest_with_a_schema_that_no_page_can_use_is_refused(acme: Customer, schema: dict[str, Any]) -> None:
+    with pytest.raises(PlatformRejectedError, match="config_schema"):
+        acme.client.put_manifest(CLUB.model_copy(update={"config_schema": schema, "features": (), "wizard": None}))
+
+
+def test_a_setting_with_a_media_type_is_a_text_of_several_lines(visitor: Visitor, acme: Customer) -> None:
+    lines = {"type": "string", "contentMediaType": "application/x-pem-file"}
+    properties = {"certificate": lines, "key": {**lines, "writeOnly": True}}
+    names = tuple(WizardField(name=name) for name in properties)
+    step = Step(id="all", title="All", text=(), fields=names)
+    acme.client.put_manifest(
+        CLUB.model_copy(
+            update={"config_schema": {"properties": properties}, "wizard": Wizard(steps=(step,)), "features": ()}
+        )
+    )
+    own = visitor.fill("/app/setup/club").headers["location"].split("/")[3]
+    page = f"/app/integrations/{own}/setup/all"
+    pem = "-----BEGIN-----\n\nMIIBszCCAVmgAwIBAgIUQ\n-----END-----\n"
+    sent = {name: pem.replace("\n", "\r\n") for name in properties}
+    assert visitor.fill(page, **sent).status_code == 303
+    assert acme.ploy.registry.integration(own).integration.settings == {"certificate": pem, "key": pem}
+    shown = visitor.get(page).text
+    assert (shown.count("<textarea"), shown.count(f">{pem}</textarea>")) == (2, 1)
+    assert "MIIBszCCAVmgAwIBAgIUQ" not in visitor.get("/app/").text
+    assert visitor.fill(page, certificate=pem, key="").status_code == 303  # a saved secret stays
+    assert acme.ploy.registry.integration(own).integration.settings["key"] == pem
 
 
 def test_names_are_typed_as_lines_of_id_and_name(visitor: Visitor, acme: Customer) -> None:

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ploy_connector_aws.graph.search import Search
+from ploy_connector_aws.host.setting_schema import is_multiline
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy.registry import IntegrationRow
 from ploy_connector_aws.sandbox.ploy.reports import CheckRow
@@ -135,7 +136,8 @@ def _about(row: IntegrationRow, manifest: Manifest | None) -> str:
         str(row.integration.settings[name])
         for name, schema in properties.items()
         if name in row.integration.settings and name not in row.issued
-        if isinstance(schema, Mapping) and schema.get("type") == "string" and not schema.get("writeOnly")
+        if isinstance(schema, Mapping) and schema.get("type") == "string"
+        if not (schema.get("writeOnly") or is_multiline(schema))
     ]
     return " · ".join(shown[:_SETTINGS_SHOWN])
 

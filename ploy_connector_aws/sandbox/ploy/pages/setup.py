@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ploy_connector_aws.host import SetupSession, format_setting, parse_setting
+from ploy_connector_aws.host.setting_schema import is_multiline, kind_of
 from ploy_connector_aws.sandbox.ploy.registry import IntegrationRow
 from ploy_connector_aws.sandbox.ploy.verification import find_blocker, require_unblocked
 from ploy_connector_aws.spec import (
@@ -34,7 +35,7 @@ from .tasks import task_values
 router = APIRouter()
 
 _LONGEST_INPUT = 2048
-_LONGEST_MAP = 128 * 1024
+_LONGEST_LINES = 128 * 1024
 
 
 class Question(NamedTuple):
@@ -45,6 +46,7 @@ class Question(NamedTuple):
     description: str
     kind: str
     """'generated' for a value that the platform generated; otherwise 'choice' or the type in the setting's schema."""
+    is_multiline: bool
     choices: list[str]
     is_required: bool
     is_secret: bool
@@ -88,7 +90,8 @@ class StepForm:
                 continue
             name, text = each.name, value(form, each.name)
             schema = self.session.schema_of(name)
-            if schema.get("type") == "boolean":
+            kind = kind_of(schema)
+            if kind == "boolean":
                 # A box that is not ticked is not in the form.
                 settings[name], self.typed[name] = bool(text), format_setting(bool(text))
                 continue
@@ -98,7 +101,9 @@ class StepForm:
                 self.discarded.add(name)
             elif name in self.session.values:
                 continue  # a saved secret stays, as the page does not show it
-            longest = _LONGEST_MAP if schema.get("type") == "object" else _LONGEST_INPUT
+            if text and is_multiline(schema):
+                text = str(form.get(name))  # all of it, with its last line end
+            longest = _LONGEST_LINES if kind == "object" or is_multiline(schema) else _LONGEST_INPUT
             if len(text) > longest:
                 self.errors[name] = f"This is longer than {longest} characters."
             elif text:
@@ -148,7 +153,8 @@ class StepForm:
             name=name,
             title=self.session.title_of(name),
             description=str(schema.get("description", "")),
-            kind="generated" if is_generated else "choice" if choices else str(schema.get("type", "string")),
+            kind="generated" if is_generated else "choice" if choices else kind_of(schema),
+            is_multiline=kind_of(schema) == "object" or is_multiline(schema),
             choices=choices,
             is_required=self.session.is_required(name),
             is_secret=is_secret,
@@ -217,9 +223,16 @@ def save_step(visit: IntegrationVisitor, step_id: str, sent: SentForm) -> Respon
     settings = form.read(step, sent)
     if form.errors:
         return _show(visit, form, step_id)
+    is_shown_again = any(
+        settings.get(name := each.name, form.session.values.get(name)) != form.session.values.get(name)
+        for each in form.session.used_in(step)
+    )
     ploy.verification.enter(visit.id, settings, form.session.features if step.asks_features else None)
     following = () if step.tests_connection else form.session.wizard.steps[index + 1 :]
     ploy.registry.note_step(visit.id, following[0].id if following else step.id)
+    if not step.tests_connection and is_shown_again:
+        visit.flash("Saved. Below is what you need with these settings; continue when you are done.")
+        return go_to(f"{visit.path}/setup/{step_id}")
     if not step.tests_connection:
         return go_to(visit.path + (f"/setup/{following[0].id}" if following else ""))
     form = _open(visit)
@@ -272,6 +285,7 @@ def _show(visit: IntegrationVisit, form: StepForm, step_id: str, *, test: str = 
         can_carry_out=bool(hints and step.documents),
         blocker=find_blocker(_switched_on(form.row), "check") if step.tests_connection else None,
         missing=session.missing(except_step=step) if step.tests_connection else [],
+        to_fill_in=[session.title_of(each.name) for each in session.used_in(step) if each.name not in session.values],
         links=[(each, url) for each in step.links if (url := form.link(each))],
         documents=[(each, form.document(each)) for each in step.documents],
         permissions=[each for each in manifest.permissions if set(each.features) & set(session.features)]
