@@ -107,6 +107,14 @@ def counts_table(found: Changes | CommitAnswer, changes: Changes) -> Table:
     return counts
 
 
+def print_indented(out: Console, line: str) -> None:
+    """Print a line of markup that begins with an indent, its further lines two columns further in."""
+    indent = len(line) - len(line.lstrip(" "))
+    parts = Text.from_markup(line.lstrip(" ")).wrap(out, max(out.width - indent - 2, 20))
+    for number, part in enumerate(parts):
+        out.print(Text(" " * (indent + 2 * bool(number))) + part, soft_wrap=True)
+
+
 def text(value: object) -> str:
     """Escape an outside value, so that it contains neither markup nor commands to the terminal."""
     if value in (None, "", ()):

@@ -10,13 +10,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from ploy_connector_aws.graph.privilege import THROUGH, Named, Privilege
 from ploy_connector_aws.graph.view import GraphView
 from ploy_connector_aws.spec.records import RecordType
 
 from .snapshots import Snapshot
+
+SwitchedOff: TypeAlias = Literal["none", "some", "all"]
 
 MOST_ENTITLEMENTS = 50
 """How many entitlements are described; those with privileged access, then those that most lose, come first."""
@@ -77,6 +79,8 @@ class AccessChanges(NamedTuple):
     more_entitlements: int = 0
     places: tuple[PlaceChange, ...] = ()
     more_places: int = 0
+    switched_off: SwitchedOff = "none"
+    """How many of the missing grants only scopes listed that the settings switch off: that access does not change."""
 
 
 def find_changes(
@@ -95,7 +99,7 @@ def find_changes(
     lost, gained = _Difference(db, visible, held), _Difference(db, held, visible)
     ids = list(places)
     return (
-        AccessChanges(*lost.entitlements(with_causes=True), *lost.places(ids, before, after)),
+        AccessChanges(*lost.entitlements(with_causes=True), *lost.places(ids, before, after), lost.switched_off()),
         AccessChanges(*gained.entitlements(with_causes=False), *gained.places(ids, after, before)),
     )
 
@@ -148,6 +152,16 @@ class _Difference:
             )
             for id_ in ids
         ), total - len(ids)
+
+    def switched_off(self) -> SwitchedOff:
+        """Return how many of the missing grants only scopes listed that the settings switch off."""
+        total, excluded = self._db.execute(
+            "SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (SELECT 1 FROM json_each(d.scopes) j LEFT JOIN"
+            " ploy_scopes s ON s.snapshot = ? AND s.name = j.value WHERE coalesce(s.ending, '') <> 'excluded'))"
+            " FROM temp.differing d",
+            (self._lacks.number,),
+        ).fetchone()
+        return "none" if not excluded else "all" if excluded == total else "some"
 
     def _shares(self, id_: str) -> Iterator[Share]:
         has = self._has.tables

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from ploy_connector_aws.graph.search import FoundRecord
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec.records import RecordKey, RecordType
 
@@ -287,6 +288,15 @@ class SyncStore:
         for kind, type_, id_, before in rows:
             yield RecordChange(kind, RecordKey(type=type_, id=id_), json.loads(before) if before else None)
 
+    def removed_content(self, key: RecordKey, since: int) -> dict[str, Any] | None:
+        """Return the content of a record as a generation removed it, at or after one; None where none did."""
+        row = self._db.execute(
+            "SELECT c.before FROM ploy_generations g CROSS JOIN ploy_changes c ON c.generation = g.number"
+            " AND c.kind = 'removed' AND c.type = ? AND c.id = ? WHERE g.number >= ? ORDER BY g.number LIMIT 1",
+            (key.type, key.id, since),
+        ).fetchone()
+        return json.loads(row[0]) if row and row[0] else None
+
     def count_changes(self, since: datetime) -> int:
         """Count the records that generations changed since a moment; the first generation changed none."""
         found: int = self._db.execute(
@@ -322,3 +332,15 @@ class SyncStore:
                 base_generation,
                 Decision(name, reason, datetime.fromisoformat(decided_at)) if decided_at else None,
             )
+
+
+class RemovedRecords:
+    """The records that a generation, or a later one, removed."""
+
+    def __init__(self, store: SyncStore, generation: int) -> None:
+        self._store, self._generation = store, generation
+
+    def record(self, key: RecordKey) -> FoundRecord | None:
+        """Return a record as it was."""
+        content = self._store.removed_content(key, self._generation)
+        return FoundRecord(key.id, content, is_unproven=False) if content is not None else None

@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ploy_connector_aws.graph.edges import Edge
 from ploy_connector_aws.graph.paths import Path as AccessPath
@@ -27,7 +27,7 @@ from .database import open_database
 from .held_changes import AccessChanges, find_changes
 from .scope_report import ScopeReport
 from .snapshots import ChangeKind, Snapshot, Snapshots
-from .sync_store import Generation, RecordChange, Sync, SyncStore
+from .sync_store import Generation, RecordChange, RemovedRecords, Sync, SyncStore
 from .verified import ChangedGrants, VerifiedChanges
 
 MOST_PATHS = 20_000
@@ -247,7 +247,8 @@ class IntegrationView:
         with self._state() as current:
             if generation is not None:
                 changes = SyncStore(current.db).changes(generation.number, kind, only)
-                snapshots: list[Snapshot | None] = [current.visible]
+                store, number = SyncStore(current.db), generation.number
+                snapshots: list[_Source | None] = [current.visible, RemovedRecords(store, number)]
                 found: Iterator[tuple[RecordKey, dict[str, Any] | None]] = ((each.key, each.before) for each in changes)
             else:
                 held = Snapshots(current.db).held
@@ -364,8 +365,11 @@ def name_of(content: dict[str, Any], otherwise: str) -> str:
     return str(content.get("display_name") or content.get("username") or content.get("name") or otherwise)
 
 
+_Source: TypeAlias = Snapshot | RemovedRecords
+
+
 def _names(
-    snapshots: Sequence[Snapshot | None], key: RecordKey, before: dict[str, Any] | None, visible: Snapshot | None
+    snapshots: Sequence[_Source | None], key: RecordKey, before: dict[str, Any] | None, visible: Snapshot | None
 ) -> tuple[ShownName, ...]:
     content = _content(snapshots, key) or before or {}
     if key.type != "grant" or "entitlement_id" not in content:
@@ -380,10 +384,10 @@ def _names(
     )
 
 
-def _name(snapshots: Sequence[Snapshot | None], key: RecordKey, before: dict[str, Any] | None) -> str:
+def _name(snapshots: Sequence[_Source | None], key: RecordKey, before: dict[str, Any] | None) -> str:
     return " → ".join(each.name for each in _names(snapshots, key, before, None))
 
 
-def _content(snapshots: Sequence[Snapshot | None], key: RecordKey) -> dict[str, Any]:
+def _content(snapshots: Sequence[_Source | None], key: RecordKey) -> dict[str, Any]:
     found = (snapshot.record(key) for snapshot in snapshots if snapshot is not None)
     return next((record.content for record in found if record is not None), {})

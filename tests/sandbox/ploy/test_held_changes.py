@@ -74,6 +74,7 @@ def test_lost_grants_are_grouped_by_entitlement_with_counts_privileged_first(cus
     lost, gained = changes(customer)
 
     assert gained == AccessChanges()
+    assert lost.switched_off == "none"
     assert [(each.entitlement.name, each.shares, each.causes) for each in lost.entitlements] == [
         ("Operations", (Share("account", "human", 3, 3),), (Cause("gone", 3, ("members/ops",)),)),
         (
@@ -119,10 +120,24 @@ def test_held_page_is_read_as_a_person_decides(customer: Customer, visitor: Visi
     page = text(visitor.get(at(customer, f"/syncs/{sync.id}")).text)
 
     for shown in (
-        "Houses that people would lose House People Privileged Others North 3 people 3 privileged none",
+        "What is marked “switched off in the settings” would only stop being shown. That access itself does not",
+        "Houses that people would lose, or no longer be shown with House People Privileged Others North 3 people 3",
         "South 16 people none none",
         "Operations privileged through Owner in North: 3 of 3 people Switched off in the settings: members/ops",
         "Engineering: 16 of 17 people Read completely, without them: members/eng",
     ):
         assert shown in page
+    assert changes(customer)[0].switched_off == "some"
     assert page.index("North 3 people") < page.index("South 16 people")
+
+
+def test_held_page_of_what_is_only_switched_off_speaks_of_no_loss(customer: Customer, visitor: Visitor) -> None:
+    excluded = wire.ScopeLine(name="members/ops", ending="excluded")
+    customer.sync(USERS, ENG_SCOPE, excluded, *BASE, *ENG, hold="look")
+    sync = customer.ploy.view(customer.id).held()
+    assert sync is not None
+    page = text(visitor.get(at(customer, f"/syncs/{sync.id}")).text)
+
+    assert "The access itself does not change." in page
+    assert "Houses that people would no longer be shown with" in page
+    assert "lose" not in page

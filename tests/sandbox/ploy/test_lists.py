@@ -159,6 +159,13 @@ def test_history_names_changes_of_the_period_and_who_decided(visitor: Visitor, c
         assert "Requested here. Reason: on call" in text(visitor.get(at(customer, f"/history?days={days}")).text)
 
 
+def test_history_names_removed_grants_whose_records_were_removed_too(visitor: Visitor, customer: Customer) -> None:
+    customer.sync(USERS, *(line for line in RECORDS if "robot" not in line.model_dump_json()), hold=None)
+    page = text(visitor.get(at(customer, "/history")).text)
+    assert "=cmd|robot → " in page
+    assert "robot → " not in page.replace("=cmd|robot → ", "")
+
+
 def test_overview_counts_people_groups_and_privileged(visitor: Visitor, customer: Customer) -> None:
     customer.clock.pass_by(days=8)
     customer.sync(USERS, *RECORDS)
