@@ -40,7 +40,7 @@ _PLURALS: dict[RecordType, str] = {
     "entitlement": "entitlements",
     "grant": "grants",
     "resource": "resources",
-    "finding": "findings",
+    "finding": "findings of the connector",
 }
 
 

@@ -26,7 +26,7 @@ def scoped(line: wire.RecordLine, *scopes: str) -> wire.RecordLine:
     return line.model_copy(update={"scopes": scopes})
 
 
-def role(id_: str, resource: str, *, privileged: bool = False) -> wire.RecordLine:
+def role(id_: str, resource: str, *, privileged: bool = False, administrator: bool = False) -> wire.RecordLine:
     return record(
         "entitlement",
         id_,
@@ -35,6 +35,7 @@ def role(id_: str, resource: str, *, privileged: bool = False) -> wire.RecordLin
         not_grantable_reason="No.",
         resource_id=resource,
         privileged=privileged,
+        administrator=administrator,
     )
 
 

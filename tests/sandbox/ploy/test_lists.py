@@ -26,7 +26,7 @@ RECORDS = (
     record("resource", "north", kind="house", name="North"),
     record("resource", "cellar", kind="room", name="Cellar", parent_id="north"),
     record("entitlement", "ops", kind="group", name="Operations", grantable=True, privileged=False),
-    role("owner", "north", privileged=True),
+    role("owner", "north", privileged=True, administrator=True),
     role("reader", "cellar"),
     opens("ops", "owner"),
     *(held(id_, "ops") for id_ in ("ann", "bob")),
@@ -54,6 +54,7 @@ def shown(page: str) -> list[str]:
         ("kind=human&status=disabled", ["Bob"]),
         ("privileged=yes", ["Ann", "Bob"]),
         ("privileged=through&q=ANN@", ["Ann"]),
+        ("privileged=administrator", ["Ann", "Bob"]),
         ("privileged=direct", []),
         ("in=cellar", ["Cy", "=cmd|robot"]),
         ("holds=owner&kind=human", ["Ann", "Bob"]),
@@ -93,8 +94,8 @@ def test_facets_have_counts_and_lead_to_the_same_list_with_one_filter_more(
 
 def test_privilege_through_a_path_names_where_it_leads(visitor: Visitor, customer: Customer) -> None:
     for path in ("/accounts?q=ann", "/entitlements?kind=group", "/account?id=ann", "/entitlement?id=ops"):
-        assert "privileged through Owner in North" in text(visitor.get(at(customer, path)).text), path
-    assert "privileged through Owner in North" in text(visitor.get(at(customer, "/grant?account=cy")).text)
+        assert "administrator through Owner in North" in text(visitor.get(at(customer, path)).text), path
+    assert "administrator through Owner in North" in text(visitor.get(at(customer, "/grant?account=cy")).text)
 
 
 def test_csv_has_no_formula_and_other_formats_are_not_altered(visitor: Visitor, customer: Customer) -> None:

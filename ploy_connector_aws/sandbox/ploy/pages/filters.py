@@ -18,6 +18,7 @@ _LONGEST_TEXT = 200
 
 _VERDICTS: dict[str, tuple[Verdict, ...]] = {
     "yes": PRIVILEGED_VERDICTS,
+    "administrator": PRIVILEGED_VERDICTS,
     "direct": ("direct",),
     "through": ("through",),
     "no": ("no",),
@@ -27,6 +28,7 @@ _VERDICTS: dict[str, tuple[Verdict, ...]] = {
 
 _PRIVILEGED = {
     "yes": "privileged",
+    "administrator": "full administrator access",
     "direct": "privileged directly",
     "through": "privileged through a path",
     "no": "not privileged",
@@ -70,6 +72,7 @@ class Filters(NamedTuple):
             kinds=(self.kind,) if self.kind else (),
             statuses=(self.status,) if self.status else (),
             verdicts=_VERDICTS.get(self.privileged, ()),
+            only_administrators=self.privileged == "administrator",
             unproven=_UNPROVEN.get(self.unproven),
             place=self.place,
             holds=self.holds,
@@ -125,7 +128,8 @@ def to_facets(of: RecordType, found: Facets, filters: Filters, labels: Labels) -
     verdicts = found.verdicts
     privileged = {
         "yes": verdicts.get("direct", 0) + verdicts.get("through", 0),
-        **{name: verdicts.get(each[0], 0) for name, each in _VERDICTS.items() if name != "yes"},
+        "administrator": found.administrators,
+        **{name: verdicts.get(each[0], 0) for name, each in _VERDICTS.items() if len(each) == 1},
     }
     if not (privileged["direct"] and privileged["through"]):
         del privileged["direct"], privileged["through"]  # the same as all that is privileged
