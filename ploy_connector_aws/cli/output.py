@@ -91,7 +91,7 @@ def table(*columns: str, title: str | None = None) -> Table:
     """An empty table in the style of all commands."""
     empty = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
     for column in columns:
-        empty.add_column(column, overflow="fold")
+        empty.add_column(column, overflow="fold", min_width=max(map(len, column.split()), default=0))
     return empty
 
 
@@ -112,6 +112,7 @@ def print_indented(out: Console, line: str) -> None:
     indent = len(line) - len(line.lstrip(" "))
     parts = Text.from_markup(line.lstrip(" ")).wrap(out, max(out.width - indent - 2, 20))
     for number, part in enumerate(parts):
+        part.rstrip()
         out.print(Text(" " * (indent + 2 * bool(number))) + part, soft_wrap=True)
 
 

@@ -307,7 +307,7 @@ def _print_opened(out: Console, labels: Labels, row: OpenedEntitlement, *, with_
         "[yellow](unproven)[/]" if row.is_unproven else "",
         f"[dim]{text(labels.of('entitlement', entitlement.content)[0] + at)}[/]",
     ]
-    out.print("  ".join(filter(None, shown)))
+    print_indented(out, "  ".join(filter(None, shown)))
     if with_ids:
         out.print(f"    [dim]{text(entitlement.id)}[/]", soft_wrap=True)
 

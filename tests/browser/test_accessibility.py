@@ -259,6 +259,7 @@ def test_access_is_revoked_with_the_keyboard_alone(
     expect(page.get_by_text("Waiting for the service")).to_be_visible()
     runtime.submit(work).result()
     expect(page.get_by_text("would lose")).to_be_visible()
+    keyboard.type("Your name", "Ada Byron")
     keyboard.type("Reason", "left the team")
     keyboard.press("Revoke Engineers")
     runtime.submit(work).result()

@@ -144,6 +144,7 @@ def test_access_is_revoked_after_its_preview_and_granted_again(inside: Page, wor
     expect(inside.get_by_text("would lose")).to_be_visible()
     expect(inside.get_by_role("heading", name="Paths that it would close:")).to_be_visible()
     assert [task.preview for task in ploy.queue(own).tasks() if task.kind == "revoke"] == [True]
+    inside.get_by_label("Your name").fill("Ada Byron")
     inside.get_by_label("Reason").fill("left the team")
     inside.get_by_role("button", name="Revoke Engineering").click()
     expect(inside.get_by_text("Verified by reading it back")).to_be_visible()
@@ -155,6 +156,8 @@ def test_access_is_revoked_after_its_preview_and_granted_again(inside: Page, wor
     inside.get_by_role("button", name="Search").click()
     inside.get_by_role("radio", name="Engineering").first.check()
     inside.get_by_role("button", name="Preview the grant").click()
+    inside.get_by_label("Your name").fill("Ada Byron")
+    inside.get_by_label("Reason").fill("is back")
     inside.get_by_role("button", name="Grant Engineering").click()
     expect(inside.get_by_text("Verified by reading it back")).to_be_visible()
     inside.goto(account)
@@ -166,7 +169,7 @@ def test_access_is_revoked_after_its_preview_and_granted_again(inside: Page, wor
         ("revoke", True, "done", None),
         ("revoke", False, "done", "left the team"),
         ("grant", True, "done", None),
-        ("grant", False, "done", None),
+        ("grant", False, "done", "is back"),
     ]
 
 

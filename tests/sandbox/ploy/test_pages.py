@@ -347,15 +347,16 @@ def test_manual_task_is_resolved_with_a_note_or_ordered_again(visitor: Visitor, 
 def test_only_an_answered_preview_can_be_ordered(visitor: Visitor, acme: Customer) -> None:
     worker = Worker(acme)
     seen = visitor.fill(at(acme, "/preview"), kind="revoke", account="u1", entitlement="g1").headers["location"]
-    assert visitor.fill(seen).status_code == 409
+    assert visitor.fill(seen, name="Ada").status_code == 409
     (task,) = worker.lease()
     worker.complete(task)
-    ordered = visitor.fill(seen, reason="left").headers["location"]
+    assert visitor.fill(seen, reason="left").status_code == 422  # without a name
+    ordered = visitor.fill(seen, name="Ada", reason="left").headers["location"]
 
     again = acme.ploy.queue(acme.id).task(ordered.split("/")[-1])
-    assert (again.kind, again.preview, again.account_id, again.entitlement_id, again.reason) == (
-        *("revoke", False, "u1", "g1", "left"),
+    assert (again.kind, again.preview, again.account_id, again.entitlement_id, again.reason, again.requested_by) == (
+        *("revoke", False, "u1", "g1", "left", "Ada"),
     )
     (task,) = worker.lease()
     worker.complete(task)
-    assert visitor.fill(ordered).status_code == 409
+    assert visitor.fill(ordered, name="Ada").status_code == 409
