@@ -130,11 +130,12 @@ NAMELESS = Page.model_construct(scope="", records=(), partial=())
 
 @pytest.mark.parametrize(
     "pages",
-    [(USERS,), (USERS, TemporaryError("Busy.")), (USERS, 5), (USERS, NAMELESS)],
+    [(), (TemporaryError("Busy."),), (5,), (NAMELESS,)],
     ids=["to the end", "an error", "no page", "a page without a scope"],
 )
 def test_each_iterator_is_closed_once(store: Store, pages: tuple[object, ...]) -> None:
-    lists = {name: Pages(*pages) for name in ("accounts", "entitlements", "resources")}
+    names = ("accounts", "entitlements", "resources")
+    lists = {name: Pages(Page(scope=name, complete=True), *pages) for name in names}
     read_into(store, check_connector("directory", Iterating).open(lists))
     assert {name: each.closed for name, each in lists.items()} == dict.fromkeys(lists, 1)
 
