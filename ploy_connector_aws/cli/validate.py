@@ -133,10 +133,7 @@ class _Report:
     @property
     def reads(self) -> str:
         """How often the source was read, as one sentence."""
-        if self.plan is None:
-            return "The lists gave nothing, so most rules could not be tested."
-        not_cut = f"{self.plan.pages_not_cut} of {self.plan.pages} pages were not cut"
-        return f"The source was read {self.validation.reads} times; {not_cut}."
+        return self.validation.describe_reads() or "The lists gave nothing, so most rules could not be tested."
 
     def reasons(self) -> dict[str, list[str]]:
         """Return the rules that were not tested, by reason."""
@@ -218,7 +215,7 @@ def _print_table(report: _Report) -> None:
 def _print_problems(out: Console, result: Result) -> None:
     out.print(f"{MARKS[result.outcome]} [bold]{text(result.rule.id)}[/]: {text(result.rule.proves)}", soft_wrap=True)
     for problem in result.problems:
-        out.print(f"    {text(problem.where)}: {text(problem.message)}", soft_wrap=True)
+        out.print(f"    {text(problem.place)}: {text(problem.message)}", soft_wrap=True)
     if result.more_problems:
         out.print(f"    … and {result.more_problems} more")
     for fix in dict.fromkeys(each.fix or result.rule.fix for each in result.problems):
@@ -248,7 +245,13 @@ def _to_json(result: Result) -> dict[str, Any]:
         "proves": result.rule.proves,
         "reason": result.reason,
         "problems": [
-            {"where": each.where, "message": each.message, "fix": each.fix or result.rule.fix}
+            {
+                "where": each.where,
+                "hook": each.hook,
+                "file": each.file,
+                "message": each.message,
+                "fix": each.fix or result.rule.fix,
+            }
             for each in result.problems
         ],
         "more_problems": result.more_problems,
@@ -272,7 +275,7 @@ def _print_junit(report: _Report) -> None:
         )
         described = escape_unprintable(str(each))
         if each.outcome == "failed":
-            message = "; ".join(f"{problem.where}: {problem.message}" for problem in each.problems)
+            message = "; ".join(f"{problem.place}: {problem.message}" for problem in each.problems)
             ElementTree.SubElement(case, "failure", message=escape_unprintable(message)).text = described
         elif each.outcome == "skipped":
             ElementTree.SubElement(case, "skipped", message=escape_unprintable(each.reason or ""))

@@ -14,7 +14,8 @@ Everything here is imported at first use, as pytest loads ``plugin`` in every se
 Map: ``connector_tests`` (the class above), ``rules`` (the table of all rules), ``results`` (a rule, and its result),
 ``validation`` (one connector under test: the reads that its rules share), ``instance`` (one instance of it, and what it
 prints and counts), ``reading`` (one read of all lists), ``cuts`` (where reads are ended), ``checks`` (what the rules
-test), ``driver`` (changes the source, for tiers 1 and 2), ``plugin`` (for pytest).
+test), ``driver`` (changes the source, for tiers 1 and 2), ``proxy`` (cuts and delays the connections to it),
+``snapshot`` (reads and the changes between them), ``plugin`` (for pytest).
 """
 
 from __future__ import annotations
@@ -25,21 +26,40 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .connector_tests import ConnectorTests
     from .driver import Driver
+    from .proxy import CuttingProxy
     from .results import NotTestedError, Problem, Result, Rule
     from .rules import RULES
+    from .snapshot import Changes, Snapshot, read
     from .validation import Validation
 
-__all__ = ["RULES", "ConnectorTests", "Driver", "NotTestedError", "Problem", "Result", "Rule", "Validation"]
+__all__ = [
+    "RULES",
+    "Changes",
+    "ConnectorTests",
+    "CuttingProxy",
+    "Driver",
+    "NotTestedError",
+    "Problem",
+    "Result",
+    "Rule",
+    "Snapshot",
+    "Validation",
+    "read",
+]
 
 _HOMES = {
     "RULES": "rules",
+    "Changes": "snapshot",
     "ConnectorTests": "connector_tests",
+    "CuttingProxy": "proxy",
     "Driver": "driver",
     "NotTestedError": "results",
     "Problem": "results",
     "Result": "results",
     "Rule": "results",
+    "Snapshot": "snapshot",
     "Validation": "validation",
+    "read": "snapshot",
 }
 """The module of each public name."""
 

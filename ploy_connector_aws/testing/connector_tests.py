@@ -40,19 +40,25 @@ class ConnectorTests:
     @classmethod
     def validation(cls, connector_settings: Mapping[str, Any], pytestconfig: pytest.Config) -> Iterator[Validation]:
         """Yield the connector under test, whose reads the tests of this class share."""
+        if not hasattr(cls, "connector"):
+            pytest.fail(f"{cls.__name__} has no class attribute 'connector': the name of a connector, or its class.")
         every_page = bool(pytestconfig.getoption("ploy_every_page", default=False))
         with Validation(cls.connector, connector_settings, cls.driver, every_page=every_page) as validation:
             yield validation
 
     @pytest.mark.parametrize("rule", RULES, ids=[rule.id for rule in RULES])
-    def test_rule(self, rule: Rule, validation: Validation, record_property: Any) -> None:
+    def test_rule(self, rule: Rule, validation: Validation, request: pytest.FixtureRequest) -> None:
         """Test one rule."""
         result = validation.check(rule)
-        record_property("ploy_rule", rule.id)
-        record_property("ploy_outcome", result.outcome)
-        if result.outcome == "skipped":
+        # Not by record_property, which warns where a JUnit file of the default family is written.
+        noted = request.node.user_properties
+        noted += [("ploy_rule", rule.id), ("ploy_outcome", result.outcome)]
+        if (reads := validation.describe_reads()) is not None:
+            noted.append(("ploy_reads", reads))
+        if result.outcome == "warning":
+            noted.append(("ploy_warning", str(result)))
+        elif result.outcome == "skipped":
+            noted.append(("ploy_reason", result.reason))
             pytest.skip(result.reason or "")
-        if result.problems:
-            record_property("ploy_result", str(result))
-        if result.outcome == "failed":
+        elif result.outcome == "failed":
             pytest.fail(str(result), pytrace=False)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from ploy_connector_aws.spec import RecordKey
 
@@ -15,11 +15,27 @@ class Driver:
     """Changes a source that the author may break: a container, a test tenant, a folder; never the real one.
 
     Override what the source can do. A rule that needs a method which is not overridden is skipped, and the report names
-    the method. A context manager undoes at its end what it did at its beginning.
+    the method. A method that cannot do it for this scope or record raises ``NotTestedError`` with the reason; the rule
+    then tries another one. A context manager undoes at its end what it did at its beginning, also after an exception.
+
+        class StaffDriver(Driver):
+            def add_account(self) -> str:
+                return self.directory.create_person("Test person").id
+
+            @contextmanager
+            def throttle(self) -> Iterator[None]:
+                self.directory.limit(calls_per_second=1)
+                yield
+                self.directory.limit(None)
+
+    ``CuttingProxy`` cuts and delays the connections to a source that speaks TCP.
 
     Args:
         settings: The settings of the test class.
     """
+
+    longest_read_seconds: ClassVar[float] = 120
+    """The time in which a read must end while the line is cut or slow, its retries included."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self.settings: Mapping[str, Any] = dict(settings)
@@ -28,6 +44,12 @@ class Driver:
     def close(self) -> None:
         """Stop what the driver started. Called once, after the last rule."""
 
+    def require(self, *methods: str) -> None:
+        """Raise ``NotTestedError`` if one of these methods is not overridden."""
+        for method in methods:
+            if getattr(type(self), method) is getattr(Driver, method):
+                self._lacks(method)
+
     # Tier 1: the source fails.
 
     def add_account(self) -> str:
@@ -35,15 +57,19 @@ class Driver:
         self._lacks("add_account")
 
     def remove_account(self, account_id: str) -> None:
-        """Delete a person at the source."""
+        """Delete a person whom ``add_account`` made, with everything that it holds."""
         self._lacks("remove_account")
 
-    def deny(self, scope: str) -> AbstractContextManager[None]:
-        """Take from the connector the permission to read one scope, for the time of a ``with`` block."""
+    def deny(self, scope: str) -> AbstractContextManager[Collection[str]]:
+        """Take from the connector the permission to read one scope, for the time of a ``with`` block.
+
+        Yield the names of all scopes that cannot be read now: this one, and those that need the same permission. The
+        scopes below them need not be named.
+        """
         self._lacks("deny")
 
     def hide(self, record: RecordKey) -> AbstractContextManager[None]:
-        """Let the source leave out one record without an error, for the time of a ``with`` block."""
+        """Let the source leave one record out of its lists without an error, for the time of a ``with`` block."""
         self._lacks("hide")
 
     def delete_between_list_and_detail(self) -> AbstractContextManager[RecordKey]:
@@ -59,7 +85,7 @@ class Driver:
         self._lacks("slow_down")
 
     def cut_line(self, after_bytes: int) -> AbstractContextManager[None]:
-        """Cut the connection after so many bytes of a response, for the time of a ``with`` block."""
+        """Cut each connection after so many bytes from the source, for the time of a ``with`` block."""
         self._lacks("cut_line")
 
     # Tier 2: the connector writes.
@@ -67,6 +93,10 @@ class Driver:
     def add_entitlement(self) -> str:
         """Make something without holders that the connector can grant, and return the id that the lists give it."""
         self._lacks("add_entitlement")
+
+    def remove_entitlement(self, entitlement_id: str) -> None:
+        """Delete what ``add_entitlement`` made, also if accounts hold it."""
+        self._lacks("remove_entitlement")
 
     def holds(self, account_id: str, entitlement_id: str) -> bool:
         """Ask the source, by another path than the connector's, whether an account directly holds an entitlement."""

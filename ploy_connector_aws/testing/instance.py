@@ -15,12 +15,35 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-from ploy_connector_aws.host import Connector, InstalledConnector
+from ploy_connector_aws.host import (
+    Connector,
+    InstalledConnector,
+    check_connector,
+    find_connectors,
+    is_file_reference,
+    load_file,
+)
 from ploy_connector_aws.spec import ConnectorContext
 
 _LONGEST_OUTPUT = 1_000_000
 _STDOUT = 1
 """The file descriptor that child processes and libraries of other languages print to."""
+
+
+def find_connector(connector: str | type) -> InstalledConnector:
+    """Find a connector, or check its class.
+
+    Args:
+        connector: The name of an installed connector, the class in a file (``./staff.py:Staff``), or a class.
+
+    Raises:
+        ConfigurationError: There is no such file or class.
+        InvalidConnectorError: It breaks the specification.
+        KeyError: None of that name is installed.
+    """
+    if isinstance(connector, type):
+        return check_connector(connector.__module__, connector)
+    return load_file(connector) if is_file_reference(connector) else find_connectors()[connector]
 
 
 @dataclass

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ploy_connector_aws.host.hook_check import LIST_HOOKS
 from ploy_connector_aws.host.page_check import PageCheck, PageProblem
-from ploy_connector_aws.reference import Key
-from ploy_connector_aws.spec import Failure, InvalidAnswerError, Page, PloyError
+from ploy_connector_aws.reference import Generation, Key
+from ploy_connector_aws.spec import Failure, Grant, InvalidAnswerError, Page, PloyError
 from ploy_connector_aws.spec.pages import ScopeEnding
 from ploy_connector_aws.spec.records import Record, to_json
 
 from .cuts import Cut
 from .instance import Instance
+
+NOTHING = Generation({}, ())
+"""What is visible before the first read."""
 
 
 class SeenPage(NamedTuple):
@@ -44,6 +48,10 @@ class Reading:
     pages: list[SeenPage] = field(default_factory=list)
     errors: dict[str, PloyError] = field(default_factory=dict)
     """What ended a list, by its hook."""
+    calls: int = 0
+    """How many calls of the source the connector counted."""
+    endless: str | None = None
+    """The hook that gave more pages than were allowed."""
     nameless: list[tuple[str, PageProblem]] = field(default_factory=list)
     """What is invalid on pages that name no scope that a host can store, with the hook; such a page ends its list."""
 
@@ -53,16 +61,12 @@ class Reading:
             for record in seen.records():
                 yield seen, record
 
-    def pages_of(self, hook: str) -> int:
-        """Return how many pages a hook gave."""
-        return sum(seen.hook == hook for seen in self.pages)
-
-    def failures(self) -> Iterator[tuple[str, str]]:
-        """Yield what was not read: the place, and why."""
-        yield from ((f"hook {hook}", error.message) for hook, error in self.errors.items())
+    def failures(self) -> Iterator[tuple[str, str, str]]:
+        """Yield what was not read: the hook, the place, and why."""
+        yield from ((hook, f"hook {hook}", error.message) for hook, error in self.errors.items())
         for seen in self.pages:
             if seen.page.failure is not None:
-                yield f"scope {seen.page.scope!r}", seen.page.failure.message
+                yield seen.hook, f"scope {seen.page.scope!r}", seen.page.failure.message
 
 
 @dataclass
@@ -73,6 +77,8 @@ class Summary:
     """A digest for each different content of each record."""
     scopes: dict[str, frozenset[ScopeEnding | None]]
     """How each scope ended."""
+    counts: Counter[Key]
+    """How often each record was listed."""
 
 
 def read_lists(
@@ -81,6 +87,7 @@ def read_lists(
     hooks: Collection[str] = LIST_HOOKS,
     skip: Set[str] = frozenset(),
     cut: Cut | None = None,
+    most_pages: int | None = None,
     on_page: Callable[[SeenPage], None] | None = None,
 ) -> Reading:
     """Read everything that a configured connector lists.
@@ -90,9 +97,11 @@ def read_lists(
         hooks: The lists to read.
         skip: Scopes that count as read, as in the hooks.
         cut: Where to end one of the lists; the lists after it are read.
+        most_pages: How many pages a list may give; it is closed after them.
         on_page: Gets each page; without it, the result has them.
     """
     reading = Reading(instance)
+    before = sum(instance.calls.values())
     keep = reading.pages.append if on_page is None else on_page
     connector = instance.connector
     check = PageCheck(connector.redactor)
@@ -102,11 +111,15 @@ def read_lists(
         with instance.recording(hook):
             try:
                 pages = getattr(connector.hooks, hook)(skip=skip)
-                for page in pages if cut is None or cut.hook != hook else cut.end(pages):
+                for number, page in enumerate(pages if cut is None or cut.hook != hook else cut.end(pages)):
+                    if most_pages is not None and number >= most_pages:
+                        reading.endless = hook
+                        pages.close()
+                        break
                     try:
                         seen = _see(hook, page, check)
                     except InvalidAnswerError as error:
-                        is_secret = isinstance(page.scope, str) and connector.redactor.is_in(page.scope)
+                        is_secret = connector.redactor.is_in(str(vars(page).get("scope")))
                         kind = PageProblem("secret" if is_secret else "page", error.message)
                         reading.nameless.append((hook, kind))
                         pages.close()
@@ -114,6 +127,7 @@ def read_lists(
                     keep(seen)
             except PloyError as error:
                 reading.errors[hook] = error
+    reading.calls = sum(instance.calls.values()) - before
     return reading
 
 
@@ -127,12 +141,14 @@ def summarise(pages: Iterable[tuple[str, ScopeEnding | None, Iterable[tuple[Key,
     """Make a summary of pages in short, as ``shorten`` makes them."""
     contents: dict[Key, frozenset[bytes]] = {}
     scopes: dict[str, frozenset[ScopeEnding | None]] = {}
+    counts: Counter[Key] = Counter()
     for scope, ending, records in pages:
         scopes[scope] = scopes.get(scope, frozenset()) | ({ending} if ending else frozenset())
         for key, digest in records:
+            counts[key] += 1
             known = contents.get(key, frozenset())
             contents[key] = known if digest in known else known | {digest}
-    return Summary(contents, scopes)
+    return Summary(contents, scopes, counts)
 
 
 def shorten(seen: SeenPage) -> tuple[str, ScopeEnding | None, list[tuple[Key, bytes]]]:
@@ -147,7 +163,9 @@ def size_of(seen: SeenPage) -> int:
 
 
 def name_of(record: Record) -> str:
-    """Return the type and the id of a record, as a place of a problem."""
+    """Name a record as the place of a problem: by its type and id, and a grant by its two ends."""
+    if isinstance(record, Grant):
+        return f"grant of {record.entitlement_id!r} to {record.principal_id!r}"
     return f"{record.record_type} {record.id!r}"
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ploy_connector_aws.host.safe_errors import to_text
+from ploy_connector_aws.spec import PloyError
 
 if TYPE_CHECKING:
     from .validation import Validation
@@ -34,6 +35,16 @@ class Problem:
     """What was seen there, as one sentence."""
     fix: str | None = None
     """What to do about it; None for the fix of the rule."""
+    hook: str | None = None
+    """The hook that shows it; None where none does, as with the manifest."""
+    file: str | None = None
+    """The file and the line of the hook or else of the class, which the kit fills in."""
+
+    @property
+    def place(self) -> str:
+        """Everything that says where it is, e.g. ``scope 'people', hook list_accounts, staff/plugin.py line 53``."""
+        hook = f"hook {self.hook}" if self.hook else None
+        return ", ".join(dict.fromkeys(filter(None, (self.where, hook, self.file))))
 
 
 Check: TypeAlias = "Callable[[Validation], Iterator[Problem]]"
@@ -72,7 +83,7 @@ class Result:
     def __str__(self) -> str:
         """The rule, each problem with its place, and the fix: the text of a failed test."""
         lines = [f"Rule {self.rule.id}: {self.rule.proves}"]
-        lines += [f"  {each.where}: {each.message}" for each in self.problems]
+        lines += [f"  {each.place}: {each.message}" for each in self.problems]
         lines += [f"  and {self.more_problems} more"] if self.more_problems else []
         lines += [f"  Skipped: {self.reason}"] if self.reason else []
         if self.problems:
@@ -88,18 +99,26 @@ def examine(rule: Rule, validation: Validation) -> Result:
         rule: The rule.
         validation: The connector under test.
     """
-    shown: list[Problem] = []
-    count = 0
+    found: list[Problem] = []
+    reason: str | None = None
     try:
-        for problem in rule.check(validation):
-            count += 1
-            if count <= MOST_PROBLEMS:
-                fix = None if problem.fix is None else to_text(problem.fix, _LONGEST_TEXT)
-                message = to_text(problem.message, _LONGEST_TEXT)
-                shown.append(Problem(to_text(problem.where, _LONGEST_TEXT), message, fix))
+        found += rule.check(validation)
     except NotTestedError as error:
-        if not count:
-            return Result(rule, "skipped", reason=to_text(str(error), _LONGEST_TEXT))
-    if not count:
-        return Result(rule, "passed")
-    return Result(rule, "warning" if rule.only_warns else "failed", tuple(shown), count - len(shown))
+        reason = to_text(str(error), _LONGEST_TEXT)
+    except PloyError as error:
+        found.append(Problem("connector", error.message))
+    if not found:
+        return Result(rule, "passed" if reason is None else "skipped", reason=reason)
+    shown = tuple(_complete(problem, validation) for problem in found[:MOST_PROBLEMS])
+    return Result(rule, "warning" if rule.only_warns else "failed", shown, len(found) - len(shown))
+
+
+def _complete(problem: Problem, validation: Validation) -> Problem:
+    """Return a problem without secrets, with the file of its hook."""
+    return Problem(
+        to_text(problem.where, _LONGEST_TEXT),
+        to_text(problem.message, _LONGEST_TEXT),
+        None if problem.fix is None else to_text(problem.fix, _LONGEST_TEXT),
+        problem.hook,
+        problem.file or validation.locate(problem.hook),
+    )

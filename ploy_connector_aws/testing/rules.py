@@ -182,6 +182,14 @@ TIER_0: tuple[Rule, ...] = (
         scopes.find_orphans,
     ),
     Rule(
+        "parts-name-their-parent",
+        0,
+        "A scope below another one names it as its parent, so that its records go when it is not announced any more.",
+        "Give parent on the first page; a scope at the top that is not announced again keeps its records for ever.",
+        scopes.find_hidden_parents,
+        only_warns=True,
+    ),
+    Rule(
         "children-come-before-the-end",
         0,
         "A scope announces all its children before it ends complete.",
@@ -270,7 +278,7 @@ TIER_0: tuple[Rule, ...] = (
     Rule(
         "kinds-have-labels",
         0,
-        "People read a noun for every kind of resource.",
+        "People read a noun for every kind of record.",
         "Add a Label with singular and plural to manifest.labels.",
         manifest.find_kinds_without_label,
         only_warns=True,
@@ -304,6 +312,13 @@ TIER_0: tuple[Rule, ...] = (
         repeats.find_unstable_scopes,
     ),
     Rule(
+        "reads-leave-nothing-behind",
+        0,
+        "A read does not change what the next one gives: a service reads again and again with one instance.",
+        "Begin each read with new state in list_accounts; keep nothing on the class or in the module.",
+        repeats.find_leftovers,
+    ),
+    Rule(
         "skip-gives-the-same",
         0,
         "A read that skips scopes gives, together with them, what a whole read gives.",
@@ -320,14 +335,14 @@ TIER_0: tuple[Rule, ...] = (
     Rule(
         "cut-by-exception",
         0,
-        "A read in which Python raises an exception removes nothing.",
+        "A read in which Python raises an exception ends, and removes nothing.",
         "Catch only the errors of the source, and end the scope by failure there, never by complete.",
         cuts.find_removals_by_exceptions,
     ),
     Rule(
         "cut-by-error",
         0,
-        "A read in which an error of the specification is raised removes nothing.",
+        "A read in which an error of the specification is raised ends, and removes nothing.",
         "End the scope by Page(failure=Failure.from_error(error)), never by complete; let no later list rely on it.",
         cuts.find_removals_by_errors,
     ),
@@ -358,6 +373,13 @@ TIER_0: tuple[Rule, ...] = (
         "Each call that is counted as begun is counted as ended.",
         "Call context.on_answer in a finally block, with the names of on_call.",
         conduct.find_unanswered_calls,
+    ),
+    Rule(
+        "close-works",
+        0,
+        "close ends without an error, also on an instance that was only configured.",
+        "Close only what was opened: set it to None in configure, and test that in close.",
+        conduct.find_close_errors,
     ),
 )
 """Tests any real system, and changes nothing there."""

@@ -3,36 +3,29 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import pickle
 import tempfile
 import tracemalloc
 from collections.abc import Collection, Iterable, Iterator, Mapping, Set
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar, overload
 
-from ploy_connector_aws.host import (
-    InstalledConnector,
-    InvalidConnectorError,
-    check_connector,
-    find_connectors,
-    is_file_reference,
-    load_file,
-)
+from ploy_connector_aws.host import InstalledConnector, InvalidConnectorError
 from ploy_connector_aws.host.hook_check import LIST_HOOKS
-from ploy_connector_aws.reference import Generation, Outcome, compare, read_pages
+from ploy_connector_aws.host.safe_errors import name_file
+from ploy_connector_aws.reference import Generation, Key, Outcome, compare, read_pages
 from ploy_connector_aws.spec import ConfigurationError, ConnectionReport, Page, PloyError
 
 from .cuts import Cut, plan_cuts
 from .driver import Driver
-from .instance import Instance
-from .reading import Reading, SeenPage, Summary, read_lists, shorten, size_of, summarise
-from .results import NotTestedError, Result, Rule, examine
-
-NOTHING = Generation({}, ())
+from .instance import Instance, find_connector
+from .reading import NOTHING, Reading, SeenPage, Summary, name_of, read_lists, shorten, size_of, summarise
+from .results import NotTestedError, Problem, Result, Rule, examine
 
 FEWEST_RECORDS = 1_000
 """A read of fewer records shows too little of how the memory of a connector grows."""
@@ -40,7 +33,7 @@ FEWEST_RECORDS = 1_000
 MEASUREMENTS = 8
 """Memory is measured so often during a read, as each measurement collects garbage."""
 
-MOST_REREADS = 6
+MOST_REREADS = 8
 """One for each rule that compares reads; a rule rereads only where it sees a difference."""
 
 T = TypeVar("T")
@@ -146,6 +139,7 @@ class Validation:
         self.reads = 0
         """How often lists were read so far, in whole or in part."""
         self._folder = tempfile.TemporaryDirectory(prefix="ploy-validation-")
+        self._open_instances = ExitStack()
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -154,29 +148,43 @@ class Validation:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Close the driver, and remove temporary files."""
-        try:
+        """Close instances and the driver, and remove temporary files."""
+        with ExitStack() as stack:
+            stack.callback(self._folder.cleanup)
             if "driver" in vars(self):
-                self.driver.close()
-        finally:
-            self._folder.cleanup()
+                stack.callback(self.driver.close)
+            stack.callback(self._open_instances.close)
 
     def check(self, rule: Rule) -> Result:
         """Test one rule."""
         return examine(rule, self)
 
     def load(self) -> InstalledConnector:
-        """Find the connector, or check its class.
+        """Find the connector, or check its class; raises as ``instance.find_connector``."""
+        return find_connector(self._connector)
 
-        Raises:
-            InvalidConnectorError: It breaks the specification.
-            ConfigurationError: There is no such file.
-            KeyError: None of that name is installed.
-        """
-        if isinstance(self._connector, str):
-            is_file = is_file_reference(self._connector)
-            return load_file(self._connector) if is_file else find_connectors()[self._connector]
-        return check_connector(self._connector.__module__, self._connector)
+    def describe_reads(self) -> str | None:
+        """Describe how often the source was read so far, in one sentence; None where it was not."""
+        if "plan" not in vars(self):
+            return None
+        not_cut = f"{self.plan.pages_not_cut} of {self.plan.pages} pages were not cut"
+        return f"The source was read {self.reads} times; {not_cut}."
+
+    def locate(self, hook: str | None) -> str | None:
+        """Return the file and the line of a hook or, without one, of the class; None where they are not known."""
+        if isinstance(self._connector, type):
+            connector_class = self._connector
+        else:
+            try:
+                connector_class = self.installed.connector_class
+            except NotTestedError:
+                return None
+        function = inspect.unwrap(getattr(connector_class, hook, connector_class)) if hook else connector_class
+        try:
+            file, (_, line) = inspect.getsourcefile(function), inspect.getsourcelines(function)
+        except (OSError, TypeError):  # e.g. a class that was made by type()
+            return None
+        return None if file is None else f"{name_file(file)} line {line}"
 
     @_Shared
     def installed(self) -> InstalledConnector:
@@ -226,7 +234,8 @@ class Validation:
         """Read the lists with an instance of its own, as ``reading.read_lists`` does."""
         with self.open() as instance:
             self.reads += 1
-            return read_lists(instance, hooks=hooks, skip=skip, cut=cut)
+            most_pages = None if cut is None else 2 * len(self.first.pages) + 100
+            return read_lists(instance, hooks=hooks, skip=skip, cut=cut, most_pages=most_pages)
 
     @_Shared
     def report(self) -> ConnectionReport | PloyError:
@@ -239,8 +248,9 @@ class Validation:
 
     @_Shared
     def first(self) -> Reading:
-        """The first read, with all its records."""
-        reading = self.read()
+        """The first read, with all its records. Its instance stays open for the second one."""
+        self.reads += 1
+        reading = read_lists(self._open_instances.enter_context(self.open()))
         if not reading.pages:
             raise NotTestedError("the lists of the connector gave no page")
         return reading
@@ -250,14 +260,39 @@ class Validation:
         """Ids and contents of the first read."""
         return summarise(map(shorten, self.first.pages))
 
+    def about(self, key: Key, message: str) -> Problem:
+        """Make a problem of a record: a grant shows its two ends, and the hook is that which lists such records.
+
+        Args:
+            key: The type and the id of the record.
+            message: The message.
+        """
+        hook, where = self._listed.get(key, (self._hooks_of_types.get(key[0]), f"{key[0]} {key[1]!r}"))
+        return Problem(where, message, hook=hook)
+
+    @_Shared
+    def _listed(self) -> dict[Key, tuple[str | None, str]]:
+        """The hook that listed each record in the first read, and the name of the record."""
+        return {(each.record_type, each.id): (seen.hook, name_of(each)) for seen, each in self.first.records()}
+
+    @_Shared
+    def _hooks_of_types(self) -> dict[str, str | None]:
+        """A hook that lists records of each type."""
+        return {type_: hook for (type_, _), (hook, _) in self._listed.items()}
+
     @_Shared
     def second(self) -> Measured:
-        """The second read, in which the memory of the connector is measured if there are records enough."""
-        return self._measure(len(self.first.pages), is_traced=self.plan.records >= FEWEST_RECORDS)
+        """The second read, of the same instance, as a service makes it. It measures the memory of the connector, if
+        there are records enough.
+        """
+        is_traced = self.plan.records >= FEWEST_RECORDS
+        with self._open_instances:
+            return self._measure(self.first.instance, len(self.first.pages), is_traced=is_traced)
 
     def reread(self) -> Summary:
-        """Read once more, to see whether a difference is a change of the source."""
-        return self._measure(0, is_traced=False).summary
+        """Read once more, by an instance of its own, to see whether a difference is a change of the source."""
+        with self.open() as instance:
+            return self._measure(instance, 0, is_traced=False).summary
 
     @_Shared
     def generation(self) -> Generation:
@@ -288,16 +323,17 @@ class Validation:
         return Plan(
             pages=len(self.first.pages),
             records=sum(1 for _ in self.first.records()),
-            calls=sum(self.first.instance.calls.values()) or None,
+            calls=self.first.calls or None,
             cuts=tuple(cuts),
             pages_not_cut=not_cut,
             reads=2 + others,
         )
 
-    def _measure(self, pages: int, *, is_traced: bool) -> Measured:
+    def _measure(self, instance: Instance, pages: int, *, is_traced: bool) -> Measured:
         """Read everything without keeping it, so that what grows is the connector's.
 
         Args:
+            instance: The instance that reads.
             pages: How many there will be, about.
             is_traced: Whether to measure the memory that is held at some of the pages.
         """
@@ -315,10 +351,9 @@ class Validation:
                 if count in at:
                     held.append(Held(records, size_of(seen), _traced_bytes() - before))
 
-            with self.open() as instance:
-                before = _traced_bytes() if is_traced else 0
-                self.reads += 1
-                reading = read_lists(instance, on_page=keep)
+            before = _traced_bytes() if is_traced else 0
+            self.reads += 1
+            reading = read_lists(instance, on_page=keep)
             file.seek(0)
             return Measured(reading, summarise(pickle.load(file) for _ in range(count)), held)  # noqa: S301 - our own
 

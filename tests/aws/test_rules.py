@@ -16,7 +16,7 @@ def test_the_connector_keeps_every_rule_that_needs_no_driver(monkeypatch: pytest
     with SandboxAws() as aws:
         set_environment(monkeypatch, aws)
         settings = {**make_customer(aws, organisation).settings, "region": organisation.primary_region}
-        settings["scopes"] = ["identity-center", "iam", "resources"]
+        settings["scopes"] = ["identity-center", "iam", "resources" if every_page else "s3/buckets"]
         with Validation("aws", settings, every_page=every_page) as validation:
             results = [validation.check(rule) for rule in RULES if rule.tier == 0]
             reads, plan = validation.reads, validation.plan

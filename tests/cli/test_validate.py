@@ -105,7 +105,8 @@ def test_broken_rule_is_reported_with_its_place_and_fix_in_every_format(folder: 
     status, printed, _ = run(folder, broken, "--yes")
     assert status == Exit.RULES_BROKEN
     last = printed.partition("✗ scopes-end: Every scope that is announced ends.\n")[2].splitlines()
-    assert last[0].startswith("    scope 'people': ")
+    place = r"scope 'people', hook list_accounts, cli/test_validate\.py line \d+: "
+    assert re.match(f"    {place}", last[0])
     assert any(line.startswith("    Fix: End it by a page with ") for line in last)
     status, printed, _ = run(folder, broken, "--yes", "--format", "json")
     found = {each["rule"]: each for each in json.loads(printed)["rules"]}["scopes-end"]
@@ -115,7 +116,7 @@ def test_broken_rule_is_reported_with_its_place_and_fix_in_every_format(folder: 
     suite = ElementTree.fromstring(printed)
     failures = {each.get("name"): failure for each in suite if (failure := each.find("failure")) is not None}
     assert (status, suite.get("failures")) == (Exit.RULES_BROKEN, str(len(failures)))
-    assert failures["scopes-end"].get("message", "").startswith("scope 'people': ")
+    assert re.match(place, failures["scopes-end"].get("message", ""))
     assert "Fix: End it by a page with " in (failures["scopes-end"].text or "")
 
 

@@ -126,16 +126,16 @@ class Iterating(Directory):
 
 
 NAMELESS = Page.model_construct(scope="", records=(), partial=())
+EMPTY = Page(scope="all", complete=True)
 
 
 @pytest.mark.parametrize(
     "pages",
-    [(), (TemporaryError("Busy."),), (5,), (NAMELESS,)],
+    [(EMPTY,), (EMPTY, TemporaryError("Busy.")), (EMPTY, 5), (EMPTY, NAMELESS)],
     ids=["to the end", "an error", "no page", "a page without a scope"],
 )
 def test_each_iterator_is_closed_once(store: Store, pages: tuple[object, ...]) -> None:
-    names = ("accounts", "entitlements", "resources")
-    lists = {name: Pages(Page(scope=name, complete=True), *pages) for name in names}
+    lists = {name: Pages(*pages) for name in ("accounts", "entitlements", "resources")}
     read_into(store, check_connector("directory", Iterating).open(lists))
     assert {name: each.closed for name, each in lists.items()} == dict.fromkeys(lists, 1)
 

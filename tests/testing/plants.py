@@ -28,6 +28,8 @@ from tests.testing.staff import MANIFEST, SECRET, Staff
 Pages = Iterable[Page]
 PAGE_SIZE: Any = MANIFEST.config_schema["properties"]["page_size"]  # type: ignore[index, call-overload]
 COUNTER = itertools.count()
+ALL_PEOPLE: list[Any] = []
+LISTED_IDS: set[str] = set()
 
 
 class Plant(NamedTuple):
@@ -241,6 +243,33 @@ def people_before_teams(self: Staff, skip: Set[str]) -> Iterator[Page]:
     yield from Staff.people(self, skip)
 
 
+def list_new_people(self: Staff, skip: Set[str]) -> Iterator[Page]:
+    """Leave out the people that this instance listed before."""
+    listed = vars(self).setdefault("listed", set())
+    for page in Staff.people(self, skip):
+        records = tuple(each for each in page.records if each.id not in listed)
+        listed.update(each.id for each in records)
+        yield page.model_copy(update={"records": records})
+
+
+def list_people_of_all_reads(self: Staff, skip: Set[str]) -> Iterator[Page]:
+    """List what every instance has read so far."""
+    pages = list(Staff.people(self, skip))
+    ALL_PEOPLE.extend(record for page in pages for record in page.records)
+    yield from (page.model_copy(update={"complete": False}) for page in pages)
+    yield from (Page(scope="copies", records=(record,)) for record in ALL_PEOPLE)
+    yield from (page.model_copy(update={"records": ()}) for page in pages[-1:])
+    yield Page(scope="copies", complete=True)
+
+
+def list_people_once(self: Staff, skip: Set[str]) -> Iterator[Page]:
+    """Leave out the people that any instance listed before."""
+    for page in Staff.people(self, skip):
+        records = tuple(each for each in page.records if each.id not in LISTED_IDS)
+        LISTED_IDS.update(each.id for each in records)
+        yield page.model_copy(update={"records": records})
+
+
 def forget_children(self: Staff, skip: Set[str]) -> Iterator[Page]:
     """Do not announce the children of a skipped scope."""
     if "teams" not in skip:
@@ -277,6 +306,11 @@ def print_by_child(self: Staff, skip: Set[str]) -> Iterator[Page]:
 def call_without_answer(self: Staff, operation: str) -> None:
     """Count the beginning of a call only."""
     self.context.on_call("directory", operation)
+
+
+def close_what_a_read_opened(self: Staff) -> None:
+    """Close what only a read opens."""
+    self.connection.close()  # type: ignore[attr-defined]
 
 
 def ask_nothing() -> Wizard:
@@ -361,6 +395,7 @@ PLANTS: dict[str, Plant] = {
     "scopes-end-once": changing("people", end_twice),
     "no-page-after-the-end": changing("people", end_early, "cut-by-exception", "cut-by-error", "cut-by-end"),
     "parents-are-announced": changing("rooms", each(updated(parent="house"))),
+    "parts-name-their-parent": changing("people", each(updated(scope="rooms/people"))),
     "children-come-before-the-end": changing("teams", late_children, "cut-by-exception", "cut-by-error", "cut-by-end"),
     "one-parent-for-each-scope": changing(
         "rooms", each(lambda page: page.model_copy(update={"parent": "teams"} if page.complete else {}))
@@ -384,6 +419,7 @@ PLANTS: dict[str, Plant] = {
     "reads-agree-on-ids": changing("rooms", each_record(unstable_id)),
     "reads-agree-on-content": changing("people", each_record(unstable_content)),
     "reads-agree-on-scopes": changing("rooms", unstable_scope),
+    "reads-leave-nothing-behind": plant(people=list_new_people),
     "skip-gives-the-same": plant(teams=forget_children),
     "lists-work-alone": plant(people=people_before_teams, teams=teams_after_people),
     "cut-by-exception": plant(people=swallow_exceptions),
@@ -392,4 +428,5 @@ PLANTS: dict[str, Plant] = {
     "memory-is-bounded": plant(people=keep_everything),
     "nothing-is-printed": plant(people=print_by_child),
     "calls-are-answered": plant(call=call_without_answer),
+    "close-works": plant(close=close_what_a_read_opened),
 }

@@ -97,6 +97,10 @@ class Staff:
     def revoke(self, request: AccessRequest) -> AccessChange:
         raise NotFoundError("Not in these tests.")
 
+    @hookimpl
+    def close(self) -> None:
+        self.token = ""
+
     def people(self, skip: Set[str]) -> Iterator[Page]:
         """Pages of the scope ``people``."""
         yield from self.pages("people", skip, [self.person(number) for number in range(1, 7)])

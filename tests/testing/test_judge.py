@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Set
+
 import pytest
 
+from ploy_connector_aws.spec import Page
 from ploy_connector_aws.testing import RULES, Validation
 from ploy_connector_aws.testing.validation import MEASUREMENTS
-from tests.testing.plants import PLANTS, many_people, plant
+from tests.testing.plants import PLANTS, list_people_of_all_reads, list_people_once, many_people, plant
 from tests.testing.staff import SETTINGS, Staff
 
 
@@ -46,3 +49,39 @@ def test_every_rule_has_a_planted_fault() -> None:
 def test_a_planted_fault_breaks_its_rule_and_no_others(rule: str) -> None:
     plant = PLANTS[rule]
     assert broken_rules(plant.connector) == {rule, *plant.also}
+
+
+@pytest.mark.parametrize(
+    ("people", "where", "message"),
+    [
+        (list_people_once, "6 of 6 records of type account", "Unless the source deleted them, the reads share state."),
+        (list_people_of_all_reads, "account 'u-1'", "Three reads list it 2, 3 and 4 times."),
+    ],
+)
+def test_state_of_the_class_is_found(people: Callable[..., Iterator[Page]], where: str, message: str) -> None:
+    (rule,) = (rule for rule in RULES if rule.id == "reads-leave-nothing-behind")
+    with Validation(plant(people=people).connector, SETTINGS) as validation:
+        problem = validation.check(rule).problems[0]
+    assert (problem.where, problem.message.endswith(message)) == (where, True), problem.message
+
+
+def repeat_after_errors(self: Staff, skip: Set[str]) -> Iterator[Page]:
+    """List the first page again for ever, once an exception was raised."""
+    for page in Staff.people(self, skip):
+        failed = False
+        while True:
+            try:
+                yield page.model_copy(update={"complete": False} if failed else {})
+            except OSError:
+                failed = True
+            if not failed:
+                break
+
+
+def test_a_list_without_end_after_an_exception_is_found() -> None:
+    (rule,) = (rule for rule in RULES if rule.id == "cut-by-exception")
+    with Validation(plant(people=repeat_after_errors).connector, SETTINGS) as validation:
+        problem = validation.check(rule).problems[0]
+    assert problem.place.startswith("hook list_accounts, testing/staff.py line ")
+    cut = "after page 1 of list_accounts, an exception (ConnectionResetError) was raised in the hook"
+    assert problem.message == f"It gives pages without end: {cut}."

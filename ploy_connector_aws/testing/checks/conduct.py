@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ploy_connector_aws.host.redaction import REDACTED, Redactor, find_secrets
-from ploy_connector_aws.spec import ConnectionReport
+from ploy_connector_aws.spec import ConnectionReport, PloyError
 from ploy_connector_aws.testing.results import NotTestedError, Problem
 from ploy_connector_aws.testing.validation import FEWEST_RECORDS, Validation
 
@@ -43,7 +43,7 @@ def find_output(validation: Validation) -> Iterator[Problem]:
         for hook, text in instance.printed:
             if hook not in seen:
                 seen.add(hook)
-                yield Problem(f"hook {hook}", f"It prints on standard output: {text[:_LONGEST_EXCERPT]!r}")
+                yield Problem(f"hook {hook}", f"It prints on standard output: {text[:_LONGEST_EXCERPT]!r}", hook=hook)
 
 
 def find_unanswered_calls(validation: Validation) -> Iterator[Problem]:
@@ -57,6 +57,18 @@ def find_unanswered_calls(validation: Validation) -> Iterator[Problem]:
             yield Problem(f"call {name!r}", f"on_call was called {calls} times, and on_answer {answers} times.")
 
 
+def find_close_errors(validation: Validation) -> Iterator[Problem]:
+    """Find a hook ``close`` that fails, which a host only logs."""
+    if "close" not in validation.installed.manifest.hooks:
+        raise NotTestedError("the connector has no hook close")
+    instance = validation.open()
+    with instance.recording("close"):
+        try:
+            instance.connector.hooks.close()
+        except PloyError as error:
+            yield Problem("hook close", f"It failed after configure: {error.message}", hook="close")
+
+
 def find_secrets_in_records(validation: Validation) -> Iterator[Problem]:
     """Find values of secret settings in records, and in names of scopes."""
     _require_secrets(validation)
@@ -67,9 +79,9 @@ def find_secrets_in_texts(validation: Validation) -> Iterator[Problem]:
     """Find values of secret settings in messages, notes, output and logs."""
     redactor = _require_secrets(validation)
     _run_all(validation)
-    for where, text in _messages(validation):
+    for hook, where, text in _messages(validation):
         if REDACTED in text:
-            yield Problem(where, "It contains the value of a secret setting, which the host replaced.")
+            yield Problem(where, "It contains the value of a secret setting, which the host replaced.", hook=hook)
     for instance in validation.instances:
         for where, text in instance.all_texts():
             if redactor.is_in(text):
@@ -81,14 +93,14 @@ def _run_all(validation: Validation) -> None:
     _ = validation.report, validation.first
 
 
-def _messages(validation: Validation) -> Iterator[tuple[str, str]]:
-    """Yield the messages of checks, failures and errors, as a host redacts them."""
-    report = validation.report
+def _messages(validation: Validation) -> Iterator[tuple[str, str, str]]:
+    """Yield the messages of checks, failures and errors, as a host redacts them: hook, place and text."""
+    report, hook = validation.report, "test_connection"
     if isinstance(report, ConnectionReport):
         for check in report.checks:
-            yield f"check {check.name!r}", f"{check.name} {check.message} {check.fix}"
+            yield hook, f"check {check.name!r}", f"{check.name} {check.message} {check.fix}"
     else:
-        yield "hook test_connection", f"{report.message} {report.fix}"
+        yield hook, f"hook {hook}", f"{report.message} {report.fix}"
     yield from validation.first.failures()
 
 

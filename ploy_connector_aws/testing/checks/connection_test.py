@@ -9,7 +9,7 @@ from ploy_connector_aws.spec import ConnectionReport
 from ploy_connector_aws.testing.results import NotTestedError, Problem
 from ploy_connector_aws.testing.validation import Validation
 
-HOOK = "hook test_connection"
+HOOK = "test_connection"
 
 
 def report_of(validation: Validation) -> ConnectionReport:
@@ -23,13 +23,13 @@ def find_failed_checks(validation: Validation) -> Iterator[Problem]:
     """Find checks that failed, and a test that could not run."""
     report = validation.report
     if not isinstance(report, ConnectionReport):
-        yield Problem(HOOK, f"It raised an error: {report.message}")
+        yield Problem(f"hook {HOOK}", f"It raised an error: {report.message}", hook=HOOK)
     elif not report.checks:
-        yield Problem(HOOK, "Its report has no checks.")
+        yield Problem(f"hook {HOOK}", "Its report has no checks.", hook=HOOK)
     else:
         for check in report.checks:
             if check.outcome == "failed":
-                yield Problem(f"check {check.name!r}", f"It failed: {check.message}")
+                yield Problem(f"check {check.name!r}", f"It failed: {check.message}", hook=HOOK)
 
 
 def find_unclear_checks(validation: Validation) -> Iterator[Problem]:
@@ -37,12 +37,12 @@ def find_unclear_checks(validation: Validation) -> Iterator[Problem]:
     checks = report_of(validation).checks
     for name, count in Counter(check.name for check in checks).items():
         if count > 1:
-            yield Problem(f"check {name!r}", f"{count} checks of one report have this name.")
+            yield Problem(f"check {name!r}", f"{count} checks of one report have this name.", hook=HOOK)
     for check in checks:
         if not check.message.strip():
-            yield Problem(f"check {check.name!r}", "It has no message.")
+            yield Problem(f"check {check.name!r}", "It has no message.", hook=HOOK)
         if check.outcome == "failed" and not check.fix:
-            yield Problem(f"check {check.name!r}", "It failed, and names no fix.")
+            yield Problem(f"check {check.name!r}", "It failed, and names no fix.", hook=HOOK)
 
 
 def find_unknown_permissions(validation: Validation) -> Iterator[Problem]:
@@ -61,4 +61,4 @@ def find_unknown_permissions(validation: Validation) -> Iterator[Problem]:
     for where, names in missing:
         for name in names:
             if name not in permissions:
-                yield Problem(where, f"It misses {name!r}, which is not in the permissions of the manifest.")
+                yield Problem(where, f"It misses {name!r}, which is not in the permissions of the manifest.", hook=HOOK)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ploy_connector_aws.reference import Key, Outcome
-from ploy_connector_aws.testing.cuts import Manner
+from ploy_connector_aws.testing.cuts import Cut, Manner
 from ploy_connector_aws.testing.results import NotTestedError, Problem
 from ploy_connector_aws.testing.validation import Validation
 
@@ -27,16 +27,15 @@ def find_removals_by_ends(validation: Validation) -> Iterator[Problem]:
     """End each list of the first read after each of its pages, or after some where there are many."""
     pages = validation.first.pages
     step = 1 + len(pages) * validation.plan.records // MOST_COMPARED
-    found: set[Key] = set()
+    found: dict[Key, str] = {}
     for at in range(0, len(pages), step):
         hook = pages[at].hook
         left = [seen.page for number, seen in enumerate(pages) if number <= at or seen.hook != hook]
         number = sum(seen.hook == hook for seen in pages[: at + 1])
         for key in _removed(validation.outcome_of(left)):
-            if key not in found:
-                found.add(key)
-                where = f"page {number} of {hook}"
-                yield Problem(f"{key[0]} {key[1]!r}", f"It would be removed if the list ended after {where}.")
+            found.setdefault(key, f"page {number} of {hook}")
+    for key, where in found.items():
+        yield validation.about(key, f"It would be removed if the list ended after {where}.")
 
 
 def _find_removals(validation: Validation, manner: Manner) -> Iterator[Problem]:
@@ -44,13 +43,18 @@ def _find_removals(validation: Validation, manner: Manner) -> Iterator[Problem]:
     cuts = [cut for cut in validation.plan.cuts if cut.manner == manner]
     if not cuts:
         raise NotTestedError("the lists have too few pages")
+    removed: dict[Key, Cut] = {}
     for cut in cuts:
         reading = validation.read(cut=cut)
-        removed = _removed(validation.outcome_of(seen.page for seen in reading.pages))
-        latest = validation.reread().contents if removed else {}
-        for key in removed:
-            if key in latest:
-                yield Problem(f"{key[0]} {key[1]!r}", f"It would be removed, though the source has it: {cut}.")
+        if reading.endless is not None:
+            message = f"It gives pages without end: {cut}."
+            yield Problem(f"hook {reading.endless}", message, "End the list, or raise again.", reading.endless)
+        for key in _removed(validation.outcome_of(seen.page for seen in reading.pages)):
+            removed.setdefault(key, cut)
+    latest = validation.reread().contents if removed else {}
+    for key, cut in removed.items():
+        if key in latest:
+            yield validation.about(key, f"It would be removed, though the source has it: {cut}.")
 
 
 def _removed(outcome: Outcome) -> list[Key]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -49,7 +49,7 @@ def find_duplicates(validation: Validation) -> Iterator[Problem]:
         for record in page.page.records:
             key = (page.page.scope, (record.record_type, record.id))
             if key in seen:
-                yield Problem(name_of(record), f"The scope {page.page.scope!r} lists it twice.")
+                yield Problem(name_of(record), f"The scope {page.page.scope!r} lists it twice.", hook=page.hook)
             seen.add(key)
 
 
@@ -65,7 +65,8 @@ def find_contradictions(validation: Validation) -> Iterator[Problem]:
                 found.add(key)
                 fields = [name for name in vars(record) if getattr(known, name, None) != getattr(record, name)]
                 where = f"The scopes {scope!r} and {page.page.scope!r}" if scope != page.page.scope else "One scope"
-                yield Problem(name_of(record), f"{where} list it with different values of {', '.join(fields)}.")
+                message = f"{where} list it with different values of {', '.join(fields)}."
+                yield Problem(name_of(record), message, hook=page.hook)
 
 
 def find_loose_grants(validation: Validation) -> Iterator[Problem]:
@@ -80,8 +81,8 @@ def find_loose_grants(validation: Validation) -> Iterator[Problem]:
             )
             missing = [f"the {type_} {id_!r}" for type_, id_ in ends if (type_, id_) not in keys]
             if missing:
-                where = f"grant of {record.entitlement_id!r} to {record.principal_id!r}"
-                found.append(Problem(where, f"The scope {seen.page.scope!r} lists it; no scope lists {_and(missing)}."))
+                message = f"The scope {seen.page.scope!r} lists it; no scope lists {' and '.join(missing)}."
+                found.append(Problem(name_of(record), message, hook=seen.hook))
     yield from _unless_unread(validation, found)
 
 
@@ -89,7 +90,7 @@ def find_loose_references(validation: Validation) -> Iterator[Problem]:
     """Find records that name a resource or a subject that no list gave."""
     keys = _keys(validation)
     found = []
-    for _, record in validation.first.records():
+    for seen, record in validation.first.records():
         named: list[tuple[str, Key]] = []
         if isinstance(record, Account | Entitlement) and record.resource_id is not None:
             named.append(("resource_id", ("resource", record.resource_id)))
@@ -99,7 +100,8 @@ def find_loose_references(validation: Validation) -> Iterator[Problem]:
             named += [("subjects", (subject.type, subject.id)) for subject in record.subjects]
         for field, (type_, id_) in named:
             if (type_, id_) not in keys:
-                found.append(Problem(name_of(record), f"Its {field} names the {type_} {id_!r}, which no scope lists."))
+                message = f"Its {field} names the {type_} {id_!r}, which no scope lists."
+                found.append(Problem(name_of(record), message, hook=seen.hook))
     yield from _unless_unread(validation, found)
 
 
@@ -115,50 +117,46 @@ def find_loops(validation: Validation) -> Iterator[Problem]:
             path.add(above)
             above = parents.get(above)
         if above == id_:
-            yield Problem(f"resource {id_!r}", "It is above itself by parent_id.")
+            yield validation.about(("resource", id_), "It is above itself by parent_id.")
 
 
 def find_names_as_ids(validation: Validation) -> Iterator[Problem]:
     """Find types of record whose ids are all names or addresses."""
     matches: defaultdict[str, list[bool]] = defaultdict(list)
-    examples: dict[str, str] = {}
-    for _, record in validation.first.records():
+    examples: dict[str, tuple[str, str]] = {}
+    for seen, record in validation.first.records():
         names = {str(getattr(record, name)).lower() for name in _NAMES if getattr(record, name, None)}
         names |= {email.address.lower() for email in getattr(record, "emails", ())}
         if names:
             matches[record.record_type].append(record.id.lower() in names)
             if record.id.lower() in names:
-                examples.setdefault(record.record_type, name_of(record))
+                examples.setdefault(record.record_type, (name_of(record), seen.hook))
     for type_, found in matches.items():
         if len(found) >= _FEWEST_IDS and all(found):
-            yield Problem(examples[type_], f"Its id is its name or address, as with all records of type {type_}.")
+            where, hook = examples[type_]
+            yield Problem(where, f"Its id is its name or address, as with all records of type {type_}.", hook=hook)
 
 
 def find_odd_times(validation: Validation) -> Iterator[Problem]:
     """Find times without a zone, and times to come."""
     latest = datetime.now(UTC) + CLOCK_TOLERANCE
-    for _, record in validation.first.records():
+    for seen, record in validation.first.records():
         for name in _TIMES:
             value = getattr(record, name, None)
             if isinstance(value, datetime):
                 if value.utcoffset() is None:
-                    yield Problem(name_of(record), f"Its {name} has no time zone.")
+                    yield Problem(name_of(record), f"Its {name} has no time zone.", hook=seen.hook)
                 elif value > latest:
-                    yield Problem(name_of(record), f"Its {name} lies in the future.")
+                    yield Problem(name_of(record), f"Its {name} lies in the future.", hook=seen.hook)
 
 
 def find_empty_texts(validation: Validation) -> Iterator[Problem]:
     """Find fields with an empty text."""
-    for _, record in validation.first.records():
+    for seen, record in validation.first.records():
         for name in _TEXTS:
             value: Any = getattr(record, name, None)
             if isinstance(value, str) and not value.strip():
-                yield Problem(name_of(record), f"Its {name} is an empty text.")
-
-
-def count_records(validation: Validation) -> Counter[str]:
-    """Return how many different records of each type the first read gave."""
-    return Counter(type_ for type_, _ in _keys(validation))
+                yield Problem(name_of(record), f"Its {name} is an empty text.", hook=seen.hook)
 
 
 def _keys(validation: Validation) -> set[Key]:
@@ -169,9 +167,5 @@ def _unless_unread(validation: Validation, problems: list[Problem]) -> Iterator[
     """Yield problems, unless a scope that was not read may have the missing records."""
     failure = next(validation.first.failures(), None)
     if problems and failure is not None:
-        raise NotTestedError(f"{failure[0]} was not read, and may have the records that others name")
+        raise NotTestedError(f"{failure[1]} was not read, and may have the records that others name")
     yield from problems
-
-
-def _and(parts: list[str]) -> str:
-    return " and ".join(parts)

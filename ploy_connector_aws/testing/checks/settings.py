@@ -31,17 +31,17 @@ def find_refused_settings(validation: Validation) -> Iterator[Problem]:
     """Find why the settings of the integration are refused."""
     error = validation.try_settings(validation.settings)
     if error is not None:
-        yield Problem("hook configure", f"It refused the settings of the test: {error.message}")
+        yield _problem("hook configure", f"It refused the settings of the test: {error.message}")
 
 
 def find_missing_settings(validation: Validation) -> Iterator[Problem]:
     """Leave out each required setting, and all settings."""
     for name in required_of(validation):
         if validation.try_settings(_without(validation, name)) is None:
-            yield Problem(f"setting {name!r}", "It is required, and configure works without it.")
+            yield _problem(f"setting {name!r}", "It is required, and configure works without it.")
     error = validation.try_settings({})
     if error is not None and not isinstance(error, ConfigurationError):
-        yield Problem("hook configure", f"Without any setting it fails: {error.message}")
+        yield _problem("hook configure", f"Without any setting it fails: {error.message}")
 
 
 def find_needed_options(validation: Validation) -> Iterator[Problem]:
@@ -53,7 +53,7 @@ def find_needed_options(validation: Validation) -> Iterator[Problem]:
     for name in optional:
         error = validation.try_settings(_without(validation, name))
         if error is not None:
-            yield Problem(f"setting {name!r}", f"It is not required, and configure fails without it: {error.message}")
+            yield _problem(f"setting {name!r}", f"It is not required, and configure fails without it: {error.message}")
 
 
 def find_crashes(validation: Validation) -> Iterator[Problem]:
@@ -65,11 +65,11 @@ def find_crashes(validation: Validation) -> Iterator[Problem]:
             shown = repr(value) if len(repr(value)) < 100 else f"a text of {len(value):,} characters"
             if isinstance(error, ConfigurationError):
                 if error.field is None or error.field.partition(".")[0] not in settings_of(validation):
-                    yield Problem(
+                    yield _problem(
                         f"setting {name!r}", f"The error for the value {shown} names no setting as its field."
                     )
             elif error is not None:
-                yield Problem(f"setting {name!r}", f"With the value {shown} configure fails: {error.message}")
+                yield _problem(f"setting {name!r}", f"With the value {shown} configure fails: {error.message}")
 
 
 def find_ignored_settings(validation: Validation) -> Iterator[Problem]:
@@ -77,16 +77,22 @@ def find_ignored_settings(validation: Validation) -> Iterator[Problem]:
     _require_accepted(validation)
     error = validation.try_settings({**validation.settings, UNKNOWN_SETTING: "x"})
     if error is None:
-        yield Problem(f"setting {UNKNOWN_SETTING!r}", "config_schema has no such setting, and configure works with it.")
+        yield _problem(
+            f"setting {UNKNOWN_SETTING!r}", "config_schema has no such setting, and configure works with it."
+        )
     elif not isinstance(error, ConfigurationError):
-        yield Problem(f"setting {UNKNOWN_SETTING!r}", f"With an unknown setting configure fails: {error.message}")
+        yield _problem(f"setting {UNKNOWN_SETTING!r}", f"With an unknown setting configure fails: {error.message}")
 
 
 def find_early_calls(validation: Validation) -> Iterator[Problem]:
     """Find calls to the source that ``configure`` makes."""
     with validation.open() as instance:
         for name in instance.calls:
-            yield Problem("hook configure", f"It calls the source: {name}.")
+            yield _problem("hook configure", f"It calls the source: {name}.")
+
+
+def _problem(where: str, message: str) -> Problem:
+    return Problem(where, message, hook="configure")
 
 
 def _without(validation: Validation, name: str) -> dict[str, Any]:
