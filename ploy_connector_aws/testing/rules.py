@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .checks import conduct, connection_test, cuts, manifest, records, repeats, scopes, settings
+from .driver_rules import TIER_1, TIER_2
 from .results import Rule
 
 TIER_0: tuple[Rule, ...] = (
@@ -384,5 +385,5 @@ TIER_0: tuple[Rule, ...] = (
 )
 """Tests any real system, and changes nothing there."""
 
-RULES: tuple[Rule, ...] = TIER_0
+RULES: tuple[Rule, ...] = (*TIER_0, *TIER_1, *TIER_2)
 """All rules."""
