@@ -31,7 +31,7 @@ from ploy_connector_aws.runtime.settings import VARIABLES
 from ploy_connector_aws.testing.rules import RULES as KIT_RULES
 from tests.test_layers import ALLOWED, PACKAGE
 
-from .models import render_errors, render_models
+from .models import render_driver, render_errors, render_models
 from .tutorial import BLOCKS
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -139,6 +139,7 @@ TABLES: dict[str, Callable[[], Iterable[str]]] = {
     "names_statement": render_names_statement,
     "models": render_models,
     "errors": render_errors,
+    "driver": render_driver,
     **BLOCKS,
 }
 
