@@ -1,0 +1,280 @@
+"""Ploy connector for PostgreSQL: roles, who is a member of which, and what each may do with databases and tables."""
+
+from collections import defaultdict
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import chain, groupby, islice
+
+import psycopg
+from psycopg import errors, sql
+from psycopg.conninfo import conninfo_to_dict
+
+from ploy_connector_aws import spec
+from ploy_connector_aws.spec import AccessPath, Account, Entitlement, Grant, Page, Resource, TemporaryError, hookimpl
+
+from . import queries
+from .manifest import ADMIN_OPTION, MANIFEST, READ_ALL_ROWS
+
+POWERS = (
+    "It is a superuser: no privilege is checked.",
+    "It can create and change roles (CREATEROLE).",
+    "It can copy all databases (REPLICATION).",
+    "Row security hides nothing from it (BYPASSRLS).",
+)
+DANGEROUS = {"pg_execute_server_program", "pg_read_server_files", "pg_write_server_files"}
+INVISIBLE = (
+    "Rules of authentication (pg_hba.conf): who can log in as which role.",
+    "Superusers, for whom no privilege is checked.",
+    "Privileges in other databases, and on columns, sequences, functions and types.",
+)
+MOST_PATHS = 1000
+
+
+class PostgresConnector:
+    """A role that can log in is an account. One that cannot, or that has members, is an entitlement."""
+
+    manifest = MANIFEST
+
+    @hookimpl
+    def configure(self, config, context):
+        try:
+            self.connection = conninfo_to_dict(config["connection"])
+        except psycopg.Error as error:
+            raise spec.ConfigurationError("It is no connection string of libpq.", field="connection") from error
+        if self.connection.get("password"):
+            raise spec.ConfigurationError("The password has a setting of its own.", field="connection")
+        self.password, self.people_table, self.context = config.get("password"), config.get("people_table"), context
+
+    @hookimpl
+    def test_connection(self):
+        ends = [page for page in chain(self.list_accounts(), self.list_entitlements()) if page.ending]
+        return spec.ConnectionReport(checks=tuple(map(to_check, ends)))
+
+    @hookimpl
+    def list_accounts(self):
+        yield from self.pages("accounts", queries.ACCOUNTS, to_accounts)
+        if self.people_table:  # row security could leave some of them out: see transaction()
+            yield from self.pages("people", queries.people_of(self.people_table), to_people, self.require_table)
+        else:
+            yield Page(scope="people", excluded=True)
+
+    @hookimpl
+    def list_entitlements(self):
+        yield from self.pages("roles", queries.ROLES, to_roles)
+        yield from self.pages("members", queries.MEMBERS, to_memberships)
+        yield from self.pages("privileges", queries.PRIVILEGES, to_privileges)
+
+    @hookimpl
+    def grant(self, request):
+        return self.change(request, is_grant=True)
+
+    @hookimpl
+    def revoke(self, request):
+        return self.change(request, is_grant=False)
+
+    def require_table(self, connection):
+        """Raise ConfigurationError for a view: it can leave out rows by any condition, and nothing would show that."""
+        if connection.execute(queries.IS_TABLE, [self.people_table]).fetchone() != (True,):
+            raise spec.ConfigurationError(f"{self.people_table} is no table.", field="people_table")
+
+    @contextmanager
+    def transaction(self, call, *, read_only=True):
+        """Open a connection with a transaction, which is committed at the end; raise errors of the specification."""
+        self.context.on_call("postgresql", call)
+        try:
+            with psycopg.connect(**{"connect_timeout": 10, **self.connection}, password=self.password) as connection:
+                connection.read_only = read_only
+                # Where row security applies to this role, PostgreSQL now raises an error instead of leaving rows out.
+                connection.execute("SET LOCAL row_security = off")
+                yield connection
+        except errors.InsufficientPrivilege as error:
+            message, actions = f"PostgreSQL: {error.diag.message_primary}.", (READ_ALL_ROWS,)
+            fix = "GRANT SELECT ON the table, and ALTER ROLE the role of the connector BYPASSRLS."
+            if not read_only:
+                actions, fix = (ADMIN_OPTION,), "GRANT the role TO the role of the connector WITH ADMIN OPTION."
+            raise spec.PermissionDeniedError(message, actions=actions, fix=fix) from error
+        except (errors.DependentObjectsStillExist, errors.InvalidGrantOperation) as error:
+            raise spec.RejectedError(f"PostgreSQL: {error.diag.message_primary}.", reason="dependent-grants") from error
+        except psycopg.Error as error:
+            message = error.diag.message_primary or str(error).partition("\n")[0]
+            raise TemporaryError(f"PostgreSQL: {message}.") from error
+        finally:
+            self.context.on_answer("postgresql", call)
+
+    def pages(self, scope, query, to_records, prepare=lambda connection: None):
+        """Yield the pages of one scope from one query, whose rows are streamed."""
+        try:
+            with self.transaction(scope) as connection:
+                (origin,) = connection.execute("SELECT system_identifier::text FROM pg_control_system()").fetchone()
+                prepare(connection)
+                with connection.cursor(name="ploy") as cursor:
+                    records = to_records(cursor.execute(query))
+                    while page := tuple(islice(records, 500)):
+                        yield Page(scope=scope, origin=origin, records=page)
+            yield Page(scope=scope, origin=origin, complete=True)
+        except spec.ConnectorError as error:
+            yield Page(scope=scope, failure=spec.Failure.from_error(error))
+
+    def change(self, request, *, is_grant):
+        """Grant or revoke a role, and read back who holds what: what the role opens, and which other paths lead there."""
+        edge = Grant(principal_kind="account", principal_id=request.account_id, entitlement_id=request.entitlement_id)
+        is_change = self.execute(request, is_grant=is_grant)
+        began = datetime.now(UTC)
+        edges, failures = self.read_grants()
+        held = next((each for each in edges["account", request.account_id] if each.id == edge.id), None)
+        if not request.preview and ("members" in failures or (held is not None) != is_grant):
+            raise TemporaryError("The members that were read after the change do not show it.")
+        edge = held or edge
+        opened = list(islice(chain([(edge,)], walk(edges, "entitlement", edge.entitlement_id, (edge,))), MOST_PATHS))
+        targets = {path[-1].entitlement_id for path in opened}
+        others = (path for path in walk(edges, "account", edge.principal_id) if path[0].id != edge.id)
+        remaining = list(islice((path for path in others if path[-1].entitlement_id in targets), MOST_PATHS))
+        is_whole = not failures and max(len(opened), len(remaining)) < MOST_PATHS
+        changed = (edge,) if is_change or not request.preview else ()
+        paths = tuple(AccessPath(grants=path) for path in opened) if changed else ()
+        return spec.AccessChange(
+            outcome="previewed" if request.preview else "applied" if is_change else "already_in_effect",
+            verified_at=None if request.preview else began,
+            scope="members",
+            effects_complete=is_whole,
+            remaining_paths=() if is_grant else tuple(AccessPath(grants=path) for path in remaining),
+            remaining_paths_complete=is_whole,
+            as_of=began,
+            invisible_paths=INVISIBLE,
+            warnings=() if is_grant else ("A session that has run SET ROLE keeps the role until it ends.",),
+            **({"added": changed, "opened_paths": paths} if is_grant else {"removed": changed, "closed_paths": paths}),
+        )
+
+    def execute(self, request, *, is_grant):
+        """Run GRANT or REVOKE, unless it is a preview; return whether there is something to change."""
+        ids = (request.entitlement_id, request.account_id)
+        if ids[0] == "0" or ids[0].startswith(("database/", "schema/", "table/")):
+            raise spec.RejectedError("Only roles can be granted.", reason="not-grantable")
+        changed_nothing = True
+        try:
+            with self.transaction("change", read_only=request.preview) as connection:
+                names = dict(connection.execute(queries.NAMES, [[each for each in ids if each.isdecimal()]]).fetchall())
+                for id_ in ids:
+                    if id_ not in names:
+                        raise spec.NotFoundError(f"There is no role with the oid {id_}.")
+                grantors = connection.execute(queries.GRANTORS, ids).fetchall()
+                is_change = bool(grantors) != is_grant
+                if is_change and not request.preview:
+                    if request.write_before:
+                        seconds = (request.write_before - datetime.now(UTC)).total_seconds()
+                        if seconds <= 0:
+                            raise TemporaryError("There is no time left for the change.")
+                        limit = str(max(1, int(seconds * 1000)))
+                        connection.execute("SELECT set_config('statement_timeout', %s, true)", [limit])
+                    role, member = (sql.Identifier(names[id_]) for id_ in ids)
+                    if is_grant:
+                        connection.execute(sql.SQL("GRANT {} TO {}").format(role, member))
+                    elif connection.info.server_version < 160000:
+                        connection.execute(sql.SQL("REVOKE {} FROM {}").format(role, member))
+                    else:  # each of several roles may have granted it
+                        for (grantor,) in grantors:
+                            revoke = sql.SQL("REVOKE {} FROM {} GRANTED BY {}")
+                            connection.execute(revoke.format(role, member, sql.Identifier(grantor)))
+                    changed_nothing = False  # now comes the commit
+        except TemporaryError as error:
+            raise TemporaryError(error.message, changed_nothing=changed_nothing) from error
+        return is_change
+
+    def read_grants(self):
+        """Return all grants by who holds them, and the names of the scopes that could not be read."""
+        edges, failures = defaultdict(list), set()
+        for page in self.list_entitlements():
+            failures |= {page.scope} if page.failure else set()
+            for record in page.records:
+                if isinstance(record, Grant):
+                    edges[record.principal_kind, record.principal_id].append(record)
+        return edges, failures
+
+
+def walk(edges, kind, id_, path=()):
+    """Yield each path that begins with a path and goes on from an account or entitlement; PostgreSQL allows no loops."""
+    for edge in edges.get((kind, id_), ()):
+        yield (*path, edge)
+        yield from walk(edges, "entitlement", edge.entitlement_id, (*path, edge))
+
+
+def to_check(page):
+    name = page.scope
+    if page.excluded:
+        return spec.Check(name=name, outcome="skipped", message="The settings name no table of people.")
+    if (failure := page.failure) is None:
+        return spec.Check(name=name, outcome="passed", message=f"The scope {name} can be read.")
+    missing = failure.missing_permissions
+    fix = failure.fix or "Check the connection, and the log of PostgreSQL."
+    message, code = failure.message, failure.code
+    return spec.Check(name=name, outcome="failed", message=message, fix=fix, code=code, missing_permissions=missing)
+
+
+def to_power(powers):
+    """Return the fields of a record that state whether a role is privileged."""
+    reasons = tuple(reason for reason, has_it in zip(POWERS, powers, strict=True) if has_it)
+    if not reasons:
+        return {"privileged_reasons": ("Only its attributes are evaluated, not what its privileges allow.",)}
+    return {"privileged": True, "privileged_reasons": reasons, "administrator": powers[0]}
+
+
+def to_accounts(rows):
+    for oid, name, *powers, valid_until in rows:
+        attributes = {"password_valid_until": valid_until} if valid_until else {}
+        kind = "root" if oid == "10" else "unknown"  # the superuser that initdb made
+        yield Account(id=oid, kind=kind, username=name, status="active", attributes=attributes, **to_power(powers))
+
+
+def to_roles(rows):
+    for oid, name, *powers, is_grantable in rows:
+        reason = "Every role holds it." if oid == "0" else "The connector has no ADMIN OPTION on it."
+        power = to_power(powers)
+        if name in DANGEROUS:
+            power = {"privileged": True, "privileged_reasons": ("It reaches files or programs of the server.",)}
+        yield Entitlement(
+            id=oid,
+            kind="role",
+            name=name,
+            grantable=is_grantable,
+            not_grantable_reason=None if is_grantable else reason,
+            **power,
+        )
+
+
+def to_memberships(rows):
+    for kind, holder, role, admin, inherit, set_role, grantors in rows:
+        attributes = {"admin": admin, "inherit": inherit, "set": set_role, "grantors": grantors}
+        yield Grant(principal_kind=kind, principal_id=holder, entitlement_id=role, attributes=attributes)
+
+
+def to_privileges(rows):
+    for (kind, id_, parent, name), of_object in groupby(rows, key=lambda row: row[:4]):
+        yield Resource(id=id_, kind=kind, name=name, parent_id=parent)
+        for privilege, of_privilege in groupby(of_object, key=lambda row: row[4]):
+            yield Entitlement(
+                id=f"{id_}/{privilege}",
+                kind="policy",
+                name=f"{privilege} on {name}",
+                resource_id=id_,
+                not_grantable_reason="Grant a role that has it.",
+            )
+            for *_, holder_kind, holder, is_grantable in of_privilege:
+                yield Grant(
+                    principal_kind=holder_kind,
+                    principal_id=holder,
+                    entitlement_id=f"{id_}/{privilege}",
+                    attributes={"grantable": is_grantable},
+                )
+
+
+def to_people(rows):
+    for id_, username, name, email, is_active in rows:
+        yield Account(
+            id=f"person/{id_}",
+            kind="human",
+            username=username or None,
+            display_name=name or None,
+            emails=(spec.Email(address=email),) if email else (),
+            status="unknown" if is_active is None else "active" if is_active else "disabled",
+            not_grantable_reason="It is a row of a table, and no role.",
+        )
