@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 DEMO_READY := $(VENV)/ready-for-demo
+DOCS_READY := $(VENV)/ready-for-docs
 
 # Compiled tests are kept: to compile them again in each worker costs a fifth of the time of a quick run.
 unexport PYTHONDONTWRITEBYTECODE
@@ -21,7 +22,7 @@ MUTANTS_SECONDS ?= 900
 # Options of the bench: --any-load starts it on a busy machine.
 BENCH ?=
 
-.PHONY: demo test soak check bench bench-full mutants screenshot clean
+.PHONY: demo test soak check docs bench bench-full mutants screenshot clean
 
 demo: $(DEMO_READY)  ## The main job on a local AWS and a local Ploy; ends by itself.
 	@$(BIN)/ploy-connector demo
@@ -37,6 +38,10 @@ check: $(READY)  ## Lint, format, types, layers, documents, manifest.
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest tests/test_layers.py tests/test_docs.py tests/test_manifest.py
+
+docs: $(DOCS_READY)  ## The documents as a site, in build/docs; a broken link or reference fails.
+	$(BIN)/sphinx-build -W -n --keep-going -q -j auto -b html -d build/doctrees docs build/docs
+	@echo "The site: build/docs/index.html"
 
 bench: $(READY)  ## Time, calls and memory beside their bounds, in ten minutes: make bench [BENCH=--any-load]
 	$(BIN)/python -m benchmarks.bench $(BENCH)
@@ -58,6 +63,10 @@ $(DEMO_READY): pyproject.toml constraints.txt
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) tools/set_up_venv.py $(VENV) dev
 	@touch $(READY) $(DEMO_READY)
+
+$(DOCS_READY): pyproject.toml constraints.txt
+	@$(PYTHON) tools/set_up_venv.py $(VENV) docs
+	@touch $(DOCS_READY)
 
 clean:  ## Remove everything that was made here.
 	rm -rf $(VENV) .axe .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

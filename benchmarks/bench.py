@@ -1,7 +1,7 @@
 """``make bench`` and ``make bench-full``: every row of ``scenarios``, with its bound.
 
 Run as ``python -m benchmarks.bench [--full] [--any-load]``. A row that is worse than its bound fails the command. Each
-run leaves a record in ``benchmarks/results``, from which ``docs/performance.md`` is written.
+run leaves a record in ``benchmarks/results``, from which ``docs/explanation/performance.md`` is written.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .scenarios import FULL, SHORT, Row, sites
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
-DOCUMENT = ROOT / "docs" / "performance.md"
+DOCUMENT = ROOT / "docs" / "explanation" / "performance.md"
 _HIGHEST_LOAD = 1.0
 REMAINS = (
     "## What a call costs beyond boto3",
@@ -127,7 +127,7 @@ def read_records() -> list[dict[str, Any]]:
 
 
 def render(records: Sequence[Mapping[str, Any]]) -> str:
-    """Return ``docs/performance.md``."""
+    """Return ``docs/explanation/performance.md``."""
     return "\n".join(_lines(records)) + "\n"
 
 

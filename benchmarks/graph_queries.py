@@ -132,7 +132,8 @@ def queries() -> Iterator[tuple[str, Callable[[GraphView], object]]]:
     place, group = Target("resource", f"{7:012}"), Target("entitlement", f"g-{0:036}")
     for name, target in {"place": place, "group": group, "everything": Target("resource", "org")}.items():
         yield f"who: {name}", methodcaller("who", target)
-    yield "who: text", methodcaller("who", Target("resource", "org"), Reach("person 12", only_privileged=True))
+    yield "who: text", methodcaller("who", Target("resource", "org"), Reach("person 12", privileged=(True,)))
+    yield "people: 50 places", methodcaller("count_people", [f"{number:012}" for number in range(50)])
     yield "opens: group", methodcaller("opens", "entitlement", group.id)
     yield "opens: account", methodcaller("opens", "account", f"u-{5:036}")
     for text in ("Person 77", "person.77@example.com", "role 3 in place 7", "persn 77", f"u-{77:036}"):

@@ -1,7 +1,7 @@
 """Quick runs and soaks: which tests run, with which random examples, and for how long.
 
 ``make test`` plays the quick suite: random examples are the same in every run. ``--soak`` plays what is long instead:
-tests with the ``soak`` marker, and every property with many random examples. See ``docs/testing.md``.
+tests with the ``soak`` marker, and every property with many random examples. See ``docs/explanation/testing.md``.
 """
 
 from __future__ import annotations

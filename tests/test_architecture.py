@@ -1,4 +1,4 @@
-"""The map of the code: what each package's first lines name, and the journeys of ``docs/architecture.md``."""
+"""The map of the code: what each package's first lines name, and the journeys of the document."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import ploy_connector_aws
 
 ROOT = Path(ploy_connector_aws.__file__).parent
-DOCUMENT = (ROOT.parent / "docs" / "architecture.md").read_text()
+DOCUMENT = (ROOT.parent / "docs" / "explanation" / "architecture.md").read_text()
 PACKAGES = sorted(path.parent for path in ROOT.rglob("__init__.py") if path.parent != ROOT)
 
 LONGEST = {

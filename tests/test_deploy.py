@@ -20,7 +20,7 @@ from ploy_connector_aws.runtime.service.metrics import Metrics
 from ploy_connector_aws.runtime.service.supervisor import STOP_SECONDS
 
 DEPLOY = Path(__file__).parents[1] / "docs" / "deploy"
-PAGE = (DEPLOY / "README.md").read_text()
+PAGE = (DEPLOY.parent / "how-to" / "run-as-a-service.md").read_text()
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
 
 

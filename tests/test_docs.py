@@ -19,7 +19,7 @@ from ploy_connector_aws.spec.hooks import ConnectorHooks
 from tools import docs
 
 ROOT = Path(__file__).parent.parent
-HOOKS = (ROOT / "docs" / "hooks.md").read_text()
+HOOKS = (ROOT / "docs" / "reference" / "hooks.md").read_text()
 README = (ROOT / "README.md").read_text()
 
 
@@ -122,6 +122,6 @@ def test_pinned_versions_cover_every_dependency_and_name_no_address() -> None:
 
 
 def test_kinds_of_path_that_cannot_be_seen_are_in_the_documents() -> None:
-    commands = (ROOT / "docs" / "commands.md").read_text()
+    commands = (ROOT / "docs" / "reference" / "commands.md").read_text()
     documented = commands.partition("## What cannot be seen")[2].partition("\n## ")[0]
     assert re.findall(r"^- (.*)$", documented, re.M) == list(INVISIBLE)

@@ -44,6 +44,17 @@ def test_each_target_installs_its_extra_only_and_what_is_there_is_not_installed_
     assert "touch $(READY) $(DEMO_READY)" in (ROOT / "Makefile").read_text()
 
 
+def test_the_site_is_built_after_its_own_installation_and_into_an_ignored_folder(tmp_path: Path) -> None:
+    assert planned("docs", tmp_path) == [f"python3 tools/set_up_venv.py {tmp_path} docs"]
+    (tmp_path / "ready").touch()
+    assert planned("docs", tmp_path) != []  # the other targets do not install Sphinx
+    (tmp_path / "ready-for-docs").touch()
+    assert planned("docs", tmp_path) == []
+    makefile = (ROOT / "Makefile").read_text()
+    assert "sphinx-build -W -n --keep-going" in makefile
+    assert "build/" in (ROOT / ".gitignore").read_text().splitlines()
+
+
 def test_the_constraints_hold_for_both_and_the_sandbox_folder_is_ignored_by_git() -> None:
     makefile = (ROOT / "Makefile").read_text()
     assert {"export PIP_CONSTRAINT := constraints.txt", "export PIP_BUILD_CONSTRAINT := constraints.txt"} <= set(

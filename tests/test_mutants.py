@@ -99,7 +99,7 @@ def test_a_run_reports_what_the_tests_of_the_copy_do_not_find(
         f"{PACKAGE}/count.py": COUNT,
         "tests/__init__.py": "",
         "tests/test_count.py": TEST,
-        "docs/testing.md": "",
+        "docs/explanation/testing.md": "",
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)

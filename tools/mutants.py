@@ -1,6 +1,6 @@
 """Mutation tests of one module: mutmut changes its code in one place, and the tests must fail.
 
-``python -m tools.mutants MODULE [TESTS]``, with MODULE below ``ploy_connector_aws``. See ``docs/testing.md``.
+``python -m tools.mutants MODULE [TESTS]``, MODULE below ``ploy_connector_aws``. See ``docs/explanation/testing.md``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = "ploy_connector_aws"
-DOCUMENT = Path("docs") / "testing.md"
+DOCUMENT = Path("docs") / "explanation" / "testing.md"
 PROCESSES = 2
 
 

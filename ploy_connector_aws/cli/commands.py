@@ -63,7 +63,7 @@ def setup(
         bool,
         typer.Option(
             "--without-ploy",
-            help="Generate the external ID here; the file then works for every command but sync and run.",
+            help="Set up on this machine only; the file then works for every command but sync and run.",
         ),
     ] = False,
     json: AsJson = False,

@@ -36,4 +36,4 @@ class Exit(IntEnum):
 
 
 MEANINGS = {code: code.meaning for code in Exit}
-"""What each exit code means; the table in docs/commands.md is generated from it."""
+"""What each exit code means; the table in docs/reference/commands.md is generated from it."""

@@ -63,7 +63,7 @@ def list_findings(
     settings = read_operator_settings(config, connector, debug=debug)
     asked, shown = set(severities or _SEVERITIES), set(states or ("open",))
     found = _read(settings, quiet=chosen is Format.JSON) if fresh or not settings.has_token else _ask(settings)
-    kinds = _find_kinds(settings, filters.kinds, found.rows)
+    kinds = Kinds(read_labels(settings), "finding", {row.kind for row in found.rows}).find(filters.kinds)
     passing = [row for row in found.rows if row.severity in asked and _passes(row, filters, kinds)]
     rows = sorted((row for row in passing if row.state in shown), key=_order)
     code = Exit.FINDINGS if any(row.state == "open" for row in passing) else Exit.OK
@@ -172,17 +172,6 @@ def _read(settings: OperatorSettings, *, quiet: bool) -> _Found:
         ]
         basis: dict[str, object] = {"as_of": view.run.reading_started_at.isoformat()}
         return _Found(tuple(rows), basis, f"{view.age} What was accepted is not known here.", view.is_complete)
-
-
-def _find_kinds(settings: OperatorSettings, names: Sequence[str], rows: Iterable[wire.FindingStatus]) -> set[str]:
-    """Return the kinds of names, as in other lists.
-
-    Raises:
-        BadParameter: The connector has no label for such a kind, and there is no such finding.
-    """
-    without_label = {row.kind for row in rows}.intersection(names)
-    others = [name for name in names if name not in without_label]
-    return without_label.union(Kinds(read_labels(settings), "finding").find(others))
 
 
 def _passes(row: wire.FindingStatus, filters: Filters, kinds: Collection[str]) -> bool:

@@ -25,9 +25,19 @@ from .exit_codes import Exit
 from .formats import Column, Rows
 from .grant_revoke import BRIEF_RETRY
 from .options import Format
-from .output import console, kept_json, notes_console, print_json, print_kept, print_unproven, table, text
+from .output import (
+    console,
+    kept_json,
+    notes_console,
+    print_json,
+    print_kept,
+    print_unproven,
+    print_unresolved,
+    table,
+    text,
+)
 from .snapshot_view import display_name
-from .sync import unproven_json
+from .sync import unproven_json, unresolved_of
 
 _ENDINGS = {
     "committed": "[green]committed[/]",
@@ -180,6 +190,7 @@ def history_json(entries: list[HistoryEntry], store: Store) -> dict[str, Any]:
         ],
         "unproven": unproven_json(store.baseline),
         "kept_by_grants": kept_json(store.baseline),
+        "unresolved": unresolved_of(store.baseline).model_dump(mode="json"),
     }
 
 
@@ -211,6 +222,7 @@ def _print_history(out: Console, entries: list[HistoryEntry], store: Store) -> N
     if base := store.baseline:
         print_unproven(out, base.scopes())
         print_kept(out, base)
+        print_unresolved(out, unresolved_of(base))
 
 
 def _print_changes(out: Console, changes: list[LocalChange], store: Store) -> None:

@@ -87,7 +87,7 @@ def show_records(
         UnknownNameError: A filter names nothing, or several records.
     """
     type_ = TYPES[what]
-    kinds = Kinds(view.labels, type_)
+    kinds = Kinds(view.labels, type_, _kinds_in(view, type_) if filters.kinds else ())
     search = _to_search(view, kinds, filters)
     facets = view.graph.list_records(type_, search._replace(limit=0)).facets
     layout = Layout.of(
@@ -176,23 +176,27 @@ class Kinds:
     Args:
         labels: The labels of the connector.
         type_: The type of the records; of grants, the kinds are those of their holders.
+        present: The kinds of the records that there are; one without a label is called by its name.
     """
 
-    def __init__(self, labels: Labels, type_: RecordType) -> None:
+    def __init__(self, labels: Labels, type_: RecordType, present: Iterable[str]) -> None:
         self._labels = labels
-        self._type = type_
         self._named: dict[str, list[Label]] = {}
         self._plurals: dict[str, None] = {}
-        for label in labels:
-            if label.record_type == type_ or (type_ == "grant" and label.record_type in ("account", "entitlement")):
-                names = [label.singular, label.plural]
-                names += [label.kind, label.kind.replace("_", " ")] if label.ids is None else []
-                self._plurals[label.plural] = None
-                for name in dict.fromkeys(names):
-                    self._named.setdefault(name.casefold(), []).append(label)
+        types = ("account", "entitlement") if type_ == "grant" else (type_,)
+        known = [label for label in labels if label.record_type in types]
+        for kind in sorted(set(present) - {label.kind for label in known if label.ids is None}):
+            singular, plural = labels.of_kind(type_, kind)
+            known.append(Label(record_type=types[0], kind=kind, singular=singular, plural=plural))
+        for label in known:
+            names = [label.singular, label.plural]
+            names += [label.kind, label.kind.replace("_", " ")] if label.ids is None else []
+            self._plurals[label.plural] = None
+            for name in dict.fromkeys(names):
+                self._named.setdefault(name.casefold(), []).append(label)
 
     def find(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Return the kinds of names. A kind of resource without a label is called by its name.
+        """Return the kinds of names.
 
         Raises:
             BadParameter: There is no kind of this name.
@@ -200,12 +204,10 @@ class Kinds:
         found: set[str] = set()
         for name in names:
             labels = self._named.get(name.casefold(), ())
-            found |= {label.kind for label in labels}
-            if not labels and self._type == "resource":
-                found.add(name.replace(" ", "_"))
-            elif not labels:
+            if not labels:
                 known = "; ".join(self._plurals)
                 raise typer.BadParameter(f"there is no kind {name!r}; use one of: {known}", param_hint="--kind")
+            found |= {label.kind for label in labels}
         return tuple(sorted(found))
 
     def only(self, names: Collection[str], records: Iterable[FoundRecord]) -> Iterator[FoundRecord]:
@@ -220,6 +222,14 @@ class Kinds:
 
     def _label(self, named: Named) -> tuple[str, str]:
         return self._labels.of(named.type, {"id": named.id, "kind": named.kind})
+
+
+def _kinds_in(view: SnapshotView, type_: RecordType) -> set[str]:
+    """Return the kinds of the records of a type that there are; of grants, those of their holders."""
+    if type_ == "resource":
+        return set(view.graph.list_records(type_, Search(limit=0)).facets.kinds)
+    types: tuple[RecordType, ...] = ("account", "entitlement") if type_ == "grant" else (type_,)
+    return {kind for each in types for kind in view.graph.kinds(each)}
 
 
 @dataclass(frozen=True)

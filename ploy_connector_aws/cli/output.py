@@ -18,6 +18,7 @@ from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextCol
 from rich.table import Table
 from rich.text import Text
 
+from ploy_connector_aws.graph.unresolved import UnresolvedReferences
 from ploy_connector_aws.graph.values import ScopeState
 from ploy_connector_aws.platform.wire import CommitAnswer
 from ploy_connector_aws.runtime.logs import without_commands
@@ -187,6 +188,16 @@ def print_kept(out: Console, run: Run) -> None:
             out.print("[bold yellow]No longer listed; kept because a grant names them:[/]")
         out.print(f"  [yellow]![/] {key.type} {text(key.id)}, named by the grant {text(grant_id)}", soft_wrap=True)
     print_more(out, sum(1 for _ in kept))
+
+
+def print_unresolved(out: Console, found: UnresolvedReferences) -> None:
+    """Print the references that name no record: nothing was left out for them."""
+    if found.count:
+        noun = "reference names" if found.count == 1 else "references name"
+        out.print(f"[bold yellow]{found.count:,} {noun} no record;[/] all are kept:")
+    for each in found.first[:MAXIMUM_REASONS]:
+        out.print(f"  [yellow]![/] {text(each)}", soft_wrap=True)
+    print_more(out, found.count - MAXIMUM_REASONS)
 
 
 def kept_json(run: Run | None) -> list[dict[str, str]]:

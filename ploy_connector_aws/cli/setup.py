@@ -68,7 +68,7 @@ def set_up(
     session, installed = start.session, start.installed
     if start.source != "platform" and not print_id:
         reject_existing(path, overwrite=overwrite)
-        # A new file means a new integration: discard the old settings, including the external ID.
+        # A new file means a new integration: discard the old settings, including generated ones.
         session.values.clear()
     session.reject_invalid_features()
     try:
@@ -85,28 +85,32 @@ def set_up(
         WizardPrompts(out, session, installed, is_asking=False).run()
         return _finish(out, path if path.exists() else None)
     if without_ploy:
-        out.print(_WITHOUT_PLOY, soft_wrap=True)
+        out.print(text(_describe_set_up(session, without_ploy=True)), soft_wrap=True)
         WizardPrompts(out, session, installed, is_asking=True).run()
         installed.open(session.settings()).close()
         write_config(path, start.connector, session.settings(), overwrite=overwrite)
     else:
-        out.print(_WITH_PLOY, soft_wrap=True)
+        out.print(text(_describe_set_up(session, without_ploy=False)), soft_wrap=True)
         _set_up_at_ploy(out, path, start, overwrite=overwrite)
     out.print(f"Wrote the configuration to {text(path)}; only you can read it.", soft_wrap=True)
     return _finish(out, path, without_ploy=without_ploy)
 
 
-_WITH_PLOY = (
-    "This set-up creates an integration in Ploy, or uses an existing one; Ploy generates its external ID. "
-    "--without-ploy creates it on this machine only."
-)
-_WITHOUT_PLOY = (
-    "Without Ploy: this machine generates the external ID, and the file works for every command but sync and run."
-)
+def _describe_set_up(session: SetupSession, *, without_ploy: bool) -> str:
+    """Say who keeps the integration, and generates which of its settings."""
+    generated = ", ".join(map(session.title_of, sorted(session.wizard.generated_fields())))
+    if without_ploy:
+        made = f"this machine generates {generated}, and " if generated else ""
+        return f"Without Ploy: {made}the file works for every command but sync and run."
+    made = f"; Ploy generates {generated}" if generated else ""
+    return (
+        f"This set-up creates an integration in Ploy, or uses an existing one{made}. "
+        "--without-ploy creates it on this machine only."
+    )
 
 
 def _set_up_at_ploy(out: Console, path: Path, start: Start, *, overwrite: bool) -> None:
-    """Create or choose the integration in Ploy, run the wizard with its external ID, and store the settings there."""
+    """Create or choose the integration in Ploy, run the wizard with its values, and store the settings there."""
     session, installed = start.session, start.installed
     chosen = choose_integration(out, Prompt(out), start.settings, installed)
     integration = chosen.integration
@@ -146,7 +150,7 @@ class Start:
 def _read_start(path: Path, connector: str | None, *, is_new: bool) -> Start:
     """Read the integration from the file or, if the file has no settings, from Ploy.
 
-    The external ID comes only from the file or from Ploy.
+    What a host generates comes only from the file or from Ploy.
 
     Args:
         path: The file; it need not exist.

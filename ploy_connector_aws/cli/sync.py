@@ -11,6 +11,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
+from ploy_connector_aws.graph.unresolved import UnresolvedReferences, find_unresolved
 from ploy_connector_aws.runtime.integration import open_connector, open_platform, read_operator_settings
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.runtime.snapshot.compare import ChangeKind
@@ -35,6 +36,7 @@ from .output import (
     print_kept,
     print_more,
     print_unproven,
+    print_unresolved,
     scope_json,
     shown_progress,
     text,
@@ -121,6 +123,7 @@ def result_json(result: SyncResult) -> dict[str, Any]:
         "attempts": run.attempt if run else None,
         "unproven": unproven_json(run),
         "kept_by_grants": kept_json(run),
+        "unresolved": unresolved_of(run).model_dump(mode="json"),
         "unproven_only_at_ploy": _unproven_elsewhere(result),
         "waits_because": result.error.message if result.error else None,
     }
@@ -129,6 +132,11 @@ def result_json(result: SyncResult) -> dict[str, Any]:
 def unproven_json(run: Run | None) -> list[dict[str, Any]]:
     """The unproven scopes of a run as JSON values."""
     return [scope_json(scope) for scope in run.scopes() if scope.unproven_since] if run else []
+
+
+def unresolved_of(run: Run | None) -> UnresolvedReferences:
+    """Return the references of a compared run that name no record."""
+    return find_unresolved(run.connection, run.tables) if run else UnresolvedReferences()
 
 
 def _unproven_elsewhere(result: SyncResult) -> int:
@@ -170,6 +178,7 @@ def print_result(
     out.print(counts_table(answer or changes, changes))
     print_unproven(out, run.scopes())
     print_kept(out, run)
+    print_unresolved(out, unresolved_of(run))
     if count := _unproven_elsewhere(result):
         out.print(
             f"[bold yellow]Ploy keeps {count} more scopes unproven[/] that no sync on this machine has read, so 'now' "
@@ -205,6 +214,7 @@ def _preview_json(found: previews.Preview) -> dict[str, Any]:
         ],
         "unproven": unproven_json(found.run),
         "kept_by_grants": kept_json(found.run),
+        "unresolved": unresolved_of(found.run).model_dump(mode="json"),
     }
 
 
@@ -227,6 +237,7 @@ def _print_preview(out: Console, found: previews.Preview, labels: Labels) -> Non
         out.print(f"[bold yellow]Would be held for review:[/] {text(reason)}")
     print_unproven(out, found.run.scopes())
     print_kept(out, found.run)
+    print_unresolved(out, unresolved_of(found.run))
     out.print("[dim]Preview: nothing was changed, here or in Ploy.[/]")
 
 

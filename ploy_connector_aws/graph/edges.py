@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import cached_property
 from itertools import islice
 from typing import Literal, NamedTuple, TypeVar
 
@@ -16,6 +17,8 @@ T = TypeVar("T")
 
 _PART = 500
 """How many numbers one statement names."""
+
+_POLICY = CLASSES.index(("policy", ""))
 
 
 class Edge(NamedTuple):
@@ -242,6 +245,19 @@ class Edges:
             self._numbers[type_, id_] = number
         return number
 
+    @cached_property
+    def classes(self) -> dict[int, tuple[str, str]]:
+        """The kind and status of a principal by the number of its class."""
+        return self.tables.classes(self.db)
+
+    def classes_of(self, kinds: Collection[str], statuses: Collection[str]) -> str:
+        """Return the classes of principals of kinds and statuses, as a list in SQL; none: of all."""
+        return ", ".join(
+            str(number)
+            for number, (kind, status) in self.classes.items()
+            if (not kinds or kind in kinds) and (not statuses or status in statuses)
+        )
+
     def _extra_class(self, number: int) -> int:
         is_account = number in self._extra and self._extra[number].type == "account"
         return CLASSES.index(("unknown", "unknown" if is_account else ""))
@@ -321,7 +337,7 @@ class _Stored(NamedTuple):
     @property
     def is_policy(self) -> bool:
         """Whether it is a policy, which decides nothing for a holder with a verdict of its own."""
-        return CLASSES[self.class_] == ("policy", "")
+        return self.class_ == _POLICY
 
 
 def in_parts(items: Iterable[T]) -> Iterator[tuple[T, ...]]:

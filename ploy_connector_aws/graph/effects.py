@@ -70,8 +70,8 @@ class Reached(NamedTuple):
             in_place: Whether the line names the place already.
         """
         *through, end = self.steps
-        name = end.own_name if in_place else end.name
-        via = f" ({' → '.join(each.name for each in through)})" if through else " (directly)"
+        name = end.own_name if in_place else end.full_name
+        via = f" ({' → '.join(each.full_name for each in through)})" if through else " (directly)"
         return (
             Part(name, "name"),
             Part(via),
@@ -192,7 +192,7 @@ class Effects:
         if self.changed:
             yield Line("heading", (Part(heading),))
             for each in self.changed:
-                names = " → ".join(step.name for step in each.steps)
+                names = " → ".join(step.full_name for step in each.steps)
                 yield Line("item", (Part(names, "name"), *each.badges))
         elif self.change.effects_complete:
             yield Line("text", (Part(nothing),))
@@ -267,7 +267,7 @@ def find_effects(
         kind,
         change,
         account_name(view, account) if account else account_id,
-        reader.named([entitlement_id])[0].name,
+        reader.named([entitlement_id])[0].full_name,
         view.privileges("entitlement", [entitlement_id]).get(entitlement_id) if view else None,
         account is not None and account.content.get("status") == "disabled",
         reader.reached((chain, False) for chain in chains),

@@ -70,6 +70,10 @@ def find_findings(
     yield from _find_unproven(edges, unproven_since, now)
 
 
+_NO_GROUPS = ("", "account_role", "role", "policy", "unknown")
+"""Kinds of entitlement that stand for no group; one of a connector's own may."""
+
+
 def is_undecided(edges: Edges, finding: Finding) -> bool:
     """Whether an earlier finding of a rule may still be right: what the rule compares is not known any more."""
     numbers = [edges.number(key.type, key.id) for key in finding.subjects]
@@ -78,17 +82,18 @@ def is_undecided(edges: Edges, finding: Finding) -> bool:
 
 
 def _maybe_disabled_sql(edges: Edges) -> str:
-    held = edges.select("1", "e.principal = n.number")
-    return f"SELECT 1 FROM {edges.tables.names} n WHERE n.number = ? AND n.status = 'unknown' AND EXISTS ({held})"
+    held = edges.select("1", "e.principal = ?1")
+    return f"SELECT 1 FROM {edges.tables.names} n WHERE n.number = ?1 AND n.status = 'unknown' AND EXISTS ({held})"
 
 
 def _maybe_privileged_sql(edges: Edges) -> str:
-    return f"SELECT 1 FROM {edges.tables.names} n WHERE n.number = ? AND {_IS_PERSON} AND n.own IS NULL"
+    return f"SELECT 1 FROM {edges.tables.names} n WHERE n.number = ?1 AND {_IS_PERSON} AND n.own IS NULL"
 
 
 def _maybe_held_directly_sql(edges: Edges) -> str:
-    held = _held_directly_sql(edges, f"= {NOT_JUDGED}")
-    return f"SELECT 1 FROM ({held}) WHERE principal = ? AND entitlement = ? AND kind <> 'group'"
+    of_these = "e.principal = ?1 AND e.entitlement = ?2"
+    held = _held_directly_sql(edges, f"= {NOT_JUDGED}", of_these)
+    return f"SELECT 1 FROM ({held}) WHERE kind IN {_NO_GROUPS}"
 
 
 _MAYBE_SQL: Mapping[tuple[str, int], Callable[[Edges], str]] = {
@@ -129,7 +134,7 @@ def _find_held_directly(edges: Edges) -> Iterator[RuleFinding]:
     ).fetchall()
     paths: dict[int, tuple[RecordKey, ...]] = {}
     for principal, entitlement, kind in rows:
-        if kind == "group":
+        if kind not in _NO_GROUPS:
             continue
         if entitlement is None:
             account = edges.named([principal])[principal]
@@ -147,17 +152,18 @@ def _find_held_directly(edges: Edges) -> Iterator[RuleFinding]:
 _IS_PERSON = "n.type = 'account' AND n.kind IN ('human', 'unknown')"
 
 
-def _held_directly_sql(edges: Edges, verdict: str) -> str:
+def _held_directly_sql(edges: Edges, verdict: str, more: str = "1") -> str:
     """Select the principal, entitlement and kind of entitlement of what people hold and what can make them privileged.
 
     Args:
         edges: The generation with its later changes.
         verdict: The condition on the verdict of the entitlement, as SQL.
+        more: A further condition, as SQL.
     """
     names = edges.tables.names
     return edges.select(
         "e.principal, e.entitlement, h.kind",
-        f"{_IS_PERSON} AND {edges.judged('verdict', 'h')} {verdict} AND (n.own OR {decides_sql('n', 'h')})",
+        f"{_IS_PERSON} AND {edges.judged('verdict', 'h')} {verdict} AND (n.own OR {decides_sql('n', 'h')}) AND {more}",
         f"{names} h CROSS JOIN {{edges}} e ON h.type = 'entitlement' AND e.entitlement = h.number"
         f" CROSS JOIN {names} n ON n.number = e.principal",
     )

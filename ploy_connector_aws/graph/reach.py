@@ -12,12 +12,11 @@ from ploy_connector_aws.spec.records import RecordType
 
 from .edges import Edges, Step
 from .privilege import VERDICTS, Named, Verdict
-from .search import FoundRecord, classes_of, count_facets, records_of
-from .tables import CLASSES
+from .search import FoundRecord, count_facets, records_of
 from .targets import PRIVILEGED, UNKNOWN, Leading, Target, find_mentions, find_reaching, in_places, verdicts_of
 
 MOST_PATHS = 3
-"""The limit on paths that are listed for one account that reaches a target."""
+"""The usual limit on paths that are listed for one account that reaches a target."""
 _MOST_STEPS = 500
 """The limit on steps to count the paths of one account."""
 _IS_PRIVILEGED = {0: False, UNKNOWN: None, PRIVILEGED: True}
@@ -35,10 +34,12 @@ class Reach(NamedTuple):
     """A text that the account contains, ignoring case."""
     kinds: tuple[str, ...] = ()
     statuses: tuple[str, ...] = ()
-    only_privileged: bool = False
-    """Whether only the accounts are listed whose access at the target is privileged."""
+    privileged: tuple[bool | None, ...] = ()
+    """Whether the access of the accounts at the target is privileged; None where that was not judged."""
     offset: int = 0
     limit: int = 50
+    paths: int = MOST_PATHS
+    """The limit on paths that are listed for one account."""
 
 
 class ReachPath(NamedTuple):
@@ -88,6 +89,8 @@ class ReachListing:
     statuses: dict[str, int] = field(default_factory=dict)
     privileged: int = 0
     not_judged: int = 0
+    harmless: int = 0
+    """How many have no privileged access there."""
     mentions: tuple[Named, ...] = ()
     """The entitlements that name the target in their attributes and lead to it by no grant: what they give is not
     known, and who holds them is not in the list for that."""
@@ -142,12 +145,13 @@ def find_reach(edges: Edges, target: Target, search: Reach) -> ReachListing:
         where += f" AND number IN (SELECT number FROM {edges.tables.names} WHERE instr(searched, :text))"
     groups = edges.db.execute(f"SELECT class, rank, count(*) FROM temp.reached WHERE {where} GROUP BY 1, 2", values)
     (kinds, statuses, privileged), total = count_facets(
-        (((*CLASSES[class_], _IS_PRIVILEGED[rank]), count) for class_, rank, count in groups),
-        (search.kinds, search.statuses, (True,) if search.only_privileged else ()),
+        (((*edges.classes[class_], _IS_PRIVILEGED[rank]), count) for class_, rank, count in groups),
+        (search.kinds, search.statuses, search.privileged),
     )
-    classes = ", ".join(str(number) for number in classes_of(search.kinds, search.statuses))
-    if search.only_privileged:
-        where += f" AND rank = {PRIVILEGED}"
+    classes = edges.classes_of(search.kinds, search.statuses)
+    if search.privileged:
+        ranks = (rank for rank, is_privileged in _IS_PRIVILEGED.items() if is_privileged in search.privileged)
+        where += f" AND rank IN ({', '.join(map(str, ranks))})"
     page = edges.db.execute(
         f"SELECT number, rank, is_unproven, home FROM temp.reached WHERE {where} AND class IN ({classes})"
         f" ORDER BY rank = {PRIVILEGED} DESC, number LIMIT :limit OFFSET :offset",
@@ -156,12 +160,13 @@ def find_reach(edges: Edges, target: Target, search: Reach) -> ReachListing:
     mentions = [number for number in find_mentions(edges, target) if number not in leading.steps]
     named = edges.named(mentions)
     return ReachListing(
-        _to_reachers(edges, page, leading),
+        _to_reachers(edges, page, leading, search.paths),
         total,
         kinds,
         statuses,
         privileged.get(True, 0),
         privileged.get(None, 0),
+        privileged.get(False, 0),
         tuple(named[number] for number in mentions),
     )
 
@@ -219,12 +224,14 @@ def find_opened(edges: Edges, type_: RecordType, id_: str, *, offset: int = 0, l
     )
 
 
-def _to_reachers(edges: Edges, page: Sequence[tuple[int, int, int, int]], leading: Leading) -> tuple[Reacher, ...]:
+def _to_reachers(
+    edges: Edges, page: Sequence[tuple[int, int, int, int]], leading: Leading, most: int
+) -> tuple[Reacher, ...]:
     held: dict[int, list[tuple[int, bool]]] = {row[0]: [] for row in page}
     for step in edges.held_by(held):
         if step.entitlement in leading.steps:
             held[step.principal].append((step.entitlement, step.is_unproven))
-    paths = {number: _find_paths(steps, leading) for number, steps in held.items()}
+    paths = {number: _find_paths(steps, leading, most) for number, steps in held.items()}
     through = {number: [to for to, _ in steps if to not in leading.targets] for number, steps in held.items()}
     nodes = {node for found, *_ in paths.values() for path, _ in found for node in path}
     named = edges.named(nodes.union(*through.values()))
@@ -247,7 +254,7 @@ def _to_reachers(edges: Edges, page: Sequence[tuple[int, int, int, int]], leadin
 
 
 def _find_paths(
-    held: Sequence[tuple[int, bool]], leading: Leading
+    held: Sequence[tuple[int, bool]], leading: Leading, most: int
 ) -> tuple[list[tuple[tuple[int, ...], bool]], int, bool]:
     """Find the shortest paths to targets: first those to privileged ones, then those that are proven.
 
@@ -273,7 +280,7 @@ def _find_paths(
                 nearest = _find_nearest(held, leading, ends, only_proven=only_proven)
                 found += [nearest] if nearest and nearest not in found else []
     found.sort(key=lambda each: (each[0][-1] not in leading.privileged, each[1], len(each[0])))
-    return found[:MOST_PATHS], max(len(found) - MOST_PATHS, 0), not todo
+    return found[:most], max(len(found) - most, 0), not todo
 
 
 def _find_nearest(

@@ -12,7 +12,6 @@ from ploy_connector_aws.spec.records import RecordType, grant_id
 from .at_place import AtPlace
 from .edges import Edges, in_parts
 from .privilege import VERDICTS, Named, Privilege, Verdict
-from .tables import CLASSES
 from .targets import Target, below, find_targets, put_reaching
 
 PRIVILEGED_VERDICTS: tuple[Verdict, ...] = ("direct", "through")
@@ -146,15 +145,6 @@ def count_facets(
     return counts, total
 
 
-def classes_of(kinds: Sequence[str], statuses: Sequence[str]) -> list[int]:
-    """Return the classes of principals of kinds and statuses; none: of all."""
-    return [
-        number
-        for number, (kind, status) in enumerate(CLASSES)
-        if (not kinds or kind in kinds) and (not statuses or status in statuses)
-    ]
-
-
 def _numbers(verdicts: Iterable[Verdict]) -> str:
     return ", ".join(str(VERDICTS.index(each)) for each in verdicts)
 
@@ -185,7 +175,7 @@ class _Query:
                     " ON v.number = g.entitlement GROUP BY 1, 2, 3",
                     self._values,
                 )
-                groups += (((*CLASSES[row[0]], VERDICTS[row[1]], bool(row[2])), row[3]) for row in rows)
+                groups += (((*edges.classes[row[0]], VERDICTS[row[1]], bool(row[2])), row[3]) for row in rows)
         else:
             groups += self._groups(self._where)
         unproven = () if search.unproven is None else (search.unproven,)
@@ -214,8 +204,7 @@ class _Query:
             if search.unproven is not None:
                 conditions.append(f"e.is_unproven = {int(search.unproven)}")
             if search.kinds or search.statuses:
-                classes = ", ".join(str(each) for each in classes_of(search.kinds, search.statuses))
-                conditions.append(f"e.class IN ({classes})")
+                conditions.append(f"e.class IN ({edges.classes_of(search.kinds, search.statuses)})")
             if search.verdicts:
                 conditions.append(
                     f"e.entitlement IN (SELECT v.number FROM {edges.tables.names} v"

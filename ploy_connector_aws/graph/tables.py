@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import NamedTuple
 
@@ -27,7 +28,8 @@ CLASSES: tuple[tuple[str, str], ...] = (
     *product(ACCOUNT_KINDS, STATUSES),
     *((kind, "") for kind in ENTITLEMENT_KINDS),
 )
-"""The kind and status of a principal, by the number of its class in the table of edges."""
+"""The kind and status of a principal, by the number of its class in the table of edges. The kinds of a connector's own
+follow in the order of their names: those of entitlements above these numbers, those of accounts below 0."""
 
 _NAME_COLUMNS = (
     "number INTEGER PRIMARY KEY",  # in the order of lists: by type, kind and name
@@ -114,8 +116,8 @@ class Tables(NamedTuple):
             "searched": f"casefold({' || char(10) || '.join(texts)})",
         }
         first = (
-            f"CASE r.type WHEN 'account' THEN {_place(kind, ACCOUNT_KINDS)}"
-            f" WHEN 'entitlement' THEN {_place(kind, ENTITLEMENT_KINDS)}"
+            f"CASE r.type WHEN 'account' THEN coalesce({_place(kind, ACCOUNT_KINDS)}, {len(ACCOUNT_KINDS)})"
+            f" WHEN 'entitlement' THEN coalesce({_place(kind, ENTITLEMENT_KINDS)}, {len(ENTITLEMENT_KINDS)})"
             f" WHEN 'finding' THEN {_place(_field('severity'), SEVERITIES)} ELSE kind END"
         )
         db.execute(
@@ -124,7 +126,32 @@ class Tables(NamedTuple):
             f" FROM {self.records} r JOIN {self.bodies} b ON b.rowid = r.body"
             f" WHERE r.type IN ('account', 'entitlement', 'finding', 'resource') ORDER BY r.type, {first}, folded, r.id"
         )
+        self._class_own_kinds(db)
         db.execute(f"CREATE INDEX {self.names}_by_id ON {self.names} (id, type, class)")
+
+    def _class_own_kinds(self, db: sqlite3.Connection) -> None:
+        """Give a class to the principals of kinds that are the connector's own."""
+        rows = f"FROM {self.names} WHERE class IS NULL AND type IN ('account', 'entitlement')"
+        for (type_,) in db.execute(f"SELECT DISTINCT type {rows}").fetchall():
+            kinds = [row[0] for row in db.execute(f"SELECT DISTINCT kind {rows} AND type = ? ORDER BY 1", (type_,))]
+            db.executemany(
+                f"UPDATE {self.names} SET class = ? WHERE class IS NULL AND type = ? AND kind = ? AND status = ?",
+                ((class_, type_, *each) for class_, each in _own_classes(type_, kinds)),
+            )
+
+    def classes(self, db: sqlite3.Connection) -> dict[int, tuple[str, str]]:
+        """Return the kind and status of a principal by the number of its class, with the connector's own kinds."""
+        found = dict(enumerate(CLASSES))
+        for type_, known in (("account", ACCOUNT_KINDS), ("entitlement", ENTITLEMENT_KINDS)):
+            # From one kind to the next in the index, however many records have each.
+            following = f"SELECT min(n.kind) FROM {self.names} n WHERE n.type = :type AND n.body IS NOT NULL"
+            rows = db.execute(
+                f"WITH RECURSIVE found (kind) AS ({following} UNION ALL SELECT ({following} AND n.kind > found.kind)"
+                " FROM found WHERE found.kind IS NOT NULL) SELECT kind FROM found WHERE kind IS NOT NULL",
+                {"type": type_},
+            )
+            found |= dict(_own_classes(type_, [kind for (kind,) in rows if kind not in known]))
+        return found
 
     def _create_edges(self, db: sqlite3.Connection) -> None:
         db.execute(
@@ -167,6 +194,14 @@ class Tables(NamedTuple):
         """Drop the tables, where they exist."""
         for table in (self.records, self.names, self.edges):
             db.execute(f"DROP TABLE IF EXISTS {table}")
+
+
+def _own_classes(type_: str, kinds: Sequence[str]) -> Iterator[tuple[int, tuple[str, str]]]:
+    """Yield the classes of a connector's own kinds of accounts or of entitlements, given in order."""
+    if type_ == "entitlement":
+        yield from enumerate(((kind, "") for kind in kinds), len(CLASSES))
+    else:
+        yield from ((-1 - place, each) for place, each in enumerate(product(kinds, STATUSES)))
 
 
 def use_casefold(db: sqlite3.Connection) -> None:

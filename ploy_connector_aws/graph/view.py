@@ -17,8 +17,9 @@ from .people import PeopleCount, count_people
 from .privilege import Named, Privilege
 from .reach import Opened, Reach, ReachListing, find_opened, find_reach
 from .search import FoundRecord, Listing, Search, list_records, records_of, stream_records
-from .tables import Tables
+from .tables import FIRST_ENTITLEMENT, Tables
 from .targets import Target
+from .unresolved import UnresolvedReferences, find_unresolved
 
 _ALL = Reach()
 
@@ -45,6 +46,16 @@ class GraphView:
     def stream_records(self, type_: RecordType, search: Search) -> Iterator[FoundRecord]:
         """Yield all records of a list, for an export; memory stays flat. No other query runs meanwhile."""
         return stream_records(self._edges, type_, search)
+
+    def kinds(self, type_: RecordType) -> set[str]:
+        """Return the kinds that accounts or entitlements have here, and those that every connector knows."""
+        is_account = type_ == "account"
+        classes = self._edges.classes.items()
+        return {kind for number, (kind, _) in classes if (number < FIRST_ENTITLEMENT) == is_account}
+
+    def unresolved(self) -> UnresolvedReferences:
+        """Find the references that name nothing: see ``unresolved.find_unresolved``."""
+        return find_unresolved(self._edges.db, self._edges.tables)
 
     def record(self, type_: RecordType, id_: str) -> FoundRecord | None:
         """Return an account, entitlement or resource, with its name, place and privilege; None where it is unknown."""

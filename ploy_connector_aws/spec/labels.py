@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Annotated, Any, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
 from ._models import FrozenModel
 from .expressions import find_expression, is_expression
-from .records import Account, Entitlement, RecordType
+from .records import Kind, RecordType
 from .templates import TemplateError, find_placeholders, render
 
 Noun: TypeAlias = Annotated[str, StringConstraints(pattern=r"^\S(?:[^\x00-\x1f\x7f-\x9f]{0,62}\S)?$")]
@@ -84,7 +84,7 @@ GENERIC: tuple[Label, ...] = (
         plural="access unproven for more than a day",
     ),
 )
-"""What applies where a manifest has no label. A kind of resource or finding is called by its name."""
+"""What applies where a manifest has no label. Any other kind is called by its name."""
 
 OF_TYPES: Mapping[RecordType, tuple[str, str]] = {
     "account": ("person or machine", "people and machines"),
@@ -95,9 +95,7 @@ OF_TYPES: Mapping[RecordType, tuple[str, str]] = {
 }
 """Singular and plural for records of one type, whatever their kinds."""
 
-_KINDS: Mapping[str, frozenset[str]] = {
-    model.record_type: frozenset(get_args(model.model_fields["kind"].annotation)) for model in (Account, Entitlement)
-}
+_KIND: TypeAdapter[str] = TypeAdapter(Kind)
 
 
 def find_label_errors(labels: Collection[Label]) -> Iterator[str]:
@@ -109,8 +107,8 @@ def find_label_errors(labels: Collection[Label]) -> Iterator[str]:
         if key in seen:
             yield f"{where} is there twice."
         seen.add(key)
-        if label.kind not in _KINDS.get(label.record_type, {label.kind}):
-            yield f"{where} has an unknown 'kind'."
+        if label.record_type != "resource" and not _is_kind(label.kind):
+            yield f"{where} has a 'kind' that no {label.record_type} can have."
         if not is_expression(label.ids or ""):
             yield f"{where} has a pattern 'ids' that does not compile."
         if label.is_place and (label.record_type != "resource" or label.ids is not None):
@@ -200,6 +198,14 @@ class Labels:
             if find_expression(label.ids or "", str(content.get("id", ""))):
                 return label
         return self._labels.get(key)
+
+
+def _is_kind(text: str) -> bool:
+    try:
+        _KIND.validate_python(text)
+    except ValidationError:
+        return False
+    return True
 
 
 def _kind(content: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import datetime
 from json.encoder import encode_basestring
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args, get_origin
@@ -22,6 +23,13 @@ _LONGEST_ID = 2048
 
 Id: TypeAlias = Annotated[str, Field(min_length=1, max_length=_LONGEST_ID)]
 """A stable, opaque identifier: never a name, never used again for another thing."""
+
+
+_KIND = r"^[a-z][a-z0-9_-]{0,62}$"
+
+Kind: TypeAlias = Annotated[str, Field(pattern=_KIND)]
+"""The kind of an account or an entitlement: the words that each field lists, or one of the connector's own. A label in
+the manifest says what people call it."""
 
 
 class RecordKey(FrozenModel):
@@ -60,7 +68,11 @@ class Account(_Record):
     record_type: ClassVar[RecordType] = "account"
 
     id: Id
-    kind: Literal["human", "service", "root", "external", "unknown"] = "unknown"
+    kind: Kind = Field(
+        default="unknown",
+        description="human, service, root, external, unknown, or a word of the connector's own. Rules for people apply "
+        "to 'human' and 'unknown' only.",
+    )
     username: str | None = Field(default=None, description="Login name; None where the source gives none.")
     display_name: str | None = None
     emails: tuple[Email, ...] = ()
@@ -110,7 +122,9 @@ class Entitlement(_Record):
     record_type: ClassVar[RecordType] = "entitlement"
 
     id: Id
-    kind: Literal["group", "account_role", "role", "policy"]
+    kind: Kind = Field(
+        description="group, account_role (a role in one place), role, policy, or a word of the connector's own."
+    )
     name: str
     description: str | None = None
     resource_id: Id | None = Field(default=None, description="The resource it opens, where it is exactly one.")
@@ -262,6 +276,7 @@ _LITERALS = {
     )
     for model in RECORD_MODELS.values()
 }
+_IS_KIND = re.compile(_KIND.removesuffix("$"))
 _FIELDS = {model: model.model_fields.keys() for model in RECORD_MODELS.values()}
 _IDS = {
     Account: ("id",),
@@ -293,6 +308,9 @@ def to_checked_json(record: Record) -> bytes:
         for name in _IDS[model]:
             value = values[name]
             is_valid = is_valid and type(value) is str and 0 < len(value) <= _LONGEST_ID
+        if is_valid and model in (Account, Entitlement):
+            kind = values["kind"]
+            is_valid = type(kind) is str and _IS_KIND.fullmatch(kind) is not None
     if is_valid and model is Grant:
         is_valid = values["id"] == grant_id(values["principal_kind"], values["principal_id"], values["entitlement_id"])
     elif is_valid and model is Entitlement:

@@ -7,7 +7,7 @@ needs the connector's manifest only, and runs none of its code.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, JsonValue
 
@@ -15,8 +15,11 @@ from ._models import FrozenModel
 from .expressions import is_expression
 from .templates import Language, TemplateError, find_placeholders, find_references, render
 
-Id = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
-FeatureName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9/-]{0,62}$")]
+PartId: TypeAlias = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+"""The name of a step, a document or a link within its wizard."""
+
+FeatureName: TypeAlias = Annotated[str, Field(pattern=r"^[a-z][a-z0-9/-]{0,62}$")]
+"""The name of a feature, or of a group of features."""
 
 
 class Feature(FrozenModel):
@@ -60,7 +63,7 @@ class WizardField(FrozenModel):
 class Document(FrozenModel):
     """A text to copy, rendered from the input."""
 
-    id: Id
+    id: PartId
     title: str
     language: Language
     file_name: str
@@ -73,7 +76,7 @@ class Document(FrozenModel):
 class Link(FrozenModel):
     """A link to open. A host offers it only when every operator's value in it is known."""
 
-    id: Id
+    id: PartId
     title: str
     url: Annotated[str, Field(pattern=r"^https://", description="A template; values are escaped as in a URL.")]
     only_with: tuple[str, ...] | None = Field(
@@ -84,7 +87,7 @@ class Link(FrozenModel):
 class Step(FrozenModel):
     """One page of the wizard. A host shows its parts in the order of the fields here."""
 
-    id: Id
+    id: PartId
     title: str
     text: tuple[str, ...] = Field(description="Paragraphs of plain text.")
     fields: tuple[WizardField, ...] = ()

@@ -11,11 +11,12 @@ A test file of pytest needs no more than this:
 
 Everything here is imported at first use, as pytest loads ``plugin`` in every session where this package is installed.
 
-Map: ``connector_tests`` (the class above), ``rules`` (the table of all rules), ``results`` (a rule, and its result),
-``validation`` (one connector under test: the reads that its rules share), ``instance`` (one instance of it, and what it
-prints and counts), ``reading`` (one read of all lists), ``cuts`` (where reads are ended), ``checks`` (what the rules
-test), ``driver`` (changes the source, for tiers 1 and 2), ``proxy`` (cuts and delays the connections to it),
-``snapshot`` (reads and the changes between them), ``plugin`` (for pytest).
+Map: ``connector_tests`` (the class above), ``rules`` and ``driver_rules`` (the tables of rules), ``results`` (a rule,
+and its result), ``validation`` (one connector under test: the reads that its rules share), ``instance`` (one instance
+of it, and what it prints and counts), ``reading`` (one read of all lists), ``cuts`` (where reads are ended), ``checks``
+(what the rules test), ``driver`` (changes the source, for tiers 1 and 2), ``proxy`` (cuts and delays the connections to
+it), ``faults`` (the reads of tier 1), ``writes`` (the grants and revokes of tier 2), ``access_paths`` (a search for
+paths in a read), ``snapshot`` (reads and the changes between them), ``plugin`` (for pytest).
 """
 
 from __future__ import annotations

@@ -63,8 +63,8 @@ class Driver:
     def deny(self, scope: str) -> AbstractContextManager[Collection[str]]:
         """Take from the connector the permission to read one scope, for the time of a ``with`` block.
 
-        Yield the names of all scopes that cannot be read now: this one, and those that need the same permission. The
-        scopes below them need not be named.
+        Yield the names of the other scopes that cannot be read without it, because they need the same permission or
+        rest on what the scope lists; often there are none. The scopes below need not be named.
         """
         self._lacks("deny")
 

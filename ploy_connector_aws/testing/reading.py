@@ -50,6 +50,8 @@ class Reading:
     """What ended a list, by its hook."""
     calls: int = 0
     """How many calls of the source the connector counted."""
+    endless: str | None = None
+    """The hook that gave more pages than were allowed."""
     nameless: list[tuple[str, PageProblem]] = field(default_factory=list)
     """What is invalid on pages that name no scope that a host can store, with the hook; such a page ends its list."""
 
@@ -85,6 +87,7 @@ def read_lists(
     hooks: Collection[str] = LIST_HOOKS,
     skip: Set[str] = frozenset(),
     cut: Cut | None = None,
+    most_pages: int | None = None,
     on_page: Callable[[SeenPage], None] | None = None,
 ) -> Reading:
     """Read everything that a configured connector lists.
@@ -94,6 +97,7 @@ def read_lists(
         hooks: The lists to read.
         skip: Scopes that count as read, as in the hooks.
         cut: Where to end one of the lists; the lists after it are read.
+        most_pages: How many pages a list may give; it is closed after them.
         on_page: Gets each page; without it, the result has them.
     """
     reading = Reading(instance)
@@ -107,7 +111,11 @@ def read_lists(
         with instance.recording(hook):
             try:
                 pages = getattr(connector.hooks, hook)(skip=skip)
-                for page in pages if cut is None or cut.hook != hook else cut.end(pages):
+                for number, page in enumerate(pages if cut is None or cut.hook != hook else cut.end(pages)):
+                    if most_pages is not None and number >= most_pages:
+                        reading.endless = hook
+                        pages.close()
+                        break
                     try:
                         seen = _see(hook, page, check)
                     except InvalidAnswerError as error:

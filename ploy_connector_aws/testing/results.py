@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar, overload
 
 from ploy_connector_aws.host.safe_errors import to_text
 from ploy_connector_aws.spec import PloyError
@@ -23,6 +24,28 @@ _LONGEST_TEXT = 1_000
 
 class NotTestedError(Exception):
     """A rule could not be tested here; the text is the reason, one sentence for the author."""
+
+
+T = TypeVar("T")
+
+
+class Shared(cached_property[T]):
+    """A property that is computed once. The ``not_tested`` of its object keeps the reason where it cannot be."""
+
+    @overload
+    def __get__(self, instance: None, owner: type[Any] | None = None) -> Self: ...
+    @overload
+    def __get__(self, instance: object, owner: type[Any] | None = None) -> T: ...
+    def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
+        """Return the value, or raise the reason."""
+        reasons: dict[str | None, str] = instance.not_tested
+        if self.attrname in reasons:
+            raise NotTestedError(reasons[self.attrname])
+        try:
+            return super().__get__(instance, owner)
+        except NotTestedError as error:
+            reasons[self.attrname] = str(error)
+            raise
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .checks import conduct, connection_test, cuts, manifest, records, repeats, scopes, settings
+from .driver_rules import TIER_1, TIER_2
 from .results import Rule
 
 TIER_0: tuple[Rule, ...] = (
@@ -122,7 +123,7 @@ TIER_0: tuple[Rule, ...] = (
         "records-are-valid",
         0,
         "Every record is of a class of the specification, with values of the right types.",
-        "Create records by their classes; model_copy, model_construct and attributes of other types skip the checks.",
+        "Create records by their classes, without model_copy and model_construct; list_resources lists resources only.",
         records.find_invalid_records,
     ),
     Rule(
@@ -278,7 +279,7 @@ TIER_0: tuple[Rule, ...] = (
     Rule(
         "kinds-have-labels",
         0,
-        "People read a noun for every kind of resource.",
+        "People read a noun for every kind of record.",
         "Add a Label with singular and plural to manifest.labels.",
         manifest.find_kinds_without_label,
         only_warns=True,
@@ -335,14 +336,14 @@ TIER_0: tuple[Rule, ...] = (
     Rule(
         "cut-by-exception",
         0,
-        "A read in which Python raises an exception removes nothing.",
+        "A read in which Python raises an exception ends, and removes nothing.",
         "Catch only the errors of the source, and end the scope by failure there, never by complete.",
         cuts.find_removals_by_exceptions,
     ),
     Rule(
         "cut-by-error",
         0,
-        "A read in which an error of the specification is raised removes nothing.",
+        "A read in which an error of the specification is raised ends, and removes nothing.",
         "End the scope by Page(failure=Failure.from_error(error)), never by complete; let no later list rely on it.",
         cuts.find_removals_by_errors,
     ),
@@ -384,5 +385,5 @@ TIER_0: tuple[Rule, ...] = (
 )
 """Tests any real system, and changes nothing there."""
 
-RULES: tuple[Rule, ...] = TIER_0
+RULES: tuple[Rule, ...] = (*TIER_0, *TIER_1, *TIER_2)
 """All rules."""

@@ -10,10 +10,9 @@ import tracemalloc
 from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from ploy_connector_aws.host import InstalledConnector, InvalidConnectorError
 from ploy_connector_aws.host.hook_check import LIST_HOOKS
@@ -25,7 +24,11 @@ from .cuts import Cut, plan_cuts
 from .driver import Driver
 from .instance import Instance, find_connector
 from .reading import NOTHING, Reading, SeenPage, Summary, name_of, read_lists, shorten, size_of, summarise
-from .results import NotTestedError, Problem, Result, Rule, examine
+from .results import NotTestedError, Problem, Result, Rule, Shared, examine
+
+if TYPE_CHECKING:
+    from .faults import FaultyReads
+    from .writes import Trials
 
 FEWEST_RECORDS = 1_000
 """A read of fewer records shows too little of how the memory of a connector grows."""
@@ -35,27 +38,6 @@ MEASUREMENTS = 8
 
 MOST_REREADS = 8
 """One for each rule that compares reads; a rule rereads only where it sees a difference."""
-
-T = TypeVar("T")
-
-
-class _Shared(cached_property[T]):
-    """A property that is computed once; so is the reason where it cannot be."""
-
-    @overload
-    def __get__(self, instance: None, owner: type[Any] | None = None) -> Self: ...
-    @overload
-    def __get__(self, instance: object, owner: type[Any] | None = None) -> T: ...
-    def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
-        """Return the value, or raise the reason."""
-        reasons: dict[str | None, str] = instance.not_tested
-        if self.attrname in reasons:
-            raise NotTestedError(reasons[self.attrname])
-        try:
-            return super().__get__(instance, owner)
-        except NotTestedError as error:
-            reasons[self.attrname] = str(error)
-            raise
 
 
 @dataclass(frozen=True)
@@ -186,7 +168,7 @@ class Validation:
             return None
         return None if file is None else f"{name_file(file)} line {line}"
 
-    @_Shared
+    @Shared
     def installed(self) -> InstalledConnector:
         """The connector."""
         try:
@@ -194,7 +176,7 @@ class Validation:
         except (InvalidConnectorError, ConfigurationError, KeyError):
             raise NotTestedError("the connector could not be loaded") from None
 
-    @_Shared
+    @Shared
     def driver(self) -> Driver:
         """The driver."""
         if self._driver_class is None:
@@ -214,9 +196,27 @@ class Validation:
         except PloyError as error:
             return error
 
-    def open(self) -> Instance:
-        """Open an instance with the settings of the integration. The caller closes it."""
-        instance = Instance()
+    @Shared
+    def faults(self) -> FaultyReads:
+        """The reads of tier 1."""
+        from .faults import FaultyReads
+
+        return FaultyReads(self)
+
+    @Shared
+    def trials(self) -> Trials:
+        """The grants and revokes of tier 2."""
+        from .writes import Trials
+
+        return Trials(self)
+
+    def open(self, *, records_output: bool = True) -> Instance:
+        """Open an instance with the settings of the integration. The caller closes it.
+
+        Args:
+            records_output: Whether to keep what is printed and logged; not in a thread that may be left behind.
+        """
+        instance = Instance(records_output=records_output)
         try:
             instance.open(self.installed, self.settings, Path(self._folder.name))
         except PloyError as error:
@@ -234,9 +234,10 @@ class Validation:
         """Read the lists with an instance of its own, as ``reading.read_lists`` does."""
         with self.open() as instance:
             self.reads += 1
-            return read_lists(instance, hooks=hooks, skip=skip, cut=cut)
+            most_pages = None if cut is None else 2 * len(self.first.pages) + 100
+            return read_lists(instance, hooks=hooks, skip=skip, cut=cut, most_pages=most_pages)
 
-    @_Shared
+    @Shared
     def report(self) -> ConnectionReport | PloyError:
         """The report of the connection test, or what it raised."""
         with self.open() as instance, instance.recording("test_connection"):
@@ -245,7 +246,7 @@ class Validation:
             except PloyError as error:
                 return error
 
-    @_Shared
+    @Shared
     def first(self) -> Reading:
         """The first read, with all its records. Its instance stays open for the second one."""
         self.reads += 1
@@ -254,28 +255,32 @@ class Validation:
             raise NotTestedError("the lists of the connector gave no page")
         return reading
 
-    @_Shared
+    @Shared
     def first_summary(self) -> Summary:
         """Ids and contents of the first read."""
         return summarise(map(shorten, self.first.pages))
 
-    def about(self, key: Key, message: str, hook: str | None = None) -> Problem:
-        """Make a problem of a record, which a grant shows by its two ends.
+    def about(self, key: Key, message: str) -> Problem:
+        """Make a problem of a record: a grant shows its two ends, and the hook is that which lists such records.
 
         Args:
             key: The type and the id of the record.
             message: The message.
-            hook: The hook that shows it; None for the hook that listed the record in the first read.
         """
-        listed_by, where = self._listed.get(key, (None, f"{key[0]} {key[1]!r}"))
-        return Problem(where, message, hook=hook or listed_by)
+        hook, where = self._listed.get(key, (self._hooks_of_types.get(key[0]), f"{key[0]} {key[1]!r}"))
+        return Problem(where, message, hook=hook)
 
-    @_Shared
-    def _listed(self) -> dict[Key, tuple[str, str]]:
+    @Shared
+    def _listed(self) -> dict[Key, tuple[str | None, str]]:
         """The hook that listed each record in the first read, and the name of the record."""
         return {(each.record_type, each.id): (seen.hook, name_of(each)) for seen, each in self.first.records()}
 
-    @_Shared
+    @Shared
+    def _hooks_of_types(self) -> dict[str, str | None]:
+        """A hook that lists records of each type."""
+        return {type_: hook for (type_, _), (hook, _) in self._listed.items()}
+
+    @Shared
     def second(self) -> Measured:
         """The second read, of the same instance, as a service makes it. It measures the memory of the connector, if
         there are records enough.
@@ -289,7 +294,7 @@ class Validation:
         with self.open() as instance:
             return self._measure(instance, 0, is_traced=False).summary
 
-    @_Shared
+    @Shared
     def generation(self) -> Generation:
         """What the first read makes visible."""
         return compare(NOTHING, read_pages(seen.page for seen in self.first.pages)).generation
@@ -298,19 +303,19 @@ class Validation:
         """Return what a run would change after the first read was committed."""
         return compare(self.generation, read_pages(pages, self.generation.scopes))
 
-    @_Shared
+    @Shared
     def skipped(self) -> list[frozenset[str]]:
         """The scopes that are skipped, for each read that skips some: prefixes of those that ended complete."""
         endings = self.first_summary.scopes
         done = [name for name, found in endings.items() if found == {"complete"}]
         return [frozenset(done[:count]) for count in sorted({1, (len(done) + 1) // 2, len(done)} - {0})]
 
-    @_Shared
+    @Shared
     def later_hooks(self) -> list[str]:
         """The lists after the first one."""
         return [hook for hook in LIST_HOOKS[1:] if hook in self.installed.manifest.hooks]
 
-    @_Shared
+    @Shared
     def plan(self) -> Plan:
         """How often tier 0 reads the source. It makes the first read."""
         cuts, not_cut = plan_cuts(self.first.pages, every_page=self.every_page)

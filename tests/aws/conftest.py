@@ -218,7 +218,13 @@ def set_environment(monkeypatch: pytest.MonkeyPatch, aws: SandboxAws, **more: st
     """Give the process an operator's environment that leads to the local AWS and nowhere else."""
     for name in [name for name in os.environ if is_redirecting(name)]:
         monkeypatch.delenv(name)
-    environment: Mapping[str, str] = {
+    for name, value in environment_of(aws, **more).items():
+        monkeypatch.setenv(name, value)
+
+
+def environment_of(aws: SandboxAws, **more: str) -> dict[str, str]:
+    """Return the variables that lead to a local AWS."""
+    return {
         "AWS_ENDPOINT_URL": aws.endpoint_url,
         "AWS_ACCESS_KEY_ID": aws.caller_credentials.access_key_id,
         "AWS_SECRET_ACCESS_KEY": aws.caller_credentials.secret_access_key,
@@ -228,5 +234,3 @@ def set_environment(monkeypatch: pytest.MonkeyPatch, aws: SandboxAws, **more: st
         "PLOY_AWS_RATE_FACTOR": "1000",
         **more,
     }
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)

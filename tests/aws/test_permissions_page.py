@@ -18,7 +18,7 @@ from ploy_connector_aws.aws.permissions import OPTIONAL as OPTIONAL_ACTIONS
 from tests.aws.conftest import SEED_POLICY
 
 OPTIONAL = [KMS_DECRYPT, *(action.iam for action in OPTIONAL_ACTIONS)]
-PAGE = Path(__file__).parents[2] / "docs" / "permissions.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "permissions.md"
 
 
 def test_every_action_of_the_policy_has_a_row_in_its_order() -> None:

@@ -1,4 +1,4 @@
-"""The connector for AWS keeps the rules of tier 0 against the local AWS."""
+"""The connector for AWS keeps the rules of the kit against the local AWS."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 
 from ploy_connector_aws.sandbox.aws import SandboxAws
 from ploy_connector_aws.testing import RULES, Validation
+from tests.testing.aws_driver import AwsDriver
 
 from .conftest import make_customer, set_environment, small_demo_organisation
 
@@ -16,7 +17,7 @@ def test_the_connector_keeps_every_rule_that_needs_no_driver(monkeypatch: pytest
     with SandboxAws() as aws:
         set_environment(monkeypatch, aws)
         settings = {**make_customer(aws, organisation).settings, "region": organisation.primary_region}
-        settings["scopes"] = ["identity-center", "iam", "resources"]
+        settings["scopes"] = ["identity-center", "iam", "resources" if every_page else "s3/buckets"]
         with Validation("aws", settings, every_page=every_page) as validation:
             results = [validation.check(rule) for rule in RULES if rule.tier == 0]
             reads, plan = validation.reads, validation.plan
@@ -25,3 +26,10 @@ def test_the_connector_keeps_every_rule_that_needs_no_driver(monkeypatch: pytest
         "memory-is-bounded": f"a read has {plan.records} records, and at least 1,000 are needed"
     }
     assert reads == plan.reads
+
+
+@pytest.mark.soak
+def test_the_connector_keeps_every_rule_that_needs_a_driver() -> None:
+    with Validation("aws", {}, AwsDriver) as validation:
+        results = [validation.check(rule) for rule in RULES if rule.tier > 0]
+    assert [str(each) for each in results if each.outcome != "passed"] == []

@@ -367,7 +367,7 @@ def test_no_text_holds_an_external_id_of_its_own() -> None:
 
 
 def test_the_document_about_the_set_up_knows_the_same_steps_features_and_texts() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "setup-aws.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "set-up-aws.md").read_text()
 
     headings = re.findall(r"^## \d\. (.+)$", page, re.M)
     assert headings == [step.title for step in WIZARD.steps]

@@ -135,7 +135,7 @@ def test_access_is_revoked_after_its_preview_and_granted_again(inside: Page, wor
     own, ploy = world.integration.id, world.ploy
     inside.goto(f"{ploy.url}/app/integrations/{own}")
     inside.get_by_role("button", name="Sync now").click()
-    expect(inside.get_by_text("Committed as generation")).to_be_visible()
+    expect(inside.get_by_text("Complete: its records are visible")).to_be_visible()
     inside.goto(f"{ploy.url}/app/integrations/{own}/accounts?q=emil")
     inside.get_by_role("link", name=PERSON).click()
     account = inside.url
@@ -178,7 +178,7 @@ def test_access_is_revoked_after_its_preview_and_granted_again(inside: Page, wor
 def test_disabled_account_can_only_lose_access(inside: Page, world: Sandbox) -> None:
     inside.goto(f"{world.ploy.url}/app/integrations/{world.integration.id}")
     inside.get_by_role("button", name="Sync now").click()
-    expect(inside.get_by_text("Committed as generation")).to_be_visible()
+    expect(inside.get_by_text("Complete: its records are visible")).to_be_visible()
     inside.goto(f"{world.ploy.url}/app/integrations/{world.integration.id}/accounts?q=jonas")
     inside.get_by_role("link", name=LEAVER).click()
     expect(inside.get_by_text("The account is disabled: its access can be revoked")).to_be_visible()

@@ -95,7 +95,7 @@ def test_held_sync_is_approved_and_another_rejected(page: Page, ploy: LocalPloy,
     page.get_by_label("Your name").fill("Ada Byron")
     page.get_by_label("Reason").fill("The department was closed.")
     page.get_by_role("button", name="Approve").click()
-    expect(page.get_by_text("Approved: visible as generation 2.")).to_be_visible()
+    expect(page.get_by_text("Approved: its records are visible.")).to_be_visible()
     assert acme.record_ids == ["u001"]
 
 

@@ -13,12 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import typer
 from rich.console import Console
 
 from ploy_connector_aws.cli.access import access_to_json, to_tree
 from ploy_connector_aws.cli.errors import UnknownNameError
 from ploy_connector_aws.cli.exit_codes import Exit
-from ploy_connector_aws.cli.listing import Filters, show_records
+from ploy_connector_aws.cli.listing import Filters, Kinds, show_records
 from ploy_connector_aws.cli.options import Format, What
 from ploy_connector_aws.cli.snapshot_view import SnapshotView, find_account, find_entitlement
 from ploy_connector_aws.cli.who import show_opened, show_who
@@ -200,6 +201,15 @@ def test_access_of_a_place_points_to_who(view: SnapshotView) -> None:
     with pytest.raises(UnknownNameError) as unknown:
         show_opened(Console(file=io.StringIO()), view, "Production", Format.TABLE, with_ids=False)
     assert unknown.value.fix == "ploy-connector who Production shows who reaches it"
+
+
+def test_kind_is_found_by_its_label_or_where_it_has_none_by_its_name() -> None:
+    label = Label(record_type="resource", kind="aws_account", singular="AWS account", plural="AWS accounts")
+    kinds = Kinds(Labels([label]), "resource", ["mail_box", "aws_account"])
+    for name in ("mail_box", "Mail box", "mail boxes"):
+        assert kinds.find([name, "aws accounts"]) == ("aws_account", "mail_box")
+    with pytest.raises(typer.BadParameter, match="there is no kind 'mailbox'; use one of: AWS accounts; mail boxes"):
+        kinds.find(["mailbox"])
 
 
 def test_list_of_places_counts_the_people_who_reach_each(view: SnapshotView) -> None:

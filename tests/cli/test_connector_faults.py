@@ -104,7 +104,7 @@ FIRST = 'yield Page(scope="people", complete=True); yield Page(scope="rooms"); '
         ("raise SystemExit(0)", "(SystemExit)"),
         ("raise KeyboardInterrupt", "(KeyboardInterrupt)"),
         ("raise GeneratorExit", "(GeneratorExit)"),
-        ('Account(id="x", kind="alien")', "(ValidationError of Account): kind literal_error"),
+        ('Account(id="x", status="alien")', "(ValidationError of Account): status literal_error"),
         ('yield {"scope": "rooms"}', "gave a dict where a Page is expected"),
         (
             'yield Page(scope="rooms", records=(Account(id="bob", display_name="\\ud800"),))',

@@ -80,7 +80,7 @@ def test_demo_prints_what_matters_in_120_lines_of_100_columns(played: Played) ->
         "none was deleted",
         "✓ Granted: Aisha Bello now holds Engineering.",
         "✓ Revoked: Aisha Bello no longer holds Engineering.",
-        "5 kinds of path cannot be seen, if there are any: docs/commands.md",
+        "5 kinds of path cannot be seen, if there are any: docs/reference/commands.md",
         "That was the main job.",
     ):
         assert part in printed

@@ -151,6 +151,15 @@ def test_writes_and_driver_go_together(folder: Path) -> None:
         assert (status, message in json.loads(printed)["error"]["message"]) == (Exit.CONFIGURATION, True), printed
 
 
+def test_writes_test_the_rules_that_need_a_driver(folder: Path) -> None:
+    driven = ("--yes", "--writes", "--json", "--driver", "tests/testing/directory.py:StaffDriver")
+    status, printed, errors = run(folder, GOOD, *driven)
+    assert (status, errors) == (Exit.OK, "")
+    outcomes = {each["rule"]: each["outcome"] for each in json.loads(printed)["rules"]}
+    assert [rule for rule, outcome in outcomes.items() if outcome != "passed"] == ["memory-is-bounded"]
+    assert list(outcomes) == [rule.id for rule in RULES]
+
+
 def test_writes_refuse_an_integration_that_ploy_serves(folder: Path) -> None:
     driven = ("--yes", "--writes", "--driver", "tests/cli/test_validate.py:EmptyDriver")
     write(folder, '[platform]\ntoken = "a-token-of-ploy"\n')

@@ -17,7 +17,7 @@ from ploy_connector_aws.spec import Account, Entitlement, Grant, Record, Resourc
 from ploy_connector_aws.spec.records import to_json
 
 TABLES = Tables("records", "names", "edges", "bodies")
-_KINDS = ("human", "service", "external")
+_KINDS = ("human", "service", "external", "bot", "zombie")
 _STATUSES = ("active", "disabled", "unknown")
 
 
@@ -70,7 +70,7 @@ class Model:
         entitlements = {
             f"e{n}": Entitlement(
                 id=f"e{n}",
-                kind=(kind := chance.choice(("group", "role", "policy", "account_role"))),
+                kind=(kind := chance.choice(("group", "role", "policy", "account_role", "badge", "zone-key"))),
                 name=f"E{chance.randrange(5)}",
                 administrator=chance.random() < 0.3,
                 role_id=chance.choice((None, "e0", "e1")) if kind == "account_role" else None,

@@ -87,7 +87,7 @@ def test_revoke_lists_what_the_account_still_can_do_at_the_same_place_and_nowher
         "Preview, nothing was changed: Ann would lose oncall.",
         "oncall is privileged through Admin in The prod site",
         "Paths that it would close:",
-        "oncall → Admin in prod privileged",
+        "oncall → Admin in The prod site privileged",
         "Would still enter The prod site as Reader (team)",
         "No other path to the same access is known as of 09:00.",
         "Existing sessions may stay valid until 09:00.",
@@ -122,7 +122,7 @@ def test_grant_lists_what_the_account_can_do_there_already(store: Store) -> None
         "Preview, nothing was changed: Ann would get admins.",
         "admins is privileged through Admin in The prod site",
         "Paths that it would open:",
-        "admins → Admin in prod privileged",
+        "admins → Admin in The prod site privileged",
         "Already enters The prod site as Admin (oncall) privileged, Reader (team)",
     ]
 
@@ -242,7 +242,7 @@ def test_what_a_connector_would_not_change_is_previewed_from_the_last_sync(store
         "This connector would not make this change. It is managed elsewhere.",
         "oncall is privileged through Admin in The prod site",
         "Paths that it would close:",
-        "oncall → Admin in prod privileged",
+        "oncall → Admin in The prod site privileged",
         "Would still enter The prod site as Reader (team)",
         "No other path to the same access is known as of 09:00.",
         "It is unknown how long existing sessions stay valid.",
@@ -252,7 +252,7 @@ def test_what_a_connector_would_not_change_is_previewed_from_the_last_sync(store
         "This connector would not make this change. It is managed elsewhere.",
         "admins is privileged through Admin in The prod site",
         "Paths that it would open:",
-        "admins → Admin in prod privileged",
+        "admins → Admin in The prod site privileged",
     ]
     assert preview_lines(view, "grant", "oncall")[0] == (
         "Preview from the last sync: Ann already holds oncall; nothing would change."

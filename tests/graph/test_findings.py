@@ -91,7 +91,15 @@ def test_evidence_is_bounded_and_names_no_place_twice() -> None:
     assert found.evidence == "Ann holds Owner Of Production directly."
 
 
-@pytest.mark.parametrize("kind", ["service", "external", "root"])
+@pytest.mark.parametrize(
+    ("kind", "count"), [("group", 0), ("team", 0), ("role", 1), ("policy", 1), ("account_role", 1)]
+)
+def test_only_what_is_certainly_no_group_is_held_directly(kind: str, count: int) -> None:
+    found = find(account(privileged=None), entitlement("crew", kind, privileged=True), grant("u-1", "crew"))
+    assert [each.kind for each in found] == [HELD_DIRECTLY.kind] * count
+
+
+@pytest.mark.parametrize("kind", ["service", "external", "root", "robot"])
 def test_who_can_be_in_no_group_may_hold_privileged_access(kind: str) -> None:
     assert find(account(kind), grant("u-1", "admin")) == []
 

@@ -97,7 +97,7 @@ def test_policy_that_a_boundary_limits_gives_no_privileged_access() -> None:
     accounts = [Account(id=f"u-{own}", username=f"{own}", privileged=own) for own in (True, False, None)]
     with open_tables([policy, *accounts, *(grant(each.id, "full") for each in accounts)]) as db:
         found = GraphView(db, TABLES).who(Target("entitlement", "full"))
-        only = GraphView(db, TABLES).who(Target("entitlement", "full"), Reach(only_privileged=True))
+        only = GraphView(db, TABLES).who(Target("entitlement", "full"), Reach(privileged=(True,)))
     assert {each.account.id: each.is_privileged for each in found.rows} == {
         "u-True": True,
         "u-False": False,
@@ -242,14 +242,15 @@ def _order(each: Reacher) -> tuple[bool, int, str, str]:
     named = each.account.named
     assert named is not None
     kinds = ("human", "root", "unknown", "service", "external")
-    # Records that only grants name come last.
-    return not each.account.content, kinds.index(named.kind), named.name.casefold(), each.account.id
+    # Records that only grants name come last; before them come kinds of the connector's own.
+    place = kinds.index(named.kind) if named.kind in kinds else len(kinds)
+    return not each.account.content, place, named.name.casefold(), each.account.id
 
 
 def check_who_pages_and_filters(view: GraphView, target: Target, rows: list[Reacher]) -> None:
     """Check that pages and filters are parts of the whole list."""
     assert list(view.who(target, Reach(offset=1, limit=2)).rows) == rows[1:3]
-    humans = view.who(target, Reach(kinds=("human",), only_privileged=True))
+    humans = view.who(target, Reach(kinds=("human",), privileged=(True,)))
     assert list(humans.rows) == [
         each for each in rows if each.is_privileged and each.account.named and each.account.named.kind == "human"
     ]
@@ -294,7 +295,7 @@ def test_lists_hold_what_passes_all_filters_and_count_by_each(chance: Random) ->
             search = Search(
                 place=place,
                 holds=held,
-                kinds=chance.choice(((), ("human", "group"), ("service",))),
+                kinds=chance.choice(((), ("human", "group"), ("service",), ("bot", "badge"), ("zombie", "zone-key"))),
                 statuses=chance.choice(((), ("active",))),
                 verdicts=chance.choice(((), ("direct", "through"), ("no",))),
                 unproven=chance.choice((None, None, True, False)),

@@ -44,10 +44,11 @@ RECORDS = (
     Account(id="cleo", kind="human", username="cleo", display_name="Cleo Ray", status="active"),
     Account(id="lift", kind="service", username="lift", privileged=True, privileged_reasons=("It opens all floors.",)),
     Account(id="guest", kind="external", username="guest"),
+    Account(id="sweeper", kind="cleaning-robot", username="sweeper", resource_id="shed"),
 )
 ENTITLEMENTS = (
     Entitlement(id="staff", kind="group", name="Staff", grantable=True),
-    Entitlement(id="guards", kind="group", name="Guards", grantable=True),
+    Entitlement(id="guards", kind="watch", name="Guards", grantable=True),
     Entitlement(
         id="keys",
         kind="account_role",
@@ -87,6 +88,7 @@ class Doors:
         ),
         labels=(
             Label(record_type="account", kind="external", singular="guest", plural="guests"),
+            Label(record_type="entitlement", kind="watch", singular="watch", plural="watches"),
             Label(
                 record_type="resource",
                 kind="building",

@@ -155,6 +155,7 @@ def test_filters_choose_records_by_what_people_read(shown: Site) -> None:
     assert names("accounts", "--unproven") == []
     for wrong in (["--kind", "robot"], ["--status", "gone"], ["--sort", "size"]):
         assert run(shown, "list", "accounts", *wrong)[0] == Exit.USAGE
+    assert run(shown, "list", "resources", "--kind", "AWS acounts")[0] == Exit.USAGE
     for what, useless in (
         ("entitlements", "--status=active"),
         ("resources", "--privileged"),

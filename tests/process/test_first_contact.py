@@ -174,7 +174,7 @@ def test_missing_file_and_missing_option_have_different_errors(tmp_path: Path, m
 
 
 def test_check_ends_with_the_status_of_the_failure(site: Site, tmp_path: Path) -> None:
-    """As docs/commands.md has it: 4 for credentials, 6 for what cannot be reached, 5 for the rest."""
+    """As docs/reference/commands.md has it: 4 for credentials, 6 for what cannot be reached, 5 for the rest."""
     environment = clean_environment(site)
     nowhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
     keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")

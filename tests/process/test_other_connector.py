@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import io
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ from tests.process import doors
 from tests.process.conftest import run_with
 from tests.sandbox.ploy.browser import Visitor
 
-TERMS = re.compile(r"\b(?:AWS|IAM|SSO|ARNs?|[Cc]onsoles?|permission sets?|Identity Center)\b")
+TERMS = re.compile(r"\b(?:AWS|IAM|SSO|ARNs?|[Cc]onsoles?|permission sets?|Identity Center|[Ee]xternal IDs?)\b")
 
 OF_AWS = {"sandbox", "demo"}
 """Commands that run the local AWS. The test leaves them out, and their lines of the general help."""
@@ -124,6 +125,9 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("list", "resources"),
     ("list", "findings"),
     ("list", "accounts", "--kind", "nothing"),
+    ("list", "accounts", "--kind", "cleaning-robots"),
+    ("list", "entitlements", "--kind", "watches"),
+    ("list", "grants", "--kind", "cleaning-robot"),
     ("list", "accounts", "--format", "csv"),
     ("who", "The house"),
     ("who", "Keys of the vault"),
@@ -152,6 +156,9 @@ def test_every_command_speaks_of_the_connector_that_it_has(house: House) -> None
         assert calls == ["configure", "close"] * (len(calls) // 2), command
         assert "Traceback" not in printed, printed
         statuses[command] = status
+        if "--kind" in command and status == 10:
+            kind = command[-1]
+            assert ("sweeper" in printed, "Guards" in printed) == (kind == "cleaning-robots", kind == "watches")
         if lines := lines_of_aws(printed):
             found[command] = lines
     assert found == {}
@@ -194,6 +201,42 @@ def test_set_up_writes_the_full_path_of_a_connector_in_a_file(
     status, printed = house.run(*new, "--connector", "./doors_file.py:Doors")
     assert (status, "Usable: 1 warning, 1 passed." in printed) == (0, True), printed
     assert f'connector = "{house.folder}/doors_file.py:Doors"' in (house.folder / "new.toml").read_text()
+
+
+@pytest.mark.parametrize("options", [(), ("--without-ploy",)], ids=["at Ploy", "without Ploy"])
+def test_setup_speaks_of_the_connector_that_it_sets_up(
+    house: House, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    token = (house.folder / "token").read_text()
+    typed = () if options else (house.ploy.url, token, "")
+    typed = (*typed, str(house.folder / "book.json"), *("",) * 8)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(typed)))
+    _, printed = house.run(
+        *("setup", "--connector", "doors", "--overwrite", "--config", str(house.folder / "new.toml"), *options)
+    )
+    assert "The book" in printed, printed
+    assert lines_of_aws(printed) == []
+
+
+def test_a_reference_that_names_nothing_is_counted_and_named(house: House) -> None:
+    line = "resource_id of account sweeper names resource shed"
+    commands: tuple[tuple[str, ...], ...] = (("sync", "--preview"), ("sync",), ("history",))
+    for command in commands:
+        _, printed = house.run(*command)
+        assert "1 reference names no record; all are kept:" in printed, command
+        assert line in printed, command
+    for command in commands:
+        _, printed = house.run(*command, "--json")
+        found = json.loads(printed)
+        assert found["unresolved"]["count"] == 1, command
+        assert found["unresolved"]["first"][0]["names"] == {"type": "resource", "id": "shed"}
+    assert [run["unresolved"]["count"] for run in found["runs"]] == [1, 1]
+    with Visitor(base_url=house.ploy.url, timeout=PATIENCE_SECONDS) as visitor:
+        visitor.fill("/app/login", key="operator")
+        visitor.fill("/app/organisation", organisation=house.organisation_id)
+        shown = visitor.get(f"/app/integrations/{house.id}/unproven").text
+    assert "1 in the newest sync. All are kept" in shown
+    assert all(f'<span class="code">{each}</span>' in shown for each in ("sweeper", "shed"))
 
 
 def test_help_of_every_command_speaks_of_no_connector(house: House) -> None:

@@ -270,7 +270,7 @@ def test_set_up_without_ploy_announces_it_and_writes_a_working_file(site: Site, 
     account_id = site.seeded.organisation.owner_account_id
     with terminal(site, tmp_path, "--without-ploy") as (person, process):
         shown = person.answer("AWS account ID: ", account_id)
-        assert shown.startswith("Without Ploy: this machine generates the external ID")
+        assert shown.startswith("Without Ploy: this machine generates External ID, and")
         for question in ("Region: ", "Leave out", "Add"):
             person.answer(question, {"Region: ": "eu-west-1", "Leave out": "resources"}.get(question, ""))
         assert "Ploy made it" not in person.answer("Press Enter to continue", "")

@@ -1,4 +1,4 @@
-"""The variables of docs/commands.md, each in the environment of a command."""
+"""The variables of docs/reference/commands.md, each in the environment of a command."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.end_to_end.sync_harness import Site
 
 from .conftest import clean_environment, run_with
 
-COMMANDS = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
+COMMANDS = (Path(__file__).parents[2] / "docs" / "reference" / "commands.md").read_text()
 
 WRONG = {
     "PLOY_INTEGRATION_ID": ("int-unknown", Exit.CONFIGURATION, "Ploy has no integration 'int-unknown'"),

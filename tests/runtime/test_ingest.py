@@ -126,11 +126,12 @@ class Iterating(Directory):
 
 
 NAMELESS = Page.model_construct(scope="", records=(), partial=())
+EMPTY = Page(scope="all", complete=True)
 
 
 @pytest.mark.parametrize(
     "pages",
-    [(USERS,), (USERS, TemporaryError("Busy.")), (USERS, 5), (USERS, NAMELESS)],
+    [(EMPTY,), (EMPTY, TemporaryError("Busy.")), (EMPTY, 5), (EMPTY, NAMELESS)],
     ids=["to the end", "an error", "no page", "a page without a scope"],
 )
 def test_each_iterator_is_closed_once(store: Store, pages: tuple[object, ...]) -> None:

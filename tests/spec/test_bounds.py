@@ -127,8 +127,8 @@ WRONG: dict[str, tuple[type[BaseModel], dict[str, Any], str]] = {
     "a time of no day": (Page, {"scope": "a", "began_at": "x"}, "began_at must be a date and time of RFC 3339"),
     "fields of wrong types": (
         Account,
-        {"id": "a", "kind": "x", "username": 5},
-        "kind literal_error, username string_type",
+        {"id": "a", "kind": "No Kind", "username": 5},
+        "kind string_pattern_mismatch, username string_type",
     ),
     "a check of the author": (Own, {"id": "a", "username": "a-secret"}, "username value_error"),
     "a feature that nothing has": (

@@ -103,7 +103,10 @@ def site(**fields: Any) -> Label:
     [
         ((SITE, SITE), "The label of resource 'site' is there twice."),
         ((BADGE, BADGE), "The label of account 'service' with ids '^badge-' is there twice."),
-        ((site(record_type="account"),), "The label of account 'site' has an unknown 'kind'."),
+        (
+            (site(record_type="account", kind="A b"),),
+            "The label of account 'A b' has a 'kind' that no account can have.",
+        ),
         ((site(ids="(", is_place=False),), "with ids '(' has a pattern 'ids' that does not compile."),
         ((site(ids="^a"),), "has 'is_place', which only a resource without 'ids' may have."),
         ((BADGE.model_copy(update={"is_place": True, "ids": None}),), "has 'is_place', which only a resource"),

@@ -303,7 +303,7 @@ def print_by_child(self: Staff, skip: Set[str]) -> Iterator[Page]:
     yield from Staff.people(self, skip)
 
 
-def call_without_answer(self: Staff, operation: str) -> None:
+def call_without_answer(self: Staff, operation: str, scope: str = "", text: str = "") -> None:
     """Count the beginning of a call only."""
     self.context.on_call("directory", operation)
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ploy_connector_aws.graph.unresolved import UnresolvedReferences
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec.pages import Failure, Scope
 
@@ -105,6 +106,9 @@ class HistoryEntry(_Model):
     reasons: tuple[str, ...] = Field(default=(), description="Why it was held, or failed.")
     scopes: ScopeReport | None = None
     decision: Decision | None = None
+    unresolved: UnresolvedReferences | None = Field(
+        default=None, description="The references that name nothing; None where the run was not compared."
+    )
 
 
 class History:

@@ -10,6 +10,7 @@ from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from ploy_connector_aws.graph.unresolved import find_unresolved
 from ploy_connector_aws.host import Connector
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
@@ -257,6 +258,7 @@ class Sync:
                 mode=run.mode,
                 scopes=ScopeReport.of(run),
                 decision=decision,
+                unresolved=find_unresolved(run.connection, run.tables),
                 **answer.model_dump(include={"generation", "added", "changed", "removed", "retained_unproven"}),
             )
             History(self._store.connection).add(entry)

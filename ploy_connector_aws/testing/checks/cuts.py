@@ -32,7 +32,7 @@ def find_removals_by_ends(validation: Validation) -> Iterator[Problem]:
         hook = pages[at].hook
         left = [seen.page for number, seen in enumerate(pages) if number <= at or seen.hook != hook]
         number = sum(seen.hook == hook for seen in pages[: at + 1])
-        for key in _removed(validation.outcome_of(left)):
+        for key in removed_by(validation.outcome_of(left)):
             found.setdefault(key, f"page {number} of {hook}")
     for key, where in found.items():
         yield validation.about(key, f"It would be removed if the list ended after {where}.")
@@ -45,15 +45,19 @@ def _find_removals(validation: Validation, manner: Manner) -> Iterator[Problem]:
         raise NotTestedError("the lists have too few pages")
     removed: dict[Key, Cut] = {}
     for cut in cuts:
-        for key in _removed(validation.outcome_of(seen.page for seen in validation.read(cut=cut).pages)):
+        reading = validation.read(cut=cut)
+        if reading.endless is not None:
+            message = f"It gives pages without end: {cut}."
+            yield Problem(f"hook {reading.endless}", message, "End the list, or raise again.", reading.endless)
+        for key in removed_by(validation.outcome_of(seen.page for seen in reading.pages)):
             removed.setdefault(key, cut)
     latest = validation.reread().contents if removed else {}
     for key, cut in removed.items():
         if key in latest:
-            yield validation.about(key, f"It would be removed, though the source has it: {cut}.", cut.hook)
+            yield validation.about(key, f"It would be removed, though the source has it: {cut}.")
 
 
-def _removed(outcome: Outcome) -> list[Key]:
+def removed_by(outcome: Outcome) -> list[Key]:
     """Return what a run would remove."""
     changes = (outcome.removed, outcome.withdrawn)
     return [(type_, id_) for found in changes for type_, ids in found.items() for id_ in sorted(ids)]

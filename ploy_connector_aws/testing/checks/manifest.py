@@ -8,7 +8,7 @@ from typing import Any
 
 from ploy_connector_aws.host import InvalidConnectorError
 from ploy_connector_aws.host.setting_schema import properties_of
-from ploy_connector_aws.spec import ConfigurationError, Entitlement
+from ploy_connector_aws.spec import Account, ConfigurationError, Entitlement, Labels, Resource
 from ploy_connector_aws.testing.results import NotTestedError, Problem
 from ploy_connector_aws.testing.validation import Validation
 
@@ -91,13 +91,13 @@ def find_false_promises(validation: Validation) -> Iterator[Problem]:
 
 
 def find_kinds_without_label(validation: Validation) -> Iterator[Problem]:
-    """Find kinds of resource that people would read as the connector writes them."""
-    labels = {(label.record_type, label.kind) for label in validation.installed.manifest.labels}
-    kinds = {
-        getattr(record, "kind", "") for _, record in validation.first.records() if record.record_type == "resource"
-    }
-    if not kinds:
-        raise NotTestedError("the source has no resources")
-    for kind in sorted(kinds):
-        if ("resource", kind) not in labels:
-            yield Problem(f"kind {kind!r}", "The manifest has no Label for resources of this kind.")
+    """Find kinds of record that people would read as the connector writes them."""
+    labels = {(label.record_type, label.kind) for label in Labels(validation.installed.manifest.labels)}
+    kinds = dict.fromkeys(
+        (record.record_type, record.kind, seen.hook)
+        for seen, record in validation.first.records()
+        if isinstance(record, Account | Entitlement | Resource)
+    )
+    for record_type, kind, hook in kinds:
+        if (record_type, kind) not in labels:
+            yield Problem(f"kind {kind!r}", f"The manifest has no Label for records of type {record_type}.", hook=hook)

@@ -30,7 +30,7 @@ def find_unstable_ids(validation: Validation) -> Iterator[Problem]:
         return
     third = validation.reread().contents
     for type_, id_ in sorted(third.keys() - first.keys() - second.keys()):
-        yield Problem(f"{type_} {id_!r}", "A third read has this id; neither of the two before it has it.")
+        yield validation.about((type_, id_), "A third read has this id; neither of the two before it has it.")
 
 
 def find_unstable_contents(validation: Validation) -> Iterator[Problem]:

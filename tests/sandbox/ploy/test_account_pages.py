@@ -177,7 +177,12 @@ def test_preview_without_a_change_offers_no_order_and_mentions_no_session(visito
 @pytest.mark.parametrize(
     ("id_", "grants", "revokes", "expected"),
     [
-        ("u1", True, 1, "Reader Cannot be revoked here: Reader Grant a group instead."),
+        (
+            "u1",
+            True,
+            1,
+            "Reader This connector does not change it. About grants it reports: Grant a group instead.",
+        ),
         ("u1", True, 1, "Reader through Engineers"),
         ("off", False, 1, "Nothing can be granted. The account is disabled: its access can be revoked"),
         ("machine", False, 0, "Belongs to here"),
@@ -279,7 +284,7 @@ def test_repeated_decision_is_reported_without_an_error(visitor: Visitor, acme: 
     acme.sync(USERS, account("u000"))
     held_sync = acme.ploy.view(acme.id).held()
     assert held_sync is not None
-    messages = ("Approved: visible as generation 2.", "This sync was already approved, and is visible.")
+    messages = ("Approved: its records are visible.", "This sync was already approved, and is visible.")
     for button, expected in (("approve", messages[0]), ("approve", messages[1]), ("reject", messages[1])):
         answer = visitor.fill(at(acme, f"/syncs/{held_sync.id}/{button}"), **DECIDER)
         assert answer.status_code == 303

@@ -121,7 +121,7 @@ def test_path_without_a_resource_leads_to_the_accounts_own() -> None:
     diagram = drawn(access_of(*chains, resources={"role": "elsewhere"}, home="here"))
     assert joined(diagram) == {
         *(("U", "admins"), ("admins", "everything"), ("everything", "here"), ("U", "own"), ("own", "here")),
-        *(("U", "role"), ("role", "in role"), ("role", "elsewhere")),
+        *(("U", "role in elsewhere"), ("role in elsewhere", "in role"), ("role in elsewhere", "elsewhere")),
     }
 
 

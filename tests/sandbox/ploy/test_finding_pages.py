@@ -48,6 +48,23 @@ def test_facets_choose_state_and_severity(visitor: Visitor, acme: Customer) -> N
     assert "No such findings." in visitor.get(at(acme, "/findings?state=accepted")).text
 
 
+def test_findings_are_downloaded_with_the_filters_of_the_page(visitor: Visitor, acme: Customer) -> None:
+    acme.sync(USERS, FINDINGS, ANN, *TWO)
+    visitor.get(at(acme, "/findings"))
+    row = next(each for each in acme.ploy.findings.list_findings(acme.id, limit=9).rows if each.finding.id == "a")
+    visitor.fill(at(acme, f"/findings/{row.number}/accept"), **DECIDER)
+
+    def found(query: str) -> list[tuple[str, str | None]]:
+        rows = visitor.get(at(acme, f"/findings/download/json{query}")).json()
+        return [(each["evidence"], each["accepted_by"]) for each in rows]
+
+    assert found("") == [("<b>Some</b> can use it.", None)]
+    assert found("?state=accepted") == [("Anybody can use it.", "Ada Byron")]
+    assert found("?state=all&severity=high") == []
+    assert '"<b>Some</b> can use it."' not in visitor.get(at(acme, "/findings/download/csv")).text.partition("\n")[0]
+    assert visitor.get(at(acme, "/findings/download/none")).status_code == 404
+
+
 def test_finding_that_is_not_judged_is_marked(visitor: Visitor, acme: Customer) -> None:
     acme.sync(USERS, FINDINGS, ANN, TWO[0])
     acme.sync(USERS, FINDINGS_FAILED, ANN)

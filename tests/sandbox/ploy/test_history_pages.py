@@ -158,6 +158,28 @@ def test_period_and_decisions(visitor: Visitor, customer: Customer) -> None:
         assert len(entries(visitor, customer, f"?days={days}")) == 3
 
 
+def test_history_is_downloaded_with_one_row_a_change(visitor: Visitor, customer: Customer) -> None:
+    change(customer, "grant", "cy", requested_by="Ada Byron", reason="on call")
+    customer.sync(USERS, *RECORDS[:-2], held("cy", "ops"))
+    customer.clock.pass_by(minutes=1)
+    visitor.fill(at(customer, "/switch"), switch="paused:on", name="Bo", reason="Fire.")
+    answer = visitor.get(at(customer, "/history/download/json"))
+    rows = answer.json()
+    assert [tuple(row.values())[1:] for row in rows] == [
+        ("set-up changed", "Paused", "Bo", "Fire."),
+        *(
+            ("sync: removed", f"{name} → Reader in Cellar", None, None)
+            for name in sorted(["=cmd|robot", "Cy"], key=lambda name: names_in(rows).index(name))
+        ),
+        ("grant: done", "Cy → Operations", "Ada Byron", "on call"),
+    ]
+    assert visitor.get(at(customer, "/history/download/csv?days=all")).text.count("\n") == len(rows) + 1
+
+
+def names_in(rows: list[dict[str, str]]) -> list[str]:
+    return [row["about"].split(" → ")[0] for row in rows]
+
+
 def test_set_up_changes_have_a_name_and_a_reason_and_no_secret(visitor: Visitor, customer: Customer) -> None:
     customer.client.put_manifest(CLUB.model_copy(update={"name": "aws"}))
     step = at(customer, "/setup/all")

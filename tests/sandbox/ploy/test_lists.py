@@ -9,6 +9,9 @@ from html import unescape
 
 import pytest
 
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.spec import Feature
+
 from .browser import Visitor, at, text
 from .conftest import USERS, Customer, account, accounts
 from .test_account_pages import held, opens, record
@@ -108,6 +111,48 @@ def test_csv_has_no_formula_and_other_formats_are_not_altered(visitor: Visitor, 
     assert in_csv.headers["content-disposition"] == 'attachment; filename="accounts.csv"'
     assert in_csv.headers["content-type"] == "text/csv; charset=utf-8"
     assert "default-src 'none'" in in_csv.headers["content-security-policy"]
+
+
+def test_incomplete_list_names_what_the_set_up_switches_off(visitor: Visitor, customer: Customer) -> None:
+    manifest = HOUSE.model_copy(update={"features": (Feature(name="dance", title="Dance"),)})
+    customer.client.put_manifest(manifest)
+    note = "The set-up switches off: Dance; roof."
+    assert note not in text(visitor.get(at(customer, "/accounts")).text)
+    off = [wire.ScopeLine(name=name, ending="excluded") for name in ("dance", "roof")]
+    customer.sync(USERS, *off, *RECORDS)
+    for path in ("/accounts", "/entitlements", "/resource?id=north", "/account?id=ann", "/findings"):
+        assert note in text(visitor.get(at(customer, path)).text), path
+
+
+def test_administrators_are_a_filter_of_their_own(visitor: Visitor, customer: Customer) -> None:
+    boss = record(
+        "entitlement",
+        "boss",
+        kind="account_role",
+        name="Boss",
+        not_grantable_reason="No.",
+        resource_id="north",
+        privileged=True,
+        administrator=True,
+    )
+    customer.sync(USERS, *RECORDS, boss, held("cy", "boss"))
+    page = visitor.get(at(customer, "/accounts")).text
+    assert "Privilege full administrators 1 privileged 3" in text(page)
+    assert shown(visitor.get(at(customer, "/accounts?privileged=administrator")).text) == ["Cy"]
+    assert "administrator through Boss in North" in text(page)
+
+
+def test_file_has_a_text_where_a_record_lacks_a_field(visitor: Visitor, customer: Customer) -> None:
+    def found(what: str) -> dict[str, dict[str, str]]:
+        in_csv = visitor.get(at(customer, f"/{what}/download/csv")).text
+        return {row["name"]: row for row in csv.DictReader(io.StringIO(in_csv))}
+
+    owner, reader = (found("entitlements")[name] for name in ("Owner", "Reader"))
+    assert (owner["grantable"], owner["privileged"], reader["privileged"]) == ("no", "yes", "no")
+    assert found("entitlements")["Operations"]["grantable"] == "yes"
+    assert (found("accounts")["Ann"]["mfa"], found("resources")["North"]["owner"]) == ("unknown", "unknown")
+    customer.sync(USERS, *RECORDS, record("entitlement", "new", kind="role", name="New", not_grantable_reason="No."))
+    assert found("entitlements")["New"]["privileged"] == "not evaluated"
 
 
 def test_download_has_all_rows_of_all_pages(visitor: Visitor, acme: Customer) -> None:

@@ -79,7 +79,7 @@ def test_page_of_a_place_shows_who_enters_it_by_which_paths_privileged_first(
         "Cy member no through Reader in Cellar",
         "tenant machine not evaluated belongs to it",
     ]
-    assert "North is reached by 3 members, 2 machines, 3 privileged, 1 disabled." in text(page)
+    assert "North is reached by 3 members, 2 machines, 3 privileged, 1 not evaluated, 1 disabled." in text(page)
     assert 'aria-current="page">Houses</a>' in page
 
 
@@ -100,11 +100,16 @@ def test_page_of_a_group_shows_what_it_opens_and_who_has_it(visitor: Visitor, cu
     assert "Everybody opens 1 ring, 2 roles in one place in 1 house, 1 privileged." in text(page)
     opened = page.partition('id="opens-list"')[2].partition("</table>")[0]
     assert [text(each) for each in re.findall(r"<tr>(.*?)</tr>", opened, re.DOTALL)][1:] == [
-        "Operations ring privileged through Owner in North 1 step",
-        "Reader in Cellar role in one place no 1 step",
-        "Owner in North role in one place privileged 2 steps",
+        "Operations ring privileged through Owner in North directly",
+        "Reader in Cellar role in one place no directly",
+        "Owner in North role in one place privileged through 1 other",
     ]
     assert page.count('href="https://club.example/r"') == 1
+    found = visitor.get(at(customer, "/entitlement/opens/json?id=all")).json()
+    assert [(row["name"], row["distance"], row["privileged"]) for row in found] == [
+        *(("Operations", 1, True), ("Reader", 1, False), ("Owner", 2, True)),
+    ]
+    assert visitor.get(at(customer, "/entitlement/opens/xml?id=all")).status_code == 404
 
 
 def test_revoke_in_place_is_offered_where_it_is_possible(visitor: Visitor, customer: Customer) -> None:
@@ -155,15 +160,39 @@ def test_reach_is_filtered_counted_and_downloaded(visitor: Visitor, customer: Cu
     path = "/resource/reach/{}?id=north&kind=human"
     in_json = visitor.get(at(customer, path.format("json"))).json()
     assert [(row["name"], row["privileged"], row["paths"]) for row in in_json] == [
-        ("Ann", True, ["Everybody > Operations > Owner", "Everybody > Reader"]),
-        ("Bob", True, ["Operations > Owner"]),
-        ("Cy", False, ["Reader"]),
+        ("Ann", True, ["Everybody > Operations > Owner in North", "Everybody > Reader in Cellar"]),
+        ("Bob", True, ["Operations > Owner in North"]),
+        ("Cy", False, ["Reader in Cellar"]),
     ]
     in_csv = csv.DictReader(io.StringIO(visitor.get(at(customer, path.format("csv"))).text))
     assert [(row["name"], row["status"]) for row in in_csv] == [
         *(("Ann", "active"), ("Bob", "disabled"), ("Cy", "active")),
     ]
     assert visitor.get(at(customer, "/account/reach/csv?id=ann")).status_code == 404
+
+
+def test_reach_is_filtered_by_privilege_at_the_target(visitor: Visitor, customer: Customer) -> None:
+    page = visitor.get(at(customer, "/resource?id=north")).text
+    facets = text(page.partition('aria-label="Filters"')[2].partition("</nav>")[0])
+    assert facets.endswith("Privilege privileged 3 not privileged 1 not evaluated 1")
+    for asked, names in (("yes", ["Ann", "Bob", "robot"]), ("no", ["Cy"]), ("unknown", ["tenant"])):
+        found = visitor.get(at(customer, f"/resource?id=north&privileged={asked}")).text
+        assert [row.split()[0] for row in rows(found)] == names
+
+
+def test_download_of_reach_has_every_path_and_no_empty_verdict(visitor: Visitor, customer: Customer) -> None:
+    many = [record("entitlement", f"via{n}", kind="group", name=f"Via {n}", grantable=True) for n in range(5)]
+    more = [each for n in range(5) for each in (held("cy", f"via{n}"), opens(f"via{n}", "owner"))]
+    customer.sync(USERS, *RECORDS, *many, *more)
+    assert "and 3 more paths" in text(visitor.get(at(customer, "/resource?id=north")).text)
+    found = visitor.get(at(customer, "/resource/reach/csv?id=north")).text
+    by_name = {row["name"]: row for row in csv.DictReader(io.StringIO(found))}
+    assert by_name["Cy"]["paths"].split("; ") == [
+        *(f"Via {n} > Owner in North" for n in range(5)),
+        "Reader in Cellar",
+    ]
+    assert by_name["Cy"]["more_paths"] == "0"
+    assert (by_name["tenant"]["privileged"], by_name["tenant"]["status"]) == ("not evaluated", "unknown")
 
 
 def test_large_reach_is_drawn_folded_with_counts(visitor: Visitor, acme: Customer) -> None:

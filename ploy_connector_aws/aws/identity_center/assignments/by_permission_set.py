@@ -1,6 +1,6 @@
 """Reads who is assigned to which AWS account, one permission set in one AWS account at a time.
 
-Facts about the two calls, with their sources: ``docs/aws-facts.md``.
+Facts about the two calls, with their sources: ``docs/explanation/aws-facts.md``.
 """
 
 from __future__ import annotations

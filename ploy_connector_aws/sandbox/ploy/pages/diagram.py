@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ploy_connector_aws.graph.paths import Path as AccessPath
-from ploy_connector_aws.graph.privilege import Named
+from ploy_connector_aws.graph.privilege import Named, Place
 from ploy_connector_aws.graph.reach import ReachListing
 from ploy_connector_aws.graph.search import FoundRecord
 from ploy_connector_aws.graph.targets import Target
@@ -32,6 +32,8 @@ MOST_IN_A_COLUMN = 100
 """How many direct entitlements, and how many resources, a folded diagram shows by name."""
 
 WIDTH, HEIGHT, GAP, LANE = 236, 62, 14, 34
+_WINDOW = 1080, 540
+"""What a usual window shows of a diagram at once."""
 _LETTERS = 25
 _MOST_LANES = 12
 _MOST_ROUNDS = 100
@@ -92,6 +94,21 @@ class Diagram(NamedTuple):
     description: str
     """Text alternative."""
     is_folded: bool
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it does not fit into a usual window."""
+        return self.width > _WINDOW[0] or self.height > _WINDOW[1]
+
+    @property
+    def has_privileged(self) -> bool:
+        """Whether a box has the frame of privileged access."""
+        return any(box.label.is_privileged for box in self.boxes)
+
+    @property
+    def has_unproven(self) -> bool:
+        """Whether a line is dashed, as access is unproven."""
+        return any(line.is_unproven for line in self.lines)
 
     @property
     def has_links(self) -> bool:
@@ -174,7 +191,7 @@ def _reach_graph(target: Target, found: FoundRecord, listing: ReachListing, labe
             nodes = [start, *(("entitlement", each.id) for each in path.steps)]
             for each in path.steps:
                 what = labels.of_kind("entitlement", each.kind)[0]
-                boxes.setdefault(("entitlement", each.id), Label(each.name, what, record=each))
+                boxes.setdefault(("entitlement", each.id), Label(each.full_name, what, record=each))
             for step in pairwise([*nodes, *([end] if nodes[-1] != end else [])]):
                 steps[step] = steps.get(step, True) and path.is_unproven
     drawn = listing.rows[:MOST_REACHING]
@@ -284,8 +301,13 @@ def _label(node: Node, access: AccountAccess, labels: Labels) -> Label:
     type_, id_ = node
     assert type_ != "bend", "it is no record"
     known = access.resources if type_ == "resource" else access.entitlements
-    content = access.account.content if node == _start(access) else known.get(id_, {})
-    return _to_label(type_, content, id_, labels)
+    is_start = node == _start(access)
+    content = access.account.content if is_start else known.get(id_, {})
+    label = _to_label(type_, content, id_, labels)
+    place_id = content.get("resource_id") if type_ == "entitlement" else None
+    place = Place(place_id, name_of(access.resources.get(place_id, {}), place_id), "") if place_id else None
+    record = Named(type_, id_, label.name, str(content.get("kind", "")), place)
+    return label._replace(name=record.full_name, record=None if is_start or not content else record)
 
 
 def _to_label(type_: RecordType, content: dict[str, Any], id_: str, labels: Labels) -> Label:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
+from starlette.exceptions import HTTPException
 from starlette.responses import StreamingResponse
 
 from ploy_connector_aws.graph.reach import Reacher
@@ -15,7 +16,6 @@ from ploy_connector_aws.graph.search import FoundRecord
 from ploy_connector_aws.spec import Labels
 from ploy_connector_aws.spec.records import RecordType
 
-FORMATS = ("csv", "json")
 Format: TypeAlias = Literal["csv", "json"]
 
 _MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
@@ -33,6 +33,23 @@ _FIELDS: Mapping[RecordType, tuple[str, ...]] = {
 """The fields of a record that a row has, besides what every row has."""
 
 
+_MISSING: Mapping[str, Any] = {"status": "unknown", "mfa": "unknown", "grantable": False, "owner": "unknown"}
+"""What a record that lacks a field has there."""
+
+
+def format_of(chosen: str) -> Format:
+    """Return the format of a file by its name in addresses.
+
+    Raises:
+        HTTPException: There is none of this name.
+    """
+    if chosen == "csv":
+        return "csv"
+    if chosen == "json":
+        return "json"
+    raise HTTPException(404, "There is no such file.")
+
+
 def to_row(of: RecordType, record: FoundRecord, labels: Labels) -> dict[str, Any]:
     """Return a row of a list.
 
@@ -47,7 +64,7 @@ def to_row(of: RecordType, record: FoundRecord, labels: Labels) -> dict[str, Any
         "name": named.name if named else record.id,
         "kind": labels.of(of, {**content, "id": record.id})[0],
     }
-    row |= {name: content.get(name) for name in _FIELDS[of]}
+    row |= {name: content.get(name, _MISSING.get(name)) for name in _FIELDS[of]}
     if of == "account":
         row["emails"] = [each["address"] for each in content.get("emails", ())]
     place = named.place if named else None
@@ -67,7 +84,7 @@ def to_reach_row(reacher: Reacher, labels: Labels) -> dict[str, Any]:
         **shown,
         "privileged": reacher.is_privileged,
         "direct": reacher.is_direct,
-        "paths": [" > ".join(step.name for step in path.steps) for path in reacher.paths],
+        "paths": [" > ".join(step.full_name for step in path.steps) for path in reacher.paths],
         "more_paths": reacher.more_paths,
         "unproven": reacher.is_unproven,
     }
@@ -95,15 +112,15 @@ def _to_csv(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
     for number, row in enumerate(rows):
         if number == 0:
             writer.writerow(row)
-        writer.writerow(_to_cell(value) for value in row.values())
+        writer.writerow(_to_cell(value, name) for name, value in row.items())
         yield buffer.getvalue()
         buffer.seek(0)
         buffer.truncate()
 
 
-def _to_cell(value: object) -> str:
+def _to_cell(value: object, name: str) -> str:
     if value is None:
-        return ""
+        return "not evaluated" if name == "privileged" else ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     text = "; ".join(value) if isinstance(value, list) else str(value)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, NamedTuple, get_args
+from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Query
 
 from ploy_connector_aws.graph.privilege import Verdict
 from ploy_connector_aws.graph.search import PRIVILEGED_VERDICTS, SORTED, Facets, Search
-from ploy_connector_aws.spec import Account, Entitlement, Labels
+from ploy_connector_aws.spec import Labels
 from ploy_connector_aws.spec.records import RecordType
 
 from .session import Offset
@@ -17,6 +17,7 @@ from .session import Offset
 _LONGEST_TEXT = 200
 
 _VERDICTS: dict[str, tuple[Verdict, ...]] = {
+    "administrator": PRIVILEGED_VERDICTS,
     "yes": PRIVILEGED_VERDICTS,
     "direct": ("direct",),
     "through": ("through",),
@@ -26,14 +27,15 @@ _VERDICTS: dict[str, tuple[Verdict, ...]] = {
 """What the filter 'privileged' lets pass."""
 
 _PRIVILEGED = {
+    "administrator": "full administrators",
     "yes": "privileged",
     "direct": "privileged directly",
     "through": "privileged through a path",
     "no": "not privileged",
     "unknown": "not evaluated",
 }
-_KINDS = [kind for each in (Account, Entitlement) for kind in get_args(each.model_fields["kind"].annotation)]
-"""The kinds that every connector has, people first."""
+_KINDS = ("human", "service", "root", "external", "unknown", "group", "account_role", "role", "policy")
+"""The kinds that every connector knows, people first."""
 
 _UNPROVEN = {"yes": True, "no": False}
 
@@ -70,6 +72,7 @@ class Filters(NamedTuple):
             kinds=(self.kind,) if self.kind else (),
             statuses=(self.status,) if self.status else (),
             verdicts=_VERDICTS.get(self.privileged, ()),
+            only_administrators=self.privileged == "administrator",
             unproven=_UNPROVEN.get(self.unproven),
             place=self.place,
             holds=self.holds,
@@ -124,8 +127,8 @@ def to_facets(of: RecordType, found: Facets, filters: Filters, labels: Labels) -
     """
     verdicts = found.verdicts
     privileged = {
-        "yes": verdicts.get("direct", 0) + verdicts.get("through", 0),
-        **{name: verdicts.get(each[0], 0) for name, each in _VERDICTS.items() if name != "yes"},
+        "administrator": found.administrators,
+        **{name: sum(verdicts.get(verdict, 0) for verdict in _VERDICTS[name]) for name in list(_VERDICTS)[1:]},
     }
     if not (privileged["direct"] and privileged["through"]):
         del privileged["direct"], privileged["through"]  # the same as all that is privileged

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -14,6 +14,7 @@ from ploy_connector_aws.sandbox.ploy.record_names import ShownName
 from ploy_connector_aws.sandbox.ploy.registry import ForbiddenError
 from ploy_connector_aws.spec.records import Severity
 
+from .downloads import format_of, to_download
 from .filters import Choice, Facet
 from .rendering import render_page
 from .session import IntegrationVisit, IntegrationVisitor, Offset, SentForm, go_to
@@ -21,6 +22,7 @@ from .session import IntegrationVisit, IntegrationVisitor, Offset, SentForm, go_
 router = APIRouter()
 
 _SHOWN = 25
+_EXPORTED_AT_ONCE = 500
 
 _DONE = {"accepted": "Accepted.", "open": "Reopened."}
 
@@ -44,6 +46,43 @@ def show_findings(visit: IntegrationVisitor, state: str = "open", severity: str 
         facets=_facets(listing.counts, states, severities, state, severity),
         names=_names(visit, listing.rows),
     )
+
+
+@router.get("/integrations/{integration_id}/findings/download/{chosen}")
+def download_findings(visit: IntegrationVisitor, chosen: str, state: str = "open", severity: str = "") -> Response:
+    """Return the findings as a file, with the same filters as on their page."""
+    states = tuple(each for each in STATES if state in (each, "all"))
+    severities = tuple(each for each in SEVERITIES if severity in (each, ""))
+    return to_download(_rows(visit, states, severities), "findings", format_of(chosen))
+
+
+def _rows(
+    visit: IntegrationVisit, states: tuple[wire.FindingState, ...], severities: tuple[Severity, ...]
+) -> Iterator[dict[str, Any]]:
+    store, offset, total = visit.ploy.refresh_findings(visit.id), 0, 1
+    while offset < total:
+        listing = store.list_findings(
+            visit.id, states=states, severities=severities, offset=offset, limit=_EXPORTED_AT_ONCE
+        )
+        keys = [key for row in listing.rows for key in row.finding.subjects]
+        with visit.ploy.view(visit.id) as view:
+            names = view.names(keys)
+        for row in listing.rows:
+            finding, accepted = row.finding, store.acceptance(row)
+            yield {
+                "severity": finding.severity,
+                "state": row.state if row.is_judged else f"{row.state}, not judged",
+                "title": finding.title,
+                "subjects": [names[key].name if key in names else key.id for key in finding.subjects],
+                "subject_ids": [key.id for key in finding.subjects],
+                "evidence": finding.evidence,
+                "advice": finding.advice,
+                "kind": finding.kind,
+                "first_seen_at": row.first_seen_at.isoformat(),
+                "accepted_by": accepted.name if accepted else None,
+                "accepted_reason": accepted.reason if accepted else None,
+            }
+        offset, total = offset + _EXPORTED_AT_ONCE, listing.total
 
 
 @router.post("/integrations/{integration_id}/findings/{number}/accept")

@@ -13,7 +13,7 @@ from ploy_connector_aws.graph.people import PeopleCount
 from ploy_connector_aws.graph.privilege import Named
 from ploy_connector_aws.spec.records import RecordType
 
-from .downloads import FORMATS, Format, to_download, to_row
+from .downloads import format_of, to_download, to_row
 from .filters import Filters, FiltersInAddress, to_facets
 from .rendering import render_page
 from .session import IntegrationVisit, IntegrationVisitor
@@ -41,10 +41,9 @@ _COLUMNS: dict[str, tuple[tuple[str | None, str], ...]] = {
 @router.get("/integrations/{integration_id}/{what}/download/{chosen}")
 def download_records(visit: IntegrationVisitor, what: str, chosen: str, filters: FiltersInAddress) -> Response:
     """Return a whole list as a file, with the same filters as on its page."""
-    if what not in TYPES or chosen not in FORMATS:
+    if what not in TYPES:
         raise HTTPException(404, "There is no such file.")
-    format_: Format = "csv" if chosen == "csv" else "json"
-    return to_download(_rows(visit, TYPES[what], filters), what, format_)
+    return to_download(_rows(visit, TYPES[what], filters), what, format_of(chosen))
 
 
 @router.get("/integrations/{integration_id}/{what}")

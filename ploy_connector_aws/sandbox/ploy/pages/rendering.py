@@ -16,6 +16,7 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy.held_changes import Share
 from ploy_connector_aws.sandbox.ploy.record_names import name_of
 from ploy_connector_aws.sandbox.ploy.registry import IntegrationRow
+from ploy_connector_aws.sandbox.ploy.scope_report import ScopeReport
 from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
 from ploy_connector_aws.sandbox.ploy.verification import find_blocker
 from ploy_connector_aws.spec import ConnectionReport, Labels
@@ -89,6 +90,7 @@ def render_page(visit: Visit | None, template: str, *, status: int = 200, **valu
     if isinstance(visit, IntegrationVisit):
         generations = visit.view.generations()
         values["newest"] = generations[-1] if generations else None
+        values["not_read"] = _not_read(visit, generations[-1].report) if generations else []
         values |= {"connector_title": connector_title(visit), "tabs": _tabs(visit.labels)}
     return render_part(visit, template, status=status, **values)
 
@@ -116,6 +118,13 @@ def _tabs(labels: Labels) -> list[tuple[str, str, str]]:
         ("syncs", "/syncs", "syncs"),
         ("tasks", "/tasks", "tasks"),
     ]
+
+
+def _not_read(visit: IntegrationVisit, report: ScopeReport) -> list[str]:
+    """Return what the set-up switches off in the newest sync: the titles of features, or the names of scopes."""
+    manifest = visit.manifest(visit.row.integration.connector)
+    titles = {feature.name: feature.title for feature in manifest.features} if manifest else {}
+    return [titles.get(name, name) for name in report.excluded]
 
 
 def link_of(labels: Labels, of: RecordType, record: FoundRecord) -> str | None:

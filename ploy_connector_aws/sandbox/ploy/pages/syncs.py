@@ -143,7 +143,9 @@ def _setup_changes(visit: IntegrationVisit, sync: Sync) -> list[SetupChange]:
     return [each for each in changes if since <= each.at <= sync.reading_started_at]
 
 
-def groups_of(visit: IntegrationVisit, sync: Sync, generation: Generation | None) -> list[Group]:
+def groups_of(
+    visit: IntegrationVisit, sync: Sync, generation: Generation | None, *, limit: int = _NAMED_AT_ONCE
+) -> list[Group]:
     """Return what a sync changed, or would change; nothing of one whose records are not stored."""
     counts = visit.view.count_by_change(sync, generation)
     return [
@@ -152,7 +154,7 @@ def groups_of(visit: IntegrationVisit, sync: Sync, generation: Generation | None
             only,
             is_settings,
             amount,
-            visit.view.list_changes(sync, generation, kind, only, _CAUSES_OF[is_settings], limit=_NAMED_AT_ONCE),
+            visit.view.list_changes(sync, generation, kind, only, _CAUSES_OF[is_settings], limit=limit),
         )
         for is_settings in (False, True)
         for kind in _KINDS
@@ -194,8 +196,8 @@ def approve(visit: IntegrationVisitor, sync_id: str, form: SentForm) -> Response
     """Approve a held sync."""
     decision = visit.decision(form)
     with _once(visit, sync_id):
-        answer = visit.ploy.approve(visit.id, sync_id, **decision)
-        visit.flash(f"Approved: visible as generation {answer.generation}.")
+        visit.ploy.approve(visit.id, sync_id, **decision)
+        visit.flash("Approved: its records are visible.")
     return go_to(f"{visit.path}/syncs/{sync_id}")
 
 
@@ -232,9 +234,12 @@ def show_unproven(visit: IntegrationVisitor, only: RecordType | None = None, off
     generations = visit.view.generations()
     unproven = {kind: n for kind, n in generations[-1].answer.retained_unproven.items() if n} if generations else {}
     only = only if only in unproven else next(iter(unproven), None)
+    with visit.view.graph() as graph:
+        unresolved = graph.unresolved() if graph else None
     return render_page(
         visit,
         "unproven.html",
+        unresolved=unresolved,
         tab="syncs",
         scopes=scopes,
         unproven=unproven,

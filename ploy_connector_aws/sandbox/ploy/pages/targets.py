@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ploy_connector_aws.graph.chains import MOST_CHAINS
+from ploy_connector_aws.graph.privilege import Verdict
 from ploy_connector_aws.graph.reach import MOST_MENTIONS, Opened, Reach, ReachListing, describe_mentions
 from ploy_connector_aws.graph.search import Facets, FoundRecord, Search
 from ploy_connector_aws.graph.targets import Target
@@ -17,7 +18,7 @@ from ploy_connector_aws.spec import Labels
 from ploy_connector_aws.spec.records import RecordType
 
 from .diagram import draw, draw_reach
-from .downloads import FORMATS, Format, to_download, to_reach_row
+from .downloads import format_of, to_download, to_reach_row, to_row
 from .filters import Filters, FiltersInAddress, to_facets
 from .rendering import render_page
 from .session import IntegrationVisit, IntegrationVisitor, Offset
@@ -27,6 +28,9 @@ router = APIRouter()
 _SHOWN = 50
 _OPENED_SHOWN = 50
 _EXPORTED_AT_ONCE = 5_000
+_PATHS_EXPORTED = 1_000
+_PRIVILEGED: dict[str, tuple[bool | None, ...]] = {"yes": (True,), "no": (False,), "unknown": (None,)}
+"""By the filter 'privileged': whether access at the target is privileged."""
 _INSIDE: tuple[RecordType, ...] = ("account", "entitlement", "resource")
 
 
@@ -48,6 +52,7 @@ def describe_reach(listing: ReachListing, labels: Labels) -> str:
     order = sorted(listing.kinds.items(), key=lambda each: (each[0] != "human", -each[1], each[0]))
     parts = [labels.count("account", kind, amount) for kind, amount in order]
     privileged = f", {listing.privileged:,} privileged" if listing.privileged else ""
+    privileged += f", {listing.not_judged:,} not evaluated" if listing.not_judged else ""
     disabled = f", {listing.statuses['disabled']:,} disabled" if listing.statuses.get("disabled") else ""
     return f"is reached by {', '.join(parts)}{privileged}{disabled}"
 
@@ -105,6 +110,16 @@ def show_resource(
     )
 
 
+@router.get("/integrations/{integration_id}/entitlement/opens/{chosen}")
+def download_opened(
+    visit: IntegrationVisitor,
+    chosen: str,
+    id: str,  # noqa: A002 - as the address has it
+) -> Response:
+    """Return what an entitlement opens as a file."""
+    return to_download(_opened_rows(visit, id), "what-it-opens", format_of(chosen))
+
+
 @router.get("/integrations/{integration_id}/{of}/reach/{chosen}")
 def download_reach(
     visit: IntegrationVisitor,
@@ -114,11 +129,10 @@ def download_reach(
     filters: FiltersInAddress,
 ) -> Response:
     """Return who reaches an entitlement or a resource as a file, with the same filters as on its page."""
-    if of not in ("entitlement", "resource") or chosen not in FORMATS:
+    if of not in ("entitlement", "resource"):
         raise HTTPException(404, "There is no such file.")
     type_: Literal["entitlement", "resource"] = "entitlement" if of == "entitlement" else "resource"
-    format_: Format = "csv" if chosen == "csv" else "json"
-    return to_download(_rows(visit, Target(type_, id), filters), f"who-reaches-{of}", format_)
+    return to_download(_rows(visit, Target(type_, id), filters), f"who-reaches-{of}", format_of(chosen))
 
 
 def _find(visit: IntegrationVisit, of: RecordType, id_: str) -> FoundRecord:
@@ -134,7 +148,7 @@ def _to_reach(filters: Filters, limit: int) -> Reach:
         text=filters.q,
         kinds=(filters.kind,) if filters.kind else (),
         statuses=(filters.status,) if filters.status else (),
-        only_privileged=filters.privileged == "yes",
+        privileged=_PRIVILEGED.get(filters.privileged, ()),
         offset=filters.offset,
         limit=limit,
     )
@@ -147,7 +161,12 @@ def _reach_values(visit: IntegrationVisit, target: Target, found: FoundRecord, f
         listing = everyone = graph.who(target, _to_reach(filters, _SHOWN))
         if filters.query:
             everyone = graph.who(target, Reach(limit=0))
-    counted = Facets(listing.kinds, listing.statuses, {"direct": listing.privileged})
+    verdicts: dict[Verdict, int] = {
+        "direct": listing.privileged,
+        "no": listing.harmless,
+        "not_judged": listing.not_judged,
+    }
+    counted = Facets(listing.kinds, listing.statuses, verdicts)
     return {
         "target": target,
         "listing": listing,
@@ -162,12 +181,23 @@ def _reach_values(visit: IntegrationVisit, target: Target, found: FoundRecord, f
     }
 
 
+def _opened_rows(visit: IntegrationVisit, id_: str) -> Iterator[dict[str, Any]]:
+    with visit.ploy.view(visit.id) as view, view.graph() as graph:
+        offset, total = 0, 1
+        while graph is not None and offset < total:
+            opened = graph.opens("entitlement", id_, offset=offset, limit=_EXPORTED_AT_ONCE)
+            for each in opened.rows:
+                row = to_row("entitlement", each.entitlement, visit.labels)
+                yield {**row, "distance": each.distance, "unproven": each.is_unproven}
+            offset, total = offset + _EXPORTED_AT_ONCE, opened.total
+
+
 def _rows(visit: IntegrationVisit, target: Target, filters: Filters) -> Iterator[dict[str, Any]]:
     # With a view of its own, as the one of the visit ends before the response is sent.
     with visit.ploy.view(visit.id) as view, view.graph() as graph:
         offset, total = 0, 1
         while graph is not None and offset < total:
-            reach = _to_reach(filters, _EXPORTED_AT_ONCE)._replace(offset=offset)
+            reach = _to_reach(filters, _EXPORTED_AT_ONCE)._replace(offset=offset, paths=_PATHS_EXPORTED)
             listing = graph.who(target, reach)
             yield from (to_reach_row(each, visit.labels) for each in listing.rows)
             offset, total = offset + _EXPORTED_AT_ONCE, listing.total
