@@ -3,31 +3,28 @@
 from collections import defaultdict
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from itertools import chain, groupby, islice
+from itertools import chain, islice
 
 import psycopg
 from psycopg import errors, sql
 from psycopg.conninfo import conninfo_to_dict
 
 from ploy_connector_aws import spec
-from ploy_connector_aws.spec import AccessPath, Account, Entitlement, Grant, Page, Resource, TemporaryError, hookimpl
+from ploy_connector_aws.spec import AccessPath, Grant, Page, TemporaryError, hookimpl
 
-from . import queries
+from . import queries, records
 from .manifest import ADMIN_OPTION, MANIFEST, READ_ALL_ROWS
 
-POWERS = (
-    "It is a superuser: no privilege is checked.",
-    "It can create and change roles (CREATEROLE).",
-    "It can copy all databases (REPLICATION).",
-    "Row security hides nothing from it (BYPASSRLS).",
-)
-DANGEROUS = {"pg_execute_server_program", "pg_read_server_files", "pg_write_server_files"}
 INVISIBLE = (
     "Rules of authentication (pg_hba.conf): who can log in as which role.",
     "Superusers, for whom no privilege is checked.",
     "Privileges in other databases, and on columns, sequences, functions and types.",
 )
 MOST_PATHS = 1000
+PERMISSIONS = {
+    "people": ((READ_ALL_ROWS,), "GRANT SELECT ON the table to the role of the connector, and ALTER it to BYPASSRLS."),
+    "change": ((ADMIN_OPTION,), "GRANT the role to the role of the connector WITH ADMIN OPTION."),
+}
 
 
 class PostgresConnector:
@@ -52,17 +49,17 @@ class PostgresConnector:
 
     @hookimpl
     def list_accounts(self):
-        yield from self.pages("accounts", queries.ACCOUNTS, to_accounts)
+        yield from self.pages("accounts", queries.ACCOUNTS, records.to_accounts)
         if self.people_table:  # row security could leave some of them out: see transaction()
-            yield from self.pages("people", queries.people_of(self.people_table), to_people, self.require_table)
+            yield from self.pages("people", queries.people_of(self.people_table), records.to_people, self.require_table)
         else:
             yield Page(scope="people", excluded=True)
 
     @hookimpl
     def list_entitlements(self):
-        yield from self.pages("roles", queries.ROLES, to_roles)
-        yield from self.pages("members", queries.MEMBERS, to_memberships)
-        yield from self.pages("privileges", queries.PRIVILEGES, to_privileges)
+        yield from self.pages("roles", queries.ROLES, records.to_roles)
+        yield from self.pages("members", queries.MEMBERS, records.to_memberships)
+        yield from self.pages("privileges", queries.PRIVILEGES, records.to_privileges)
 
     @hookimpl
     def grant(self, request):
@@ -88,35 +85,32 @@ class PostgresConnector:
                 connection.execute("SET LOCAL row_security = off")
                 yield connection
         except errors.InsufficientPrivilege as error:
-            message, actions = f"PostgreSQL: {error.diag.message_primary}.", (READ_ALL_ROWS,)
-            fix = "GRANT SELECT ON the table, and ALTER ROLE the role of the connector BYPASSRLS."
-            if not read_only:
-                actions, fix = (ADMIN_OPTION,), "GRANT the role TO the role of the connector WITH ADMIN OPTION."
-            raise spec.PermissionDeniedError(message, actions=actions, fix=fix) from error
+            actions, fix = PERMISSIONS.get(call, ((), "Let every role read the catalogs again."))
+            raise spec.PermissionDeniedError(describe(error), actions=actions, fix=fix) from error
         except (errors.DependentObjectsStillExist, errors.InvalidGrantOperation) as error:
-            raise spec.RejectedError(f"PostgreSQL: {error.diag.message_primary}.", reason="dependent-grants") from error
+            raise spec.RejectedError(describe(error), reason="dependent-grants") from error
         except psycopg.Error as error:
-            message = error.diag.message_primary or str(error).partition("\n")[0]
-            raise TemporaryError(f"PostgreSQL: {message}.") from error
+            raise TemporaryError(describe(error)) from error
         finally:
             self.context.on_answer("postgresql", call)
 
-    def pages(self, scope, query, to_records, prepare=lambda connection: None):
+    def pages(self, scope, query, to_records, prepare=None):
         """Yield the pages of one scope from one query, whose rows are streamed."""
         try:
             with self.transaction(scope) as connection:
                 (origin,) = connection.execute("SELECT system_identifier::text FROM pg_control_system()").fetchone()
-                prepare(connection)
+                if prepare:
+                    prepare(connection)
                 with connection.cursor(name="ploy") as cursor:
-                    records = to_records(cursor.execute(query))
-                    while page := tuple(islice(records, 500)):
+                    listed = to_records(cursor.execute(query))
+                    while page := tuple(islice(listed, 500)):
                         yield Page(scope=scope, origin=origin, records=page)
             yield Page(scope=scope, origin=origin, complete=True)
         except spec.ConnectorError as error:
             yield Page(scope=scope, failure=spec.Failure.from_error(error))
 
     def change(self, request, *, is_grant):
-        """Grant or revoke a role, and read back who holds what: what the role opens, and which other paths lead there."""
+        """Grant or revoke a role; read back what the role opens, and by which other paths the account reaches it."""
         edge = Grant(principal_kind="account", principal_id=request.account_id, entitlement_id=request.entitlement_id)
         is_change = self.execute(request, is_grant=is_grant)
         began = datetime.now(UTC)
@@ -191,8 +185,12 @@ class PostgresConnector:
         return edges, failures
 
 
+def describe(error):
+    return f"PostgreSQL: {error.diag.message_primary or str(error).splitlines()[0]}"
+
+
 def walk(edges, kind, id_, path=()):
-    """Yield each path that begins with a path and goes on from an account or entitlement; PostgreSQL allows no loops."""
+    """Yield each path that goes on from an account or entitlement. PostgreSQL allows no loops of roles."""
     for edge in edges.get((kind, id_), ()):
         yield (*path, edge)
         yield from walk(edges, "entitlement", edge.entitlement_id, (*path, edge))
@@ -208,73 +206,3 @@ def to_check(page):
     fix = failure.fix or "Check the connection, and the log of PostgreSQL."
     message, code = failure.message, failure.code
     return spec.Check(name=name, outcome="failed", message=message, fix=fix, code=code, missing_permissions=missing)
-
-
-def to_power(powers):
-    """Return the fields of a record that state whether a role is privileged."""
-    reasons = tuple(reason for reason, has_it in zip(POWERS, powers, strict=True) if has_it)
-    if not reasons:
-        return {"privileged_reasons": ("Only its attributes are evaluated, not what its privileges allow.",)}
-    return {"privileged": True, "privileged_reasons": reasons, "administrator": powers[0]}
-
-
-def to_accounts(rows):
-    for oid, name, *powers, valid_until in rows:
-        attributes = {"password_valid_until": valid_until} if valid_until else {}
-        kind = "root" if oid == "10" else "unknown"  # the superuser that initdb made
-        yield Account(id=oid, kind=kind, username=name, status="active", attributes=attributes, **to_power(powers))
-
-
-def to_roles(rows):
-    for oid, name, *powers, is_grantable in rows:
-        reason = "Every role holds it." if oid == "0" else "The connector has no ADMIN OPTION on it."
-        power = to_power(powers)
-        if name in DANGEROUS:
-            power = {"privileged": True, "privileged_reasons": ("It reaches files or programs of the server.",)}
-        yield Entitlement(
-            id=oid,
-            kind="role",
-            name=name,
-            grantable=is_grantable,
-            not_grantable_reason=None if is_grantable else reason,
-            **power,
-        )
-
-
-def to_memberships(rows):
-    for kind, holder, role, admin, inherit, set_role, grantors in rows:
-        attributes = {"admin": admin, "inherit": inherit, "set": set_role, "grantors": grantors}
-        yield Grant(principal_kind=kind, principal_id=holder, entitlement_id=role, attributes=attributes)
-
-
-def to_privileges(rows):
-    for (kind, id_, parent, name), of_object in groupby(rows, key=lambda row: row[:4]):
-        yield Resource(id=id_, kind=kind, name=name, parent_id=parent)
-        for privilege, of_privilege in groupby(of_object, key=lambda row: row[4]):
-            yield Entitlement(
-                id=f"{id_}/{privilege}",
-                kind="policy",
-                name=f"{privilege} on {name}",
-                resource_id=id_,
-                not_grantable_reason="Grant a role that has it.",
-            )
-            for *_, holder_kind, holder, is_grantable in of_privilege:
-                yield Grant(
-                    principal_kind=holder_kind,
-                    principal_id=holder,
-                    entitlement_id=f"{id_}/{privilege}",
-                    attributes={"grantable": is_grantable},
-                )
-
-
-def to_people(rows):
-    for id_, username, name, email, is_active in rows:
-        yield Account(
-            id=f"person/{id_}",
-            kind="human",
-            username=username or None,
-            display_name=name or None,
-            emails=(spec.Email(address=email),) if email else (),
-            status="unknown" if is_active is None else "active" if is_active else "disabled",
-            not_grantable_reason="It is a row of a table, and no role.",
-        )

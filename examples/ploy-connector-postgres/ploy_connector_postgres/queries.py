@@ -17,8 +17,8 @@ SELECT oid::text, rolname, rolsuper, rolcreaterole, rolreplication, rolbypassrls
 FROM pg_roles WHERE rolcanlogin ORDER BY pg_roles.oid
 """
 
-# Whether this connector can grant a role: PostgreSQL lets superusers, those with ADMIN OPTION and, before 16, those with
-# CREATEROLE. Only a superuser may grant the role of a superuser.
+# Whether this connector can grant a role: a superuser can, a role with ADMIN OPTION and, before PostgreSQL 16, one with
+# CREATEROLE. Only a superuser can grant the role of a superuser.
 ROLES = """
 SELECT r.oid::text, r.rolname, r.rolsuper, r.rolcreaterole, r.rolreplication, r.rolbypassrls,
     me.rolsuper OR NOT r.rolsuper AND (
