@@ -13,7 +13,7 @@ from ploy_connector_aws import spec
 from ploy_connector_aws.spec import AccessPath, Grant, Page, TemporaryError, hookimpl
 
 from . import queries, records
-from .manifest import ADMIN_OPTION, MANIFEST, READ_ALL_ROWS
+from .manifest import ADMIN_OPTION, MANIFEST, READ_ALL_ROWS, READ_CATALOGS
 
 INVISIBLE = (
     "Rules of authentication (pg_hba.conf): who can log in as which role.",
@@ -22,9 +22,10 @@ INVISIBLE = (
 )
 MOST_PATHS = 1000
 PERMISSIONS = {
-    "people": ((READ_ALL_ROWS,), "GRANT SELECT ON the table to the role of the connector, and ALTER it to BYPASSRLS."),
-    "change": ((ADMIN_OPTION,), "GRANT the role to the role of the connector WITH ADMIN OPTION."),
+    "people": (READ_ALL_ROWS, "GRANT SELECT ON the table to the role of the connector, and ALTER it to BYPASSRLS."),
+    "change": (ADMIN_OPTION, "GRANT the role to the role of the connector WITH ADMIN OPTION."),
 }
+CATALOGS = (READ_CATALOGS, "GRANT SELECT ON the catalog to PUBLIC, as it is by default.")
 
 
 class PostgresConnector:
@@ -35,7 +36,7 @@ class PostgresConnector:
     @hookimpl
     def configure(self, config, context):
         try:
-            self.connection = conninfo_to_dict(config["connection"])
+            self.connection = {"connect_timeout": 10, **conninfo_to_dict(config["connection"])}
         except psycopg.Error as error:
             raise spec.ConfigurationError("It is no connection string of libpq.", field="connection") from error
         if self.connection.get("password"):
@@ -79,17 +80,17 @@ class PostgresConnector:
         """Open a connection with a transaction, which is committed at the end; raise errors of the specification."""
         self.context.on_call("postgresql", call)
         try:
-            with psycopg.connect(**{"connect_timeout": 10, **self.connection}, password=self.password) as connection:
+            with psycopg.connect(**self.connection, password=self.password, client_encoding="utf8") as connection:
                 connection.read_only = read_only
                 # Where row security applies to this role, PostgreSQL now raises an error instead of leaving rows out.
                 connection.execute("SET LOCAL row_security = off")
                 yield connection
         except errors.InsufficientPrivilege as error:
-            actions, fix = PERMISSIONS.get(call, ((), "Let every role read the catalogs again."))
-            raise spec.PermissionDeniedError(describe(error), actions=actions, fix=fix) from error
+            permission, fix = PERMISSIONS.get(call, CATALOGS)
+            raise spec.PermissionDeniedError(describe(error), actions=(permission,), fix=fix) from error
         except (errors.DependentObjectsStillExist, errors.InvalidGrantOperation) as error:
             raise spec.RejectedError(describe(error), reason="dependent-grants") from error
-        except psycopg.Error as error:
+        except (psycopg.Error, UnicodeDecodeError) as error:
             raise TemporaryError(describe(error)) from error
         finally:
             self.context.on_answer("postgresql", call)
@@ -186,7 +187,8 @@ class PostgresConnector:
 
 
 def describe(error):
-    return f"PostgreSQL: {error.diag.message_primary or str(error).splitlines()[0]}"
+    diagnosis = error.diag.message_primary if isinstance(error, psycopg.Error) else "a text is not UTF-8"
+    return f"PostgreSQL: {diagnosis or str(error).splitlines()[0]}"
 
 
 def walk(edges, kind, id_, path=()):

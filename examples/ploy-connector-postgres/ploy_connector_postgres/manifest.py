@@ -12,6 +12,7 @@ from ploy_connector_aws.spec import (
     WizardField,
 )
 
+READ_CATALOGS = "SELECT on pg_catalog"
 READ_ALL_ROWS = "BYPASSRLS"
 ADMIN_OPTION = "ADMIN OPTION"
 
@@ -56,10 +57,18 @@ MANIFEST = Manifest(
     description="The roles of a PostgreSQL cluster, their members, and their privileges in one database.",
     config_schema=SCHEMA,
     features=(
+        Feature(name="roles", title="Roles, members and privileges"),
         Feature(name="people", title="People of an application", is_default=False),
         Feature(name="changes", title="Grants and revokes of roles"),
     ),
     permissions=(
+        Permission(
+            name=READ_CATALOGS,
+            features=("roles",),
+            is_required=True,
+            used_for="Reading roles, members and privileges. Every role has it by default.",
+            without="Nothing can be read.",
+        ),
         Permission(
             name=READ_ALL_ROWS,
             features=("people",),
