@@ -36,12 +36,14 @@ class PostgresConnector:
     @hookimpl
     def configure(self, config, context):
         try:
-            self.connection = {"connect_timeout": 10, **conninfo_to_dict(config["connection"])}
+            given = conninfo_to_dict(config["connection"])
         except psycopg.Error as error:
             raise spec.ConfigurationError("It is no connection string of libpq.", field="connection") from error
-        if self.connection.get("password"):
+        if "password" in given:
             raise spec.ConfigurationError("The password has a setting of its own.", field="connection")
-        self.password, self.people_table, self.context = config.get("password"), config.get("people_table"), context
+        secrets = {"password": config["password"]} if "password" in config else {}
+        self.connection = {"connect_timeout": 10, **given, **secrets, "client_encoding": "utf8"}
+        self.people_table, self.context = config.get("people_table"), context
 
     @hookimpl
     def test_connection(self):
@@ -80,7 +82,7 @@ class PostgresConnector:
         """Open a connection with a transaction, which is committed at the end; raise errors of the specification."""
         self.context.on_call("postgresql", call)
         try:
-            with psycopg.connect(**self.connection, password=self.password, client_encoding="utf8") as connection:
+            with psycopg.connect(**self.connection) as connection:
                 connection.read_only = read_only
                 # Where row security applies to this role, PostgreSQL now raises an error instead of leaving rows out.
                 connection.execute("SET LOCAL row_security = off")

@@ -8,6 +8,8 @@ import tempfile
 import threading
 from pathlib import Path
 
+import psycopg
+
 DATA = """
 CREATE ROLE ploy LOGIN BYPASSRLS;
 CREATE ROLE ann LOGIN;
@@ -29,8 +31,8 @@ GRANT INSERT, UPDATE ON app.orders TO writer WITH GRANT OPTION;
 CREATE SCHEMA hr;
 CREATE TABLE hr.people (id int PRIMARY KEY, username text, display_name text, email text, is_active bool);
 INSERT INTO hr.people VALUES
-    (1, 'ann', 'Ann Lee', 'ann@example.com', true),
-    (2, 'ben', 'Ben Moss', NULL, false),
+    (1, 'ann.lee', 'Ann Lee', 'ann@example.com', true),
+    (2, 'ben.moss', 'Ben Moss', NULL, false),
     (3, 'dora', NULL, NULL, NULL);
 ALTER TABLE hr.people ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_row ON hr.people USING (username = current_user);
@@ -84,6 +86,14 @@ class Server:
     def connection(self, user: str, database: str = "app") -> str:
         """Return a connection string."""
         return f"host={self.folder} user={user} dbname={database} client_encoding=utf8"
+
+    def prepare(self) -> psycopg.Connection:
+        """Make the database of the tests, and return a connection of the superuser to it."""
+        with psycopg.connect(self.connection("postgres", "postgres"), autocommit=True) as connection:
+            connection.execute("CREATE DATABASE app")
+        superuser = psycopg.connect(self.connection("postgres"), autocommit=True)
+        superuser.execute(DATA)
+        return superuser
 
     def close(self) -> None:
         """Stop it, and remove its folder."""

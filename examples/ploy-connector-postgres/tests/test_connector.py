@@ -13,7 +13,7 @@ from psycopg import sql
 from ploy_connector_aws.spec import RecordKey
 from ploy_connector_aws.testing import ConnectorTests, CuttingProxy, Driver, NotTestedError
 
-from .server import DATA, Server, find_programs
+from .server import Server, find_programs
 
 PROGRAMS = find_programs()
 if PROGRAMS is None and not os.environ.get("POSTGRES_REQUIRED"):
@@ -28,10 +28,7 @@ class PostgresDriver(Driver):
     def __init__(self, settings: Mapping[str, Any]) -> None:
         assert PROGRAMS is not None, "POSTGRES_REQUIRED is set, and PostgreSQL is not installed"
         self.server = Server(PROGRAMS)
-        with psycopg.connect(self.server.connection("postgres", "postgres"), autocommit=True) as connection:
-            connection.execute("CREATE DATABASE app")
-        self.superuser = psycopg.connect(self.server.connection("postgres"), autocommit=True)
-        self.superuser.execute(DATA)
+        self.superuser = self.server.prepare()
         self.proxy = CuttingProxy(str(self.server.socket))
         connection = f"host={self.proxy.host} port={self.proxy.port} user=ploy dbname=app"
         super().__init__({**settings, "connection": connection})
