@@ -79,6 +79,21 @@ def test_the_public_names_are_sorted_complete_and_documented() -> None:
     assert undocumented == []
 
 
+def test_every_model_and_field_of_the_specification_is_explained() -> None:
+    page = (ROOT / "docs" / "reference" / "models.md").read_text()
+    classes = {name for name in spec.__all__ if inspect.isclass(getattr(spec, name))}
+    others = {"ConnectorHooks", "ConnectorError", "PloyError", "HookFailedError", "InvalidAnswerError", "TemplateError"}
+    explained = {*re.findall(r"^### (\w+)$", page, re.M), *re.findall(r"^\| `(\w+Error)` ", page, re.M)}
+    assert classes - others - {"Labels"} == explained
+    assert [line for line in page.splitlines() if line.startswith("| `") and line.endswith("|  |")] == []
+
+
+def test_every_question_of_authors_has_an_answer_and_a_link() -> None:
+    page = (ROOT / "docs" / "reference" / "questions.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| ([^|]+) \| ([^|]+) \| \[[^|]+\]\([^|]+\) \|$", page, re.M)
+    assert [int(number) for number, *_ in rows] == list(range(1, 37))
+
+
 @pytest.mark.parametrize("document", docs.DOCUMENTS)
 def test_generated_tables_match_the_code(document: str) -> None:
     text = (docs.DOCS / document).read_text()

@@ -11,6 +11,7 @@ from ploy_connector_aws.spec.records import RecordType, grant_id
 
 from .at_place import AtPlace
 from .edges import Edges, in_parts
+from .names import SEPARATOR, resolve
 from .privilege import VERDICTS, Named, Privilege, Verdict
 from .targets import Target, below, find_targets, put_reaching
 
@@ -63,7 +64,8 @@ class Search(NamedTuple):
     """What a list shows, and which page of it. Empty filters let all records pass."""
 
     text: str = ""
-    """A text that the record contains, ignoring case; a grant, if one of its ends does."""
+    """A text that the record contains, or its name as 'NAME in PLACE', ignoring case; a grant, if one of its ends
+    contains it."""
     sort: str = "default"
     is_descending: bool = False
     offset: int = 0
@@ -260,7 +262,7 @@ class _Query:
         search = self._search
         where = ["v.type = :type", "v.body IS NOT NULL"]
         if search.text:
-            where.append("instr(v.searched, :text)")
+            where.append(self._containing(search.text))
         if search.only_grantable:
             where.append("v.grantable")
         if search.place:
@@ -268,6 +270,14 @@ class _Query:
         if search.holds:
             where.append(f"v.number IN ({self._leading_to('holding', Target('entitlement', search.holds))})")
         return " AND ".join(where)
+
+    def _containing(self, text: str) -> str:
+        """Return the condition that a record contains a text, or is named by it as 'NAME in PLACE'."""
+        named = resolve(self._edges, text, [self._type]).matches if SEPARATOR in text.casefold() else ()
+        numbers = [number for each in named if (number := self._edges.number(each.type, each.id)) is not None]
+        if not numbers:
+            return "instr(v.searched, :text)"
+        return f"(instr(v.searched, :text) OR v.number IN ({self._edges.put('named_so', numbers)}))"
 
     def _in_place(self, place: str) -> str:
         if self._type == "resource":

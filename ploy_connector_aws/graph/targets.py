@@ -34,6 +34,8 @@ class Leading(NamedTuple):
     """The entitlements that lead to them, with their steps; no path continues past a target."""
     privileged: frozenset[int]
     """The targets that are privileged."""
+    administrators: frozenset[int]
+    """Those of them that are or lead to full administrator access."""
 
 
 def below(edges: Edges, resource_id: str) -> str:
@@ -104,7 +106,7 @@ def find_reaching(edges: Edges, target: Target) -> Leading:
     """
     targets = find_targets(edges, target)
     steps = edges.leading(targets) | {each: [] for each in targets}
-    privileged = _put_leading(edges, targets, steps)
+    privileged, administrators = _put_leading(edges, targets, steps)
     edges.db.execute("DROP TABLE IF EXISTS temp.reached")
     edges.db.execute("CREATE TEMP TABLE reached (number INTEGER PRIMARY KEY, class, rank, is_unproven, home)")
     own = f"SELECT n.own FROM {edges.tables.names} n WHERE n.number = e.principal"
@@ -122,7 +124,7 @@ def find_reaching(edges: Edges, target: Target) -> Leading:
             f" ELSE {PRIVILEGED} END, n.is_unproven, 1"
             f" FROM {edges.tables.names} n WHERE n.number IN ({inside(edges, target.id, 'account')})",
         )
-    return Leading(frozenset(targets), steps, privileged)
+    return Leading(frozenset(targets), steps, privileged, administrators)
 
 
 def put_reaching(edges: Edges, table: str, target: Target) -> str:
@@ -162,8 +164,14 @@ def verdicts_of(edges: Edges, numbers: Iterable[int]) -> dict[int, int]:
     return dict(rows)
 
 
-def _put_leading(edges: Edges, targets: Iterable[int], steps: Mapping[int, list[tuple[int, bool]]]) -> frozenset[int]:
-    """Put what leads to targets into the temporary table ``leading``; return the privileged targets."""
+def _put_leading(
+    edges: Edges, targets: Iterable[int], steps: Mapping[int, list[tuple[int, bool]]]
+) -> tuple[frozenset[int], frozenset[int]]:
+    """Put what leads to targets into the temporary table ``leading``.
+
+    Returns:
+        The privileged targets, and those of them with full administrator access.
+    """
     before, conferring, policies = judge_leading(edges, steps)
     verdicts = verdicts_of(edges, targets)
     privileged_targets = frozenset(each for each, verdict in verdicts.items() if verdict >= THROUGH)
@@ -184,7 +192,16 @@ def _put_leading(edges: Edges, targets: Iterable[int], steps: Mapping[int, list[
             for each in steps
         ),
     )
-    return privileged_targets
+    return privileged_targets, _administrators(edges, privileged_targets)
+
+
+def _administrators(edges: Edges, numbers: Iterable[int]) -> frozenset[int]:
+    """Return those of privileged records that are or lead to full administrator access."""
+    rows = edges.db.execute(
+        f"SELECT n.number FROM ({edges.put('judging', numbers)}) d CROSS JOIN {edges.tables.names} n"
+        f" ON n.number = d.number WHERE {edges.judged('distance')} < 0"
+    )
+    return frozenset(row[0] for row in rows)
 
 
 def judge_leading(

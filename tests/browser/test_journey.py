@@ -139,7 +139,7 @@ def test_access_is_revoked_after_its_preview_and_granted_again(inside: Page, wor
     inside.goto(f"{ploy.url}/app/integrations/{own}/accounts?q=emil")
     inside.get_by_role("link", name=PERSON).click()
     account = inside.url
-    expect(inside.get_by_role("img", name=f"Access paths of {PERSON}")).to_be_visible()
+    expect(inside.get_by_role("group", name=f"Access paths of {PERSON}")).to_be_visible()
     inside.get_by_role("button", name="Revoke … Engineering").click()
     expect(inside.get_by_text("would lose")).to_be_visible()
     expect(inside.get_by_role("heading", name="Paths that it would close:")).to_be_visible()

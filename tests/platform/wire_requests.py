@@ -37,6 +37,7 @@ REPORTED = wire.ChangeReport(
     account_id="u1",
     entitlement_id="g1",
     reason="New on the team.",
+    operator="ada",
     requested_at=NOW,
     change=CHANGE,
 )

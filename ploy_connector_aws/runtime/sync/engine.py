@@ -145,9 +145,11 @@ class Sync:
         now = self._now()
         return self._store.recent(self._context.fingerprint, "compared", "pushing", since=now - self._interval, now=now)
 
-    def _confirm_pending(self) -> None:
-        """Read from the platform what became of uploaded runs."""
+    def _confirm_pending(self, before: Run | None = None) -> None:
+        """Read from the platform what became of uploaded runs, or of those before a run."""
         for pending in self._store.pending_runs():
+            if before is not None and pending.number >= before.number:
+                continue
             status = (
                 self._context.platform.sync_status(self._context.integration_id, pending.sync_id)
                 if pending.sync_id
@@ -244,6 +246,8 @@ class Sync:
             answer = upload.run(choose_mode(self._store, run, hello))
         except (PlatformUnavailableError, SyncTakenError) as error:
             return SyncResult("waiting", run, changes, error=error)
+        with suppress(PlatformError):  # it replaced a run that was held, unless that was decided before
+            self._confirm_pending(before=run)
         self._note(run, answer)
         self._store.vacuum()
         return SyncResult(answer.status, run, changes, answer)
@@ -259,7 +263,9 @@ class Sync:
                 scopes=ScopeReport.of(run),
                 decision=decision,
                 unresolved=find_unresolved(run.connection, run.tables),
-                **answer.model_dump(include={"generation", "added", "changed", "removed", "retained_unproven"}),
+                **answer.model_dump(
+                    include={"generation", "added", "changed", "removed", "retained_unproven", "review_path"}
+                ),
             )
             History(self._store.connection).add(entry)
             note_answer(self._store, run, answer)
