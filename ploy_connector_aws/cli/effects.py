@@ -36,5 +36,5 @@ def _to_markup(part: Part) -> str:
         case "unproven":
             return f"[yellow]{text(part.text)}[/]"
         case "link":
-            return f'docs/commands.md, "{part.text.capitalize()}"; --json lists them'
+            return f'docs/reference/commands.md, "{part.text.capitalize()}"; --json lists them'
     return text(part.text) if part.text.strip() else part.text
