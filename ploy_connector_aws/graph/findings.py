@@ -60,9 +60,8 @@ def find_findings(edges: Edges, unproven_since: Callable[[str], datetime | None]
 
 
 def _find_disabled(edges: Edges) -> Iterator[Finding]:
-    names = edges.tables.names
     rows = edges.db.execute(
-        f"SELECT n.number, {edges.judged('verdict')} FROM {names} n"
+        f"SELECT n.number, {edges.judged('verdict', 'n')} FROM {edges.names('n')}"
         " WHERE n.type = 'account' AND n.status = 'disabled' ORDER BY n.number"
     ).fetchall()
     for number, verdict in rows:
@@ -84,7 +83,7 @@ def _find_held_directly(edges: Edges) -> Iterator[Finding]:
         "e.principal, e.entitlement, h.kind",
         f"n.type = 'account' AND n.kind IN ('human', 'unknown') AND {privileged}"
         f" AND (n.own OR {decides_sql('n', 'h')})",
-        f"{names} h CROSS JOIN {{edges}} e ON h.type = 'entitlement' AND e.entitlement = h.number"
+        f"{edges.names('h')} CROSS JOIN {{edges}} e ON h.type = 'entitlement' AND e.entitlement = h.number"
         f" CROSS JOIN {names} n ON n.number = e.principal",
     )
     rows = edges.db.execute(

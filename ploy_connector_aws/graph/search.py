@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -159,25 +160,29 @@ class _Query:
     def count(self) -> tuple[Facets, int]:
         """Count the list by facets, and in total."""
         edges, search = self._edges, self._search
-        names, verdict = edges.tables.names, edges.judged("verdict", "v")
         groups: list[tuple[tuple[Any, ...], int]] = []
         if self._type == "grant":
+            names, verdict = edges.names("v"), edges.judged("verdict", "v")
             for table, condition in edges.parts():
                 rows = edges.db.execute(
                     f"SELECT g.class, {verdict}, g.is_unproven, sum(g.count) FROM (SELECT e.entitlement, e.class,"
                     f" e.is_unproven, count(*) AS count FROM {table} e WHERE {self._where} AND {condition}"
-                    f" GROUP BY e.entitlement, e.class, e.is_unproven) g CROSS JOIN {names} v"
-                    " ON v.number = g.entitlement GROUP BY 1, 2, 3",
+                    f" GROUP BY e.entitlement, e.class, e.is_unproven) g CROSS JOIN {names}"
+                    " WHERE v.number = g.entitlement GROUP BY 1, 2, 3",
                     self._values,
                 )
                 groups += (((*CLASSES[row[0]], VERDICTS[row[1]], bool(row[2])), row[3]) for row in rows)
         else:
-            rows = edges.db.execute(
-                f"SELECT v.kind, v.status, {verdict}, v.is_unproven, count(*) FROM {names} v"
-                f" WHERE {self._where} GROUP BY 1, 2, 3, 4",
-                self._values,
-            )
-            groups += (((row[0], row[1], VERDICTS[row[2]], bool(row[3])), row[4]) for row in rows)
+            counted = Counter[tuple[str, str, int, int]]()
+            for source, column, sign in edges.counted("v"):
+                rows = edges.db.execute(
+                    f"SELECT v.kind, v.status, {column}, v.is_unproven, count(*) FROM {source}"
+                    f" WHERE {self._where} GROUP BY 1, 2, 3, 4",
+                    self._values,
+                )
+                for *values, count in rows:
+                    counted[tuple(values)] += sign * count
+            groups += (((row[0], row[1], VERDICTS[row[2]], bool(row[3])), n) for row, n in counted.items() if n)
         unproven = () if search.unproven is None else (search.unproven,)
         counts, total = count_facets(groups, (search.kinds, search.statuses, search.verdicts, unproven))
         return Facets(*counts), total
@@ -199,7 +204,7 @@ class _Query:
                 conditions.append(f"e.class IN ({classes})")
             if verdicts:
                 conditions.append(
-                    f"e.entitlement IN (SELECT v.number FROM {edges.tables.names} v"
+                    f"e.entitlement IN (SELECT v.number FROM {edges.names('v')}"
                     f" WHERE v.type = 'entitlement' AND {judged} IN ({verdicts}))"
                 )
             sql = edges.select("e.principal, e.entitlement, e.is_unproven", " AND ".join(conditions))
@@ -214,7 +219,7 @@ class _Query:
             conditions.append(f"{judged} IN ({verdicts})")
         by = {"default": "v.number", "name": "v.folded", "privileged": judged}.get(search.sort, f"v.{search.sort}")
         sql = (
-            f"SELECT v.number FROM {edges.tables.names} v WHERE {' AND '.join(conditions)}"
+            f"SELECT v.number FROM {edges.names('v')} WHERE {' AND '.join(conditions)}"
             f" ORDER BY {by} {direction}, v.number {page}"
         )
         yield from records_of(edges, (row[0] for row in edges.db.execute(sql, values)))

@@ -77,17 +77,19 @@ def find_reaching(edges: Edges, target: Target) -> Leading:
     privileged = _put_leading(edges, targets, steps)
     edges.db.execute("DROP TABLE IF EXISTS temp.reached")
     edges.db.execute("CREATE TEMP TABLE reached (number INTEGER PRIMARY KEY, class, rank, is_unproven, home)")
-    for holders in _holders_of_leading(edges):
-        _add_reached(
-            edges, f"SELECT e.principal, e.class, max(l.rank), min(max(l.is_unproven, e.is_unproven)), 0 {holders}"
-        )
+    for number, holders in enumerate(_holders_of_leading(edges)):
+        accounts = f"SELECT e.principal, e.class, max(l.rank), min(max(l.is_unproven, e.is_unproven)), 0 {holders}"
+        if number == 0:  # the table is empty, and each account comes once
+            edges.db.execute(f"INSERT INTO temp.reached {accounts}")
+        else:
+            _add_reached(edges, accounts)
     if target.type == "resource":
-        verdict = edges.judged("verdict")
+        verdict = edges.judged("verdict", "n")
         _add_reached(
             edges,
             f"SELECT n.number, n.class, CASE {verdict} WHEN {NOT_JUDGED} THEN {UNKNOWN} WHEN {NO} THEN 0"
             f" ELSE {PRIVILEGED} END, n.is_unproven, 1"
-            f" FROM {edges.tables.names} n WHERE n.number IN ({inside(edges, target.id, 'account')})",
+            f" FROM {edges.names('n')} WHERE n.number IN ({inside(edges, target.id, 'account')})",
         )
     return Leading(frozenset(targets), steps, privileged)
 
@@ -112,22 +114,21 @@ def _holders_of_leading(edges: Edges) -> Iterator[str]:
     for table, condition in edges.parts():
         # Most of the edges are faster read in the order of their principals than collected by entitlement.
         leading, reached = f"temp.leading l CROSS JOIN {table} e", f"{table} e CROSS JOIN temp.leading l"
-        matching, all_ = (
-            edges.db.execute(f"SELECT count(*) FROM {sql}").fetchone()[0]
-            for sql in (f"{leading} ON e.entitlement = l.number", table)
-        )
+        most = max(edges.db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] // 4, _FEW)
+        matching = f"SELECT 1 FROM {leading} ON e.entitlement = l.number LIMIT {most}"
+        is_most = edges.db.execute(f"SELECT count(*) FROM ({matching})").fetchone()[0] == most
         yield (
-            f"FROM {leading if matching < max(all_ / 4, _FEW) else reached} ON l.number = e.entitlement"
+            f"FROM {reached if is_most else leading} ON l.number = e.entitlement"
             f" WHERE e.class < {FIRST_ENTITLEMENT} AND {condition} GROUP BY e.principal"
         )
 
 
 def verdicts_of(edges: Edges, numbers: Iterable[int]) -> dict[int, int]:
     """Return the verdicts of principals, by number."""
-    verdict = edges.judged("verdict")
+    judging = edges.put("judging", numbers)
     rows = edges.db.execute(
-        f"SELECT n.number, {verdict} FROM ({edges.put('judging', numbers)}) d CROSS JOIN {edges.tables.names} n"
-        " ON n.number = d.number"
+        f"SELECT n.number, {edges.judged('verdict', 'n')} FROM ({judging}) d CROSS JOIN {edges.names('n')}"
+        " WHERE n.number = d.number"
     )
     return dict(rows)
 
