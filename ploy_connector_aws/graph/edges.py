@@ -275,6 +275,8 @@ class Edges:
 
     def _judge_again(self) -> None:
         """Judge again what leads to the changed edges, unless that was done: all others keep their verdicts."""
+        if not self._to_judge:
+            return
         principals, self._to_judge = self._to_judge, set()
         stored = self._stored(principals)
         entitlements = list(self.leading(number for number in principals if stored[number].class_ >= FIRST_ENTITLEMENT))
