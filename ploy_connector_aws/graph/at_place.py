@@ -9,7 +9,7 @@ from .edges import Edges
 from .privilege import DIRECT, NO, NUMBERS, THROUGH, VERDICTS, Judged, Named, Privilege, judge, packed_sql, unpacked_sql
 from .targets import Target, find_targets, holders_of_leading, inside
 
-_NOTHING = 1 << 62
+_NOTHING = (1 << 63) - 1
 """A packed path that is longer than any: access that is not privileged."""
 _OWN = NUMBERS - 1
 """In place of the first step: the account belongs to the place, and its verdict everywhere decides."""
