@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from .validation import Validation
 
 CUT_BYTES = (0, 100, 1_000, 10_000)
-"""After so many bytes connections are cut: before a response, in its head, and in bodies."""
+"""The numbers of bytes after which connections are cut: before a response, in its head, and in bodies."""
 
 SLOW_SECONDS = 0.2
-"""So long each response of a slow source takes."""
+"""The delay that a slow source adds to each response."""
 
 MOST_DENIALS = 4
 MOST_CANDIDATES = 5
-"""So many scopes or records of one kind are offered to the driver until it takes one."""
+"""The limit on scopes or records of one kind that are offered to the driver until it accepts one."""
 
 
 class Denial(NamedTuple):

@@ -34,7 +34,7 @@ FEWEST_RECORDS = 1_000
 """A read of fewer records shows too little of how the memory of a connector grows."""
 
 MEASUREMENTS = 8
-"""Memory is measured so often during a read, as each measurement collects garbage."""
+"""The number of memory measurements during a read. Few, because each one collects garbage."""
 
 MOST_REREADS = 8
 """One for each rule that compares reads; a rule rereads only where it sees a difference."""
