@@ -151,7 +151,8 @@ def find_reach(edges: Edges, target: Target, search: Reach) -> ReachListing:
     values: dict[str, object] = {"text": search.text.casefold(), "limit": search.limit, "offset": search.offset}
     where = "1"
     if search.text:
-        where += f" AND number IN (SELECT number FROM {edges.tables.names} WHERE instr(searched, :text))"
+        containing = f"SELECT number FROM {edges.tables.names} WHERE type = 'account' AND instr(searched, :text)"
+        where = f"number IN ({edges.put_rows('containing', containing, values)})"
     groups = edges.db.execute(f"SELECT class, rank, count(*) FROM temp.reached WHERE {where} GROUP BY 1, 2", values)
     (kinds, statuses, privileged), total = count_facets(
         (((*edges.classes[class_], _IS_PRIVILEGED[rank]), count) for class_, rank, count in groups),

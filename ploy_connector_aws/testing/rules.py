@@ -123,7 +123,7 @@ TIER_0: tuple[Rule, ...] = (
         "records-are-valid",
         0,
         "Every record is of a class of the specification, with values of the right types.",
-        "Create records by their classes; model_copy, model_construct and attributes of other types skip the checks.",
+        "Create records by their classes, without model_copy and model_construct; list_resources lists resources only.",
         records.find_invalid_records,
     ),
     Rule(

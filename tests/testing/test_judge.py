@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from typing import Any
 
 import pytest
 
-from ploy_connector_aws.spec import Page
+from ploy_connector_aws.spec import ConnectorContext, Page
 from ploy_connector_aws.testing import RULES, Driver, Rule, Validation
 from ploy_connector_aws.testing.validation import MEASUREMENTS
 from tests.testing.directory import DIRECTORY, StaffDriver
@@ -133,3 +134,17 @@ def test_a_list_without_end_after_an_exception_is_found() -> None:
     assert problem.place.startswith("hook list_accounts, testing/staff.py line ")
     cut = "after page 1 of list_accounts, an exception (ConnectionResetError) was raised in the hook"
     assert problem.message == f"It gives pages without end: {cut}."
+
+
+def test_each_instance_is_closed_once() -> None:
+    open_instances: list[Staff] = []
+
+    def configure(self: Staff, config: Mapping[str, Any], context: ConnectorContext) -> None:
+        Staff.configure(self, config, context)
+        open_instances.append(self)
+
+    def close(self: Staff) -> None:
+        open_instances.remove(self)
+
+    assert broken_rules(plant(configure=configure, close=close).connector, RULES, StaffDriver) == set()
+    assert open_instances == []
