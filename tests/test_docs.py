@@ -79,6 +79,21 @@ def test_the_public_names_are_sorted_complete_and_documented() -> None:
     assert undocumented == []
 
 
+def test_every_model_and_field_of_the_specification_is_explained() -> None:
+    page = (ROOT / "docs" / "reference" / "models.md").read_text()
+    classes = {name for name in spec.__all__ if inspect.isclass(getattr(spec, name))}
+    others = {"ConnectorHooks", "ConnectorError", "PloyError", "HookFailedError", "InvalidAnswerError", "TemplateError"}
+    explained = {*re.findall(r"^### (\w+)$", page, re.M), *re.findall(r"^\| `(\w+Error)` ", page, re.M)}
+    assert classes - others - {"Labels"} == explained
+    assert [line for line in page.splitlines() if line.startswith("| `") and line.endswith("|  |")] == []
+
+
+def test_every_question_of_authors_has_an_answer_and_a_link() -> None:
+    page = (ROOT / "docs" / "reference" / "questions.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| ([^|]+) \| ([^|]+) \| \[[^|]+\]\([^|]+\) \|$", page, re.M)
+    assert [int(number) for number, *_ in rows] == list(range(1, 37))
+
+
 @pytest.mark.parametrize("document", docs.DOCUMENTS)
 def test_generated_tables_match_the_code(document: str) -> None:
     text = (docs.DOCS / document).read_text()
@@ -101,6 +116,17 @@ def test_every_file_that_a_document_links_to_exists() -> None:
         for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", path.read_text())
     ]
     assert [f"{path.name}: {target}" for path, target in links if not (path.parent / target).exists()] == []
+
+
+def test_every_document_that_the_source_names_exists() -> None:
+    folders = ("ploy_connector_aws", "tests", "tools", "benchmarks", "examples")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    named = [
+        (path, found)
+        for path in (*files, ROOT / "pyproject.toml", ROOT / "Makefile")
+        for found in re.findall(r"\bdocs/[\w./-]+\.(?:md|yaml|json)\b", path.read_text())
+    ]
+    assert [f"{path.name}: {found}" for path, found in named if not (ROOT / found).exists()] == []
 
 
 def test_the_changelog_begins_with_this_version() -> None:

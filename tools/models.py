@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from ploy_connector_aws import spec
 
-from .api import PACKAGES, load, members_of, public_names, type_names
+from .api import PACKAGES, describe_signature, load, members_of, public_names, type_names
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Records": ("Account", "Entitlement", "Grant", "Resource", "Finding", "Email", "ExternalId", "RecordKey"),
@@ -77,6 +77,16 @@ def render_errors() -> Iterator[str]:
         call = call.replace("message, reason", "message, reason=").replace("message, actions", "message, actions=")
         summary = (inspect.getdoc(error) or "").partition("\n\nArgs:")[0]
         yield f"| `{name}` | `{error.code}` | `{name}({call.replace(', is_located=', '')})` | {_cell(summary)} |"
+
+
+def render_driver() -> Iterator[str]:
+    """Yield a row for each method of a driver that an author overrides."""
+    driver = public_names(load()[PACKAGES[1]])["Driver"]
+    yield from ("| method | what it does |", "|---|---|")
+    for name, method in driver.members.items():
+        if method.is_function and not name.startswith("_") and name != "require":
+            signature = describe_signature(method).replace("(self, ", "(").replace("(self)", "()")
+            yield f"| {_code(f'{name}{signature}'.removesuffix(' -> None'))} | {_cell(_text(method.docstring))} |"
 
 
 def _fields(name: str, found: Any) -> dict[str, Any]:

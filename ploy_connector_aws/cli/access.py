@@ -31,7 +31,7 @@ from .exit_codes import Exit
 from .formats import Column, Rows
 from .options import Format
 from .output import console, notes_console, print_json, print_unproven, text
-from .snapshot_view import MOST_NAMES, display_name, find_named, open_snapshot_view
+from .snapshot_view import MOST_NAMES, display_name, find_named, name_in, open_snapshot_view
 from .who import show_opened
 
 _DEEPEST = 12
@@ -134,7 +134,8 @@ def to_tree(view: Overlay, account: StoredRecord, paths: Paths, labels: Labels) 
             label = text(name_of(step))
             if len(ids) > _DEEPEST:
                 label += f"  [dim]through[/] {text(name_of(steps[ids[-2]]))}"
-            label += privilege_mark(step.privilege)
+            holder = steps[ids[-2]].content if len(ids) > 1 else content
+            label += _mark(step, holder)
             if unproven.get(ids, path.is_unproven):
                 label += "  [yellow](unproven)[/]"
             kind, place = labels.of("entitlement", step.content)[0], step.named and step.named.place
@@ -147,6 +148,14 @@ def to_tree(view: Overlay, account: StoredRecord, paths: Paths, labels: Labels) 
         name = text(name_of(steps[id_]))
         tree.add(f"[yellow]{'more paths exist' if counts[id_] == MOST_CHAINS else 'more paths may exist'} to[/] {name}")
     return tree
+
+
+def _mark(step: FoundRecord, holder: dict[str, Any]) -> str:
+    """Mark a privileged step; the verdict of the holder of a policy is about all that applies to it."""
+    is_limited = step.content.get("kind") == "policy" and holder.get("privileged") is False
+    if not (is_limited and step.privilege.is_privileged):
+        return privilege_mark(step.privilege)
+    return f"  [dim]privileged by itself, but what limits {text(name_in(holder, 'its holder'))} takes that away[/]"
 
 
 def _read_steps(view: Overlay, paths: Paths) -> dict[str, FoundRecord]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -191,6 +193,7 @@ class _Change:
             account_id=request.account_id,
             entitlement_id=request.entitlement_id,
             reason=request.reason,
+            operator=_find_operator(),
             requested_at=_now(),
             failure=INTERRUPTED,
         )
@@ -273,6 +276,13 @@ def report_unreported(settings: OperatorSettings, journal: Journal) -> dict[str,
         return {}
     with open_platform(settings, retry=BRIEF_RETRY) as platform:
         return report_changes(changes, platform, settings.integration.id, _now)
+
+
+def _find_operator() -> str | None:
+    """Return the name of the operating system's user, by the user id: variables may say anything."""
+    with suppress(KeyError):
+        return pwd.getpwuid(os.getuid()).pw_name[:256] or None
+    return None
 
 
 def _now() -> datetime:

@@ -12,7 +12,7 @@ from rich.console import Console
 from ploy_connector_aws.platform.errors import PlatformError
 from ploy_connector_aws.runtime.integration import open_platform, read_operator_settings
 from ploy_connector_aws.runtime.settings import OperatorSettings
-from ploy_connector_aws.runtime.snapshot.history import Decision, History, HistoryEntry, to_decision
+from ploy_connector_aws.runtime.snapshot.history import History, HistoryEntry, to_decision
 from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.snapshot.state_file import is_there, translate_errors
 from ploy_connector_aws.runtime.snapshot.store import Store
@@ -43,6 +43,7 @@ _ENDINGS = {
     "committed": "[green]committed[/]",
     "held_for_review": "[yellow]held for review[/]",
     "rejected": "[red]rejected[/]",
+    "replaced": "[dim]replaced[/]",
     "failed": "[red]failed[/]",
 }
 _STATES = {
@@ -51,12 +52,20 @@ _STATES = {
     "pushing": "was interrupted during its upload; the next sync finds out whether Ploy has it",
     "held": "waits in Ploy until a person approves it",
 }
+_TAKEN_UP = {
+    "committed": "was approved in Ploy; the next sync here shows it",
+    "rejected": "was rejected in Ploy; the next sync here drops it",
+    "replaced": "was replaced by another sync in Ploy",
+}
+"""By ending: of a run that was decided on, and that this machine still keeps."""
 _RESULTS = {
     "applied": "[green]done, verified[/]",
     "already_in_effect": "no change, verified",
     "unknown": "[yellow]unknown[/]",
     "running": "running",
 }
+_DECIDED = ("committed", "rejected", "replaced")
+"""The states of a sync at Ploy that end a hold."""
 _MOST_ASKED = 10
 """Of how many held runs Ploy is asked for the decision."""
 
@@ -73,14 +82,15 @@ def history(config: Path | None, connector: str | None, *, limit: int, chosen: F
     with translate_errors(path), Store(path) as store, store.reading():
         entries, outage = _with_decisions(History(store.connection).entries(limit), settings)
         if chosen is Format.JSON:
-            print_json({**history_json(entries, store), "changes": [_change_json(each) for each in changes]})
+            shown = [_change_json(each, store.baseline) for each in changes]
+            print_json({**history_json(entries, store, settings.platform.url), "changes": shown})
             return Exit.OK
         out = console()
         notes = out if chosen is Format.TABLE else notes_console(out, chosen)
         if chosen is Format.TABLE:
-            _print_history(out, entries, store)
+            _print_history(out, entries, store, settings.platform.url)
         else:
-            _rows(entries, changes, store).write(out, chosen)
+            _rows(entries, changes, store, settings.platform.url).write(out, chosen)
         if outage is not None:
             notes.print(f"[yellow]![/] Unknown whether a person has decided: {text(outage.message)}", soft_wrap=True)
         if chosen is Format.TABLE:
@@ -99,13 +109,18 @@ class _Event(NamedTuple):
 
 _TITLES = (
     *("Time", "What", "Result", "Generation", "Added", "Changed", "Removed", "Kept unproven", "Unproven scopes"),
-    *("Account", "Entitlement", "Decision", "Decided by", "Reported at", "Reason"),
+    *("Account", "Entitlement", "Decision", "Decided by", "Made by", "Reported at", "Reason"),
 )
 
 
-def _rows(entries: list[HistoryEntry], changes: list[LocalChange], store: Store) -> Rows[_Event]:
+def _rows(
+    entries: list[HistoryEntry], changes: list[LocalChange], store: Store, platform_url: str | None
+) -> Rows[_Event]:
     """Return the runs and the changes in one list, newest first."""
-    events = [*map(_run_event, entries), *(_change_event(each, store.baseline) for each in changes)]
+    events = [
+        *(_run_event(each, platform_url) for each in entries),
+        *(_change_event(each, store.baseline) for each in changes),
+    ]
     columns = tuple(Column[_Event](title, partial(_cell, title)) for title in _TITLES)
     return Rows(columns, sorted(events, key=lambda each: each.at, reverse=True), lambda each: each.content)
 
@@ -114,7 +129,7 @@ def _cell(title: str, event: _Event) -> str | None:
     return event.at.isoformat() if title == "Time" else event.cells.get(title)
 
 
-def _run_event(entry: HistoryEntry) -> _Event:
+def _run_event(entry: HistoryEntry, platform_url: str | None) -> _Event:
     counts = {
         "Added": entry.added,
         "Changed": entry.changed,
@@ -130,7 +145,7 @@ def _run_event(entry: HistoryEntry) -> _Event:
     if entry.decision is not None:
         cells |= {"Decision": entry.decision.outcome, "Decided by": entry.decision.name}
     cells["Reason"] = entry.decision.reason if entry.decision else " ".join(entry.reasons)
-    return _Event(entry.reading_started_at, cells, {"type": "run", **entry.model_dump(mode="json")})
+    return _Event(entry.reading_started_at, cells, {"type": "run", **_run_json(entry, platform_url)})
 
 
 def _change_event(change: LocalChange, base: Run | None) -> _Event:
@@ -140,10 +155,11 @@ def _change_event(change: LocalChange, base: Run | None) -> _Event:
         "Result": _result(change),
         "Account": _name(base, "account", report.account_id),
         "Entitlement": _name(base, "entitlement", report.entitlement_id),
+        "Made by": report.operator or "",
         "Reported at": change.reported_at.isoformat() if change.reported_at else "",
         "Reason": report.reason or "",
     }
-    return _Event(report.requested_at, cells, {"type": "change", **_change_json(change)})
+    return _Event(report.requested_at, cells, {"type": "change", **_change_json(change, base)})
 
 
 def _result(change: LocalChange) -> str:
@@ -157,33 +173,53 @@ def _name(base: Run | None, type_: RecordType, id_: str) -> str:
 def _with_decisions(
     entries: list[HistoryEntry], settings: OperatorSettings
 ) -> tuple[list[HistoryEntry], PlatformError | None]:
-    """Add what people decided in Ploy on held runs after the last sync; also return why Ploy did not answer."""
+    """Add what became of held runs in Ploy after the last sync; also return why Ploy did not answer."""
     held = [each for each in entries if each.ending == "held_for_review" and each.sync_id][:_MOST_ASKED]
     if not held or not settings.has_token:
         return entries, None
-    decisions: dict[str, Decision | None] = {}
+    found: dict[str, dict[str, Any]] = {}
     with open_platform(settings, retry=BRIEF_RETRY) as platform:
         try:
             for entry in held:
                 status = platform.sync_status(settings.integration.id, str(entry.sync_id))
-                decisions[entry.run_id] = to_decision(status) if status else None
+                if status is not None and status.state in _DECIDED:
+                    found[entry.run_id] = {"ending": status.state, "decision": to_decision(status)}
+                elif status is not None and status.state == "held" and status.answer is not None:
+                    found[entry.run_id] = {"review_path": status.answer.review_path}
         except PlatformError as error:
             return entries, error
-    return [each.model_copy(update={"decision": decisions.get(each.run_id, each.decision)}) for each in entries], None
+    return [each.model_copy(update=found.get(each.run_id, {})) for each in entries], None
 
 
-def _change_json(change: LocalChange) -> dict[str, Any]:
+def _change_json(change: LocalChange, base: Run | None) -> dict[str, Any]:
+    report = change.report
     return {
-        **change.report.model_dump(mode="json"),
+        **report.model_dump(mode="json"),
+        "account_name": _name(base, "account", report.account_id),
+        "entitlement_name": _name(base, "entitlement", report.entitlement_id),
         "is_running": not change.is_ended,
         "reported_at": change.reported_at.isoformat() if change.reported_at else None,
     }
 
 
-def history_json(entries: list[HistoryEntry], store: Store) -> dict[str, Any]:
+def _run_json(entry: HistoryEntry, platform_url: str | None) -> dict[str, Any]:
+    return {
+        **entry.model_dump(mode="json", exclude={"review_path"}),
+        "review_url": _review_url(entry, platform_url),
+    }
+
+
+def _review_url(entry: HistoryEntry, platform_url: str | None) -> str | None:
+    """The address of Ploy's page where a person decides; None for a run that is not held."""
+    if entry.ending != "held_for_review" or entry.review_path is None or platform_url is None:
+        return None
+    return platform_url.rstrip("/") + entry.review_path
+
+
+def history_json(entries: list[HistoryEntry], store: Store, platform_url: str | None) -> dict[str, Any]:
     """The history as JSON values."""
     return {
-        "runs": [entry.model_dump(mode="json") for entry in entries],
+        "runs": [_run_json(entry, platform_url) for entry in entries],
         "unfinished": [
             {"run_id": run.run_id, "state": run.state, "reading_started_at": run.reading_started_at.isoformat()}
             for run in store.unfinished_runs()
@@ -194,7 +230,7 @@ def history_json(entries: list[HistoryEntry], store: Store) -> dict[str, Any]:
     }
 
 
-def _print_history(out: Console, entries: list[HistoryEntry], store: Store) -> None:
+def _print_history(out: Console, entries: list[HistoryEntry], store: Store, platform_url: str | None) -> None:
     runs = table("Read from", "Ended", "Sent", "Generation", "+", "~", "-", "?", "Unproven scopes", "Why")
     for entry in entries:
         counts = (entry.added, entry.changed, entry.removed, entry.retained_unproven)
@@ -217,8 +253,13 @@ def _print_history(out: Console, entries: list[HistoryEntry], store: Store) -> N
                 f"The run of {read_from} was [bold]{decision.outcome}[/] by {who}: {text(decision.reason)}",
                 soft_wrap=True,
             )
+    by_run = {entry.run_id: entry for entry in entries}
     for run in store.unfinished_runs():
-        out.print(f"[yellow]![/] The run of {run.reading_started_at:%Y-%m-%d %H:%M} {_STATES[run.state]}.")
+        known = by_run.get(run.run_id)
+        state = _TAKEN_UP.get(known.ending if known else "", _STATES[run.state])
+        out.print(f"[yellow]![/] The run of {run.reading_started_at:%Y-%m-%d %H:%M} {state}.")
+        if known and (url := _review_url(known, platform_url)):
+            out.print(f"  Decide: {text(url)}", soft_wrap=True)
     if base := store.baseline:
         print_unproven(out, base.scopes())
         print_kept(out, base)
@@ -230,7 +271,7 @@ def _print_changes(out: Console, changes: list[LocalChange], store: Store) -> No
     if not changes:
         return
     base = store.baseline
-    rows = table("Changed here", "Command", "Result", "At Ploy", "Reason")
+    rows = table("Changed here", "Command", "Result", "By user", "At Ploy", "Reason")
     for change in changes:
         report = change.report
         account = _name(base, "account", report.account_id)
@@ -239,6 +280,7 @@ def _print_changes(out: Console, changes: list[LocalChange], store: Store) -> No
             f"{report.requested_at:%Y-%m-%d %H:%M}",
             text(f"{report.kind} {account}: {entitlement}"),
             _RESULTS[_result(change)],
+            text(report.operator),
             "reported" if change.reported_at else "[yellow]not yet[/]",
             text(report.reason),
         )

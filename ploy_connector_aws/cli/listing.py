@@ -341,7 +341,13 @@ class Layout:
     def _privileged(self) -> Iterator[Column[FoundRecord]]:
         yield Column("Privileged", describe_privilege, styles=PRIVILEGE_STYLES)
         if self.with_reasons:
-            yield Column("Why", lambda record: " ".join(record.content.get("privileged_reasons", ())), is_text=True)
+            yield Column("Why", self._why, is_text=True)
+
+    def _why(self, record: FoundRecord) -> str:
+        reasons = record.content.get("privileged_reasons", ())
+        if self.is_full or len(reasons) < 2:
+            return " ".join(reasons)
+        return f"{reasons[0]} And {len(reasons) - 1} more: --format tsv shows them."
 
     def _user(self, record: FoundRecord) -> str | None:
         user: str | None = record.content.get("username")

@@ -41,7 +41,7 @@ _PLURALS: dict[RecordType, str] = {
     "entitlement": "entitlements",
     "grant": "grants",
     "resource": "resources",
-    "finding": "findings",
+    "finding": "findings of the connector",
 }
 
 
@@ -92,19 +92,29 @@ def table(*columns: str, title: str | None = None) -> Table:
     """An empty table in the style of all commands."""
     empty = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
     for column in columns:
-        empty.add_column(column, overflow="fold")
+        empty.add_column(column, overflow="fold", min_width=max(map(len, column.split()), default=0))
     return empty
 
 
 def counts_table(found: Changes | CommitAnswer, changes: Changes) -> Table:
-    """A table of how many records of each type exist now, and how many changed."""
-    counts = table("", "now", "added", "changed", "removed", "kept unproven")
+    """A table of how many records of each type exist now, or would exist, and how many changed."""
+    is_held = isinstance(found, CommitAnswer) and found.status == "held_for_review"
+    counts = table("", "would be" if is_held else "now", "added", "changed", "removed", "kept unproven")
     for kind, plural in _PLURALS.items():
         numbers = (found.added, found.changed, found.removed, found.retained_unproven)
         counts.add_row(
             plural, str(changes.after.get(kind, 0)), *(str(each.get(kind, 0) or "\N{MIDDLE DOT}") for each in numbers)
         )
     return counts
+
+
+def print_indented(out: Console, line: str) -> None:
+    """Print a line of markup that begins with an indent, its further lines two columns further in."""
+    indent = len(line) - len(line.lstrip(" "))
+    parts = Text.from_markup(line.lstrip(" ")).wrap(out, max(out.width - indent - 2, 20))
+    for number, part in enumerate(parts):
+        part.rstrip()
+        out.print(Text(" " * (indent + 2 * bool(number))) + part, soft_wrap=True)
 
 
 def text(value: object) -> str:

@@ -94,8 +94,11 @@ class SnapshotView:
         if self.is_fresh:
             return f"Read just now ({when})."
         changed = f" and {count} later grants or revokes" if (count := len(self.current.changes)) else ""
+        held = [run.reading_started_at for run in self.store.pending_runs() if run.state == "held"]
+        held_since = f"{held[-1]:%Y-%m-%d %H:%M UTC}" if held else ""
+        hold = f" A later sync, {held_since}, is held for review: ploy-connector history shows more." if held else ""
         more = "" if self.matches_platform else " Ploy holds more: this machine lacks the earlier syncs."
-        return f"As of the last sync, {when}{changed}; --fresh reads now.{more}"
+        return f"As of the last sync, {when}{changed}; --fresh reads now.{hold}{more}"
 
 
 @contextmanager

@@ -11,6 +11,8 @@ from rich.console import Console
 
 from ploy_connector_aws.graph.privilege import Named
 from ploy_connector_aws.graph.reach import (
+    ALL_PATHS,
+    MOST_PATHS,
     Opened,
     OpenedEntitlement,
     Reach,
@@ -39,7 +41,7 @@ from .descriptions import (
 from .exit_codes import Exit
 from .formats import Column, Row, Rows
 from .options import Format
-from .output import console, notes_console, print_json_list, print_unproven, text
+from .output import console, notes_console, print_indented, print_json_list, print_unproven, text
 from .snapshot_view import SnapshotView, find_named, open_snapshot_view
 
 _PAGE = 5_000
@@ -69,8 +71,9 @@ def show_who(out: Console, view: SnapshotView, target: str, chosen: Format, *, w
         UnknownNameError: Nothing has this name, or several records have it.
     """
     named = find_named(view.graph, target, ("resource", "entitlement"), view.labels)
-    reached, first = _find_reach(view.graph, named)
-    rows = _reachers(view.graph, _target(reached), first)
+    is_full = not (chosen is Format.TABLE and out.is_terminal)
+    reached, first = _find_reach(view.graph, named, ALL_PATHS if is_full else MOST_PATHS)
+    rows = _reachers(view.graph, _target(reached), first, ALL_PATHS if is_full else MOST_PATHS)
     if chosen is Format.JSON:
         head = {
             "as_of": view.run.reading_started_at.isoformat(),
@@ -117,20 +120,21 @@ def _print_rows(
     print_unproven(notes, view.run.scopes())
 
 
-def _find_reach(graph: GraphView, named: Named) -> tuple[Named, ReachListing]:
+def _find_reach(graph: GraphView, named: Named, most_paths: int) -> tuple[Named, ReachListing]:
     """Find who reaches a target or, where no entitlement names a resource, the nearest place above it that one names.
 
     Returns:
         What is reached, and the first page.
     """
-    reached, found = named, graph.who(_target(named), Reach(limit=_PAGE))
+    page = Reach(limit=_PAGE, most_paths=most_paths)
+    reached, found = named, graph.who(_target(named), page)
     seen = {named.id}
     while not found.total and reached.place is not None and reached.place.id not in seen:
         seen.add(reached.place.id)
         above = graph.named("resource", [reached.place.id]).get(reached.place.id)
         if named.type != "resource" or above is None:
             break
-        reached, found = above, graph.who(_target(above), Reach(limit=_PAGE))
+        reached, found = above, graph.who(_target(above), page)
     return (reached, found) if found.total else (named, found)
 
 
@@ -138,7 +142,7 @@ def _target(named: Named) -> Target:
     return Target("resource" if named.type == "resource" else "entitlement", named.id)
 
 
-def _reachers(graph: GraphView, target: Target, page: ReachListing) -> Iterator[Reacher]:
+def _reachers(graph: GraphView, target: Target, page: ReachListing, most_paths: int) -> Iterator[Reacher]:
     """Yield everybody who reaches a target, from the first page on."""
     offset = 0
     while page.rows:
@@ -146,7 +150,7 @@ def _reachers(graph: GraphView, target: Target, page: ReachListing) -> Iterator[
         offset += len(page.rows)
         if offset >= page.total:
             return
-        page = graph.who(target, Reach(offset=offset, limit=_PAGE))
+        page = graph.who(target, Reach(offset=offset, limit=_PAGE, most_paths=most_paths))
 
 
 def _headlines(labels: Labels, named: Named, reached: Named, found: ReachListing) -> Iterator[str]:
@@ -177,14 +181,21 @@ def _print_reacher(out: Console, labels: Labels, row: Reacher, *, with_ids: bool
         text(user) if user not in (None, name) else "",
         f"[dim]{text(labels.of('account', account.content)[0])}[/]",
         f"[{STATUS_STYLES[status]}]{status}[/]" if status == "disabled" else "",
-        "[red]privileged[/]" if row.is_privileged else "[yellow]not evaluated[/]" if row.is_privileged is None else "",
+        f"[red]{'administrator' if row.is_administrator else 'privileged'}[/]"
+        if row.is_privileged
+        else "[yellow]not evaluated[/]"
+        if row.is_privileged is None
+        else "",
         "[yellow](unproven)[/]" if row.is_unproven else "",
     ]
     out.print("  ".join(filter(None, shown)))
     if with_ids:
         out.print(f"  [dim]{text(account.id)}[/]", soft_wrap=True)
     for line in _describe_paths(row):
-        out.print(f"  • {text(line)}")
+        print_indented(out, f"  • {text(line)}")
+    if row.is_privileged is None and row.reasons:
+        more = f" And {len(row.reasons) - 1} more: --format tsv shows them." if len(row.reasons) > 1 else ""
+        print_indented(out, f"  [dim]Why: {text(row.reasons[0])}{more}[/]")
 
 
 def _describe_paths(row: Reacher) -> Iterator[str]:
@@ -195,7 +206,8 @@ def _describe_paths(row: Reacher) -> Iterator[str]:
         yield _describe_path(path) + (" (unproven)" if path.is_unproven and not row.is_unproven else "")
     if row.more_paths:
         least = "" if row.more_paths_exact else "at least "
-        yield f"{least}{row.more_paths} more {'path' if row.more_paths == 1 else 'paths'}"
+        all_ = "; --format tsv lists all" if len(row.paths) < ALL_PATHS else ""
+        yield f"{least}{row.more_paths} more {'path' if row.more_paths == 1 else 'paths'}{all_}"
 
 
 def _describe_path(path: ReachPath) -> str:
@@ -208,14 +220,18 @@ def _reacher_columns(labels: Labels, *, with_ids: bool) -> Iterator[Column[Reach
     yield Column("E-mail", lambda row: ", ".join(each["address"] for each in row.account.content.get("emails", ())))
     yield Column("Kind", lambda row: labels.of("account", row.account.content)[0])
     yield Column("Status", lambda row: row.account.content.get("status", "unknown"), styles=STATUS_STYLES)
-    yield Column("Privileged there", lambda row: _PRIVILEGED[row.is_privileged], styles=PRIVILEGE_STYLES)
+    yield Column("Privileged there", _privileged, styles=PRIVILEGE_STYLES)
     yield Column("Paths", lambda row: "; ".join(_describe_paths(row)), is_text=True)
+    yield Column("Why", lambda row: " ".join(row.reasons), is_text=True)
     yield Column("Proof", lambda row: "unproven" if row.is_unproven else "proven")
     if with_ids:
         yield Column("Id", lambda row: row.account.id)
 
 
-_PRIVILEGED = {True: "yes", False: "no", None: "not evaluated"}
+def _privileged(row: Reacher) -> str:
+    if row.is_administrator:
+        return "administrator"
+    return {True: "yes", False: "no", None: "not evaluated"}[row.is_privileged]
 
 
 def _reacher_json(row: Reacher) -> dict[str, Any]:
@@ -224,6 +240,8 @@ def _reacher_json(row: Reacher) -> dict[str, Any]:
         "unproven": row.is_unproven,
         "privilege": privilege_json(row.account.privilege),
         "privileged_there": row.is_privileged,
+        "administrator_there": row.is_administrator,
+        "reasons": list(row.reasons),
         "direct": row.is_direct,
         "belongs_to_target": row.belongs_to_target,
         "paths": [
@@ -289,7 +307,7 @@ def _print_opened(out: Console, labels: Labels, row: OpenedEntitlement, *, with_
         "[yellow](unproven)[/]" if row.is_unproven else "",
         f"[dim]{text(labels.of('entitlement', entitlement.content)[0] + at)}[/]",
     ]
-    out.print("  ".join(filter(None, shown)))
+    print_indented(out, "  ".join(filter(None, shown)))
     if with_ids:
         out.print(f"    [dim]{text(entitlement.id)}[/]", soft_wrap=True)
 

@@ -11,7 +11,8 @@ from ploy_connector_aws.spec.records import RECORD_MODELS, RecordType
 from .edges import Edges
 from .privilege import Named
 
-_SEPARATOR = " in "
+SEPARATOR = " in "
+"""Between a name and its place."""
 MOST_CLOSE = 5
 """The limit on close names."""
 MOST_MATCHES = 50
@@ -82,14 +83,14 @@ def _by_name(edges: Edges, folded: str, kinds: str) -> list[int]:
 def _by_place(edges: Edges, text: str, kinds: str) -> list[int]:
     """Find what is named before the last ' in ' that leads to a match, in the place that is named after it."""
     place = len(text)
-    while (place := text.casefold().rfind(_SEPARATOR, 0, place)) > 0:
-        name, where = text[:place].strip(), text[place + len(_SEPARATOR) :].strip()
+    while (place := text.casefold().rfind(SEPARATOR, 0, place)) > 0:
+        name, where = text[:place].strip(), text[place + len(SEPARATOR) :].strip()
         resources = edges.named(_by_text(edges, where, "'resource'"))
         places = {each.id: {each.id, each.name} for each in resources.values()} or {where: {where}}
         found = _by_text(edges, name, kinds) + [
             each
             for spelling in sorted({each.casefold() for names in places.values() for each in names})
-            for each in _by_name(edges, f"{name.casefold()}{_SEPARATOR}{spelling}", kinds)
+            for each in _by_name(edges, f"{name.casefold()}{SEPARATOR}{spelling}", kinds)
         ]
         named = edges.named(found)
         if matches := {each for each in found if (at := named[each].place) is not None and at.id in places}:

@@ -2,7 +2,7 @@
 
 A record that leads to a privileged entitlement, over any number of grants, is privileged through it. One that leads to
 an entitlement that was not judged, or was not judged itself, and leads to no privileged one, is not judged. Of several
-reasons a proven one decides, then full administrator access, then the nearest: it is the first that a person must know.
+reasons full administrator access decides, then what is proven, then the nearest: what a person must know first.
 
 A policy decides nothing for a holder with a verdict of its own: that verdict is about all its policies together, with
 what bounds them.
@@ -79,7 +79,7 @@ class Privilege(NamedTuple):
     """The entitlements from the first that it holds to the one that decides; empty where its own record decides. A
     record that is privileged by itself has one only where it proves full administrator access that its own has not."""
     is_unproven: bool = False
-    """Whether no proven path leads there."""
+    """Whether no proven path leads to what decides."""
     is_administrator: bool = False
     """Whether what decides is full administrator access."""
 
@@ -132,8 +132,8 @@ def judge(
 ) -> dict[int, Judged]:
     """Judge nodes by their own records and by what they lead to.
 
-    Of several paths a proven one decides, then one to an administrator, then the shortest, then the one whose first
-    step has the lowest number.
+    Of several paths one to an administrator decides, then a proven one; of proven ones the shortest, then the one whose
+    first step has the lowest number.
 
     Args:
         own: By node, whether its own record is privileged: 1, or ``ADMINISTRATOR``; 0 where not, None not judged.
@@ -144,14 +144,15 @@ def judge(
     before: dict[int, list[tuple[int, bool]]] = {}
     for principal, entitlement, is_unproven in edges:
         before.setdefault(entitlement, []).append((principal, is_unproven))
-    queue: list[tuple[bool, bool, int, int, int]] = []
+    queue: list[tuple[bool, bool, bool, int, int, int]] = []
     found: dict[int, Judged] = {}
     for node, judged in (*known.items(), *((node, own_verdict(each)) for node, each in own.items())):
         if judged.verdict != NO:
-            queue.append((judged.verdict == NOT_JUDGED, judged.is_unproven, judged.distance, -1, node))
+            rank = judged.verdict == NOT_JUDGED, judged.distance >= 0, judged.is_unproven
+            queue.append((*rank, judged.distance, -1, node))
     heapq.heapify(queue)
     while queue:
-        not_judged, is_unproven, distance, toward, node = heapq.heappop(queue)
+        not_judged, is_other, is_unproven, distance, toward, node = heapq.heappop(queue)
         if node in found:
             continue
         if toward == -1:
@@ -161,7 +162,8 @@ def judge(
             found[node] = Judged(verdict, toward, distance, is_unproven)
         for principal, is_edge_unproven in before.get(node, ()):
             if principal not in found and principal in own:
-                heapq.heappush(queue, (not_judged, is_unproven or is_edge_unproven, distance + 1, node, principal))
+                step = is_unproven or is_edge_unproven, distance + 1, node, principal
+                heapq.heappush(queue, (not_judged, is_other, *step))
     return {node: found.get(node, Judged(NO)) for node in own}
 
 
@@ -178,7 +180,7 @@ def store_privileges(db: sqlite3.Connection, names: str, edges: str) -> None:
     )
     update = f"UPDATE {names} SET (verdict, toward, distance, path_unproven) ="
     db.executemany(f"{update} (?, ?, ?, ?) WHERE number = ?", changed)
-    stronger = "a.own = 1 AND n.distance < 0 AND NOT n.path_unproven AND NOT e.is_unproven"
+    stronger = "a.own = 1 AND n.distance < 0"
     verdict, *others = unpacked_sql("best.path")
     for held, holder in (
         (f"n.verdict >= {THROUGH}", f"(a.own IS NULL OR a.own = 0 OR {stronger})"),
@@ -202,7 +204,8 @@ def decides_sql(holder: str, held: str) -> str:
 def packed_sql(name: str, edge: str) -> str:
     """Return an SQL number for the path over an edge to the row of names at its end; the lowest of several decides."""
     return (
-        f"((({name}.verdict = {NOT_JUDGED}) * 2 + ({name}.path_unproven OR {edge}.is_unproven)) * {_DISTANCES}"
+        f"((({name}.verdict = {NOT_JUDGED}) * 4 + ({name}.distance >= 0) * 2"
+        f" + ({name}.path_unproven OR {edge}.is_unproven)) * {_DISTANCES}"
         f" + {name}.distance + 1 - {NEAREST}) * {NUMBERS} + {name}.number"
     )
 
@@ -211,7 +214,7 @@ def unpacked_sql(packed: str) -> tuple[str, str, str, str]:
     """Return the columns verdict, toward, distance and path_unproven for such a number."""
     rest = f"({packed} / {NUMBERS})"
     return (
-        f"iif({rest} / {_DISTANCES * 2}, {NOT_JUDGED}, {THROUGH})",
+        f"iif({rest} / {_DISTANCES * 4}, {NOT_JUDGED}, {THROUGH})",
         f"{packed} % {NUMBERS}",
         f"{rest} % {_DISTANCES} + {NEAREST}",
         f"{rest} / {_DISTANCES} % 2",

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 from ploy_connector_aws.spec.labels import Labels
 from ploy_connector_aws.spec.records import RecordType
 
 from .edges import Edges, Step
-from .privilege import VERDICTS, Named, Verdict
+from .privilege import DIRECT, NOT_JUDGED, THROUGH, VERDICTS, Named, Verdict
+from .reasons import Reasons
 from .search import FoundRecord, count_facets, records_of
 from .targets import PRIVILEGED, UNKNOWN, Leading, Target, find_mentions, find_reaching, in_places, verdicts_of
 
 MOST_PATHS = 3
-"""The usual limit on paths that are listed for one account that reaches a target."""
+"""The limit on paths that are listed for one account that reaches a target, where not all are asked for."""
+ALL_PATHS = 1_000
+"""The limit where all are asked for."""
 _MOST_STEPS = 500
-"""The limit on steps to count the paths of one account."""
+_MOST_STEPS_OF_ALL = 10_000
+"""The limits on steps to find and count the paths of one account, for a few of them and for all."""
 _IS_PRIVILEGED = {0: False, UNKNOWN: None, PRIVILEGED: True}
 """By the rank of access."""
 MOST_MENTIONS = 10
@@ -38,8 +43,8 @@ class Reach(NamedTuple):
     """Whether the access of the accounts at the target is privileged; None where that was not judged."""
     offset: int = 0
     limit: int = 50
-    paths: int = MOST_PATHS
-    """The limit on paths that are listed for one account."""
+    most_paths: int = MOST_PATHS
+    """How many paths of each account are listed."""
 
 
 class ReachPath(NamedTuple):
@@ -63,14 +68,18 @@ class Reacher(NamedTuple):
     through: tuple[Named, ...]
     """The entitlements that it holds and that lead to the target without being it, the first few of them."""
     paths: tuple[ReachPath, ...]
-    """A few of the paths: to privileged targets first, then proven ones, then the shortest. None has a cycle, or
-    continues past the target."""
+    """A few of the paths, or all: to administrators first, then to other privileged targets, then proven ones, then the
+    shortest. None has a cycle, or continues past the target."""
     more_paths: int
     """How many more paths there are."""
     more_paths_exact: bool
     """Whether there are no more than that: a search with too many steps ends early."""
     is_unproven: bool
     """Whether no proven path leads to the target."""
+    reasons: tuple[str, ...] = ()
+    """Why its access at the target is privileged, or why that was not evaluated, as far as a record says it."""
+    is_administrator: bool = False
+    """Whether its access at the target is full administrator access."""
 
     @property
     def is_disabled(self) -> bool:
@@ -142,7 +151,8 @@ def find_reach(edges: Edges, target: Target, search: Reach) -> ReachListing:
     values: dict[str, object] = {"text": search.text.casefold(), "limit": search.limit, "offset": search.offset}
     where = "1"
     if search.text:
-        where += f" AND number IN (SELECT number FROM {edges.tables.names} WHERE instr(searched, :text))"
+        containing = f"SELECT number FROM {edges.tables.names} WHERE type = 'account' AND instr(searched, :text)"
+        where = f"number IN ({edges.put_rows('containing', containing, values)})"
     groups = edges.db.execute(f"SELECT class, rank, count(*) FROM temp.reached WHERE {where} GROUP BY 1, 2", values)
     (kinds, statuses, privileged), total = count_facets(
         (((*edges.classes[class_], _IS_PRIVILEGED[rank]), count) for class_, rank, count in groups),
@@ -160,7 +170,7 @@ def find_reach(edges: Edges, target: Target, search: Reach) -> ReachListing:
     mentions = [number for number in find_mentions(edges, target) if number not in leading.steps]
     named = edges.named(mentions)
     return ReachListing(
-        _to_reachers(edges, page, leading, search.paths),
+        _to_reachers(edges, page, leading, search.most_paths),
         total,
         kinds,
         statuses,
@@ -225,16 +235,21 @@ def find_opened(edges: Edges, type_: RecordType, id_: str, *, offset: int = 0, l
 
 
 def _to_reachers(
-    edges: Edges, page: Sequence[tuple[int, int, int, int]], leading: Leading, most: int
+    edges: Edges, page: Sequence[tuple[int, int, int, int]], leading: Leading, most_paths: int
 ) -> tuple[Reacher, ...]:
     held: dict[int, list[tuple[int, bool]]] = {row[0]: [] for row in page}
     for step in edges.held_by(held):
         if step.entitlement in leading.steps:
             held[step.principal].append((step.entitlement, step.is_unproven))
-    paths = {number: _find_paths(steps, leading, most) for number, steps in held.items()}
+    paths = {number: _find_paths(steps, leading, most_paths) for number, steps in held.items()}
     through = {number: [to for to, _ in steps if to not in leading.targets] for number, steps in held.items()}
     nodes = {node for found, *_ in paths.values() for path, _ in found for node in path}
     named = edges.named(nodes.union(*through.values()))
+    verdicts = verdicts_of(edges, nodes)
+    reasons = Reasons(edges)
+    owns = _read_owns(edges, {*held, *nodes})
+    deciding = {row[0]: _deciding_end(row, paths[row[0]][0], verdicts, owns) for row in page}
+    at_ends = edges.privileges({end for end in deciding.values() if end is not None})
     return tuple(
         Reacher(
             account,
@@ -248,9 +263,49 @@ def _to_reachers(
             ),
             *paths[number][1:],
             bool(is_unproven),
+            () if (end := deciding[number]) is None else reasons.of(end),
+            end is not None and at_ends[end].is_administrator,
         )
         for account, (number, rank, is_unproven, belongs_to_target) in zip(records_of(edges, held), page, strict=True)
     )
+
+
+def _read_owns(edges: Edges, numbers: Iterable[int]) -> dict[int, tuple[int | None, bool]]:
+    """Return whether records are privileged by themselves, and whether they are policies."""
+    rows = edges.db.execute(
+        f"SELECT n.number, n.own, n.kind = 'policy' FROM ({edges.put('judging', numbers)}) d"
+        f" CROSS JOIN {edges.tables.names} n ON n.number = d.number"
+    )
+    return {number: (own, bool(is_policy)) for number, own, is_policy in rows}
+
+
+def _deciding_end(
+    row: tuple[int, int, int, int],
+    paths: Sequence[tuple[tuple[int, ...], bool]],
+    verdicts: Mapping[int, int],
+    owns: Mapping[int, tuple[int | None, bool]],
+) -> int | None:
+    """Return what decides the privilege of an account at a target; None where it is not privileged.
+
+    Args:
+        row: The account, the rank of its access, whether that is unproven, and whether it belongs to the target; then
+            it decides itself where no path does.
+        paths: Its paths that are listed.
+        verdicts: The verdicts of the entitlements on them.
+        owns: By record, whether it is privileged by itself, and whether it is a policy: a policy makes no holder
+            privileged whose own verdict is that it is not.
+    """
+    account, rank, _, belongs_to_target = row
+    if rank == 0:
+        return None
+    wanted = (THROUGH, DIRECT) if rank == PRIVILEGED else (NOT_JUDGED,)
+    for path, _ in paths:
+        steps = pairwise((account, *path))
+        if verdicts[path[-1]] in wanted and not any(
+            owns.get(held, (None, False))[1] and owns.get(holder, (None, False))[0] == 0 for holder, held in steps
+        ):
+            return path[-1]
+    return account if belongs_to_target else None
 
 
 def _find_paths(
@@ -263,7 +318,8 @@ def _find_paths(
     found: list[tuple[tuple[int, ...], bool]] = []
     steps = 0
     todo: deque[tuple[tuple[int, ...], bool]] = deque(((to,), is_unproven) for to, is_unproven in held)
-    while todo and steps < _MOST_STEPS:
+    most_steps = _MOST_STEPS if most <= MOST_PATHS else _MOST_STEPS_OF_ALL
+    while todo and steps < most_steps:
         path, is_unproven = todo.popleft()
         steps += 1
         if path[-1] in leading.targets:
@@ -275,11 +331,18 @@ def _find_paths(
                 if to not in path
             )
     if todo:  # the search ended early
-        for ends in (leading.targets, leading.privileged):
+        for ends in (leading.targets, leading.privileged, leading.administrators):
             for only_proven in (False, True):
                 nearest = _find_nearest(held, leading, ends, only_proven=only_proven)
                 found += [nearest] if nearest and nearest not in found else []
-    found.sort(key=lambda each: (each[0][-1] not in leading.privileged, each[1], len(each[0])))
+    found.sort(
+        key=lambda each: (
+            each[0][-1] not in leading.privileged,
+            each[0][-1] not in leading.administrators,
+            each[1],
+            len(each[0]),
+        )
+    )
     return found[:most], max(len(found) - most, 0), not todo
 
 

@@ -34,6 +34,8 @@ class Leading(NamedTuple):
     """The entitlements that lead to them, with their steps; no path continues past a target."""
     privileged: frozenset[int]
     """The targets that are privileged."""
+    administrators: frozenset[int]
+    """Those of them that are or lead to full administrator access."""
 
 
 def below(edges: Edges, resource_id: str) -> str:
@@ -104,25 +106,28 @@ def find_reaching(edges: Edges, target: Target) -> Leading:
     """
     targets = find_targets(edges, target)
     steps = edges.leading(targets) | {each: [] for each in targets}
-    privileged = _put_leading(edges, targets, steps)
+    privileged, administrators = _put_leading(edges, targets, steps)
     edges.db.execute("DROP TABLE IF EXISTS temp.reached")
     edges.db.execute("CREATE TEMP TABLE reached (number INTEGER PRIMARY KEY, class, rank, is_unproven, home)")
     own = f"SELECT n.own FROM {edges.tables.names} n WHERE n.number = e.principal"
-    for holders in holders_of_leading(edges):
-        _add_reached(
-            edges,
+    for number, holders in enumerate(holders_of_leading(edges)):
+        accounts = (
             f"SELECT e.principal, e.class, max(iif(l.is_policy AND ({own}) IS 0, 0, l.rank)),"
-            f" min(max(l.is_unproven, e.is_unproven)), 0 {holders}",
+            f" min(max(l.is_unproven, e.is_unproven)), 0 {holders}"
         )
+        if number == 0:  # the table is empty, and each account comes once
+            edges.db.execute(f"INSERT INTO temp.reached {accounts}")
+        else:
+            _add_reached(edges, accounts)
     if target.type == "resource":
-        verdict = edges.judged("verdict")
+        verdict = edges.judged("verdict", "n")
         _add_reached(
             edges,
             f"SELECT n.number, n.class, CASE {verdict} WHEN {NOT_JUDGED} THEN {UNKNOWN} WHEN {NO} THEN 0"
             f" ELSE {PRIVILEGED} END, n.is_unproven, 1"
-            f" FROM {edges.tables.names} n WHERE n.number IN ({inside(edges, target.id, 'account')})",
+            f" FROM {edges.names('n')} WHERE n.number IN ({inside(edges, target.id, 'account')})",
         )
-    return Leading(frozenset(targets), steps, privileged)
+    return Leading(frozenset(targets), steps, privileged, administrators)
 
 
 def put_reaching(edges: Edges, table: str, target: Target) -> str:
@@ -142,28 +147,33 @@ def holders_of_leading(edges: Edges) -> Iterator[str]:
     for table, condition in edges.parts():
         # Most of the edges are faster read in the order of their principals than collected by entitlement.
         leading, reached = f"temp.leading l CROSS JOIN {table} e", f"{table} e CROSS JOIN temp.leading l"
-        matching, all_ = (
-            edges.db.execute(f"SELECT count(*) FROM {sql}").fetchone()[0]
-            for sql in (f"{leading} ON e.entitlement = l.number", table)
-        )
+        most = max(edges.db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] // 4, _FEW)
+        matching = f"SELECT 1 FROM {leading} ON e.entitlement = l.number LIMIT {most}"
+        is_most = edges.db.execute(f"SELECT count(*) FROM ({matching})").fetchone()[0] == most
         yield (
-            f"FROM {leading if matching < max(all_ / 4, _FEW) else reached} ON l.number = e.entitlement"
+            f"FROM {reached if is_most else leading} ON l.number = e.entitlement"
             f" WHERE e.class < {FIRST_ENTITLEMENT} AND {condition} GROUP BY e.principal"
         )
 
 
 def verdicts_of(edges: Edges, numbers: Iterable[int]) -> dict[int, int]:
     """Return the verdicts of principals, by number."""
-    verdict = edges.judged("verdict")
+    judging = edges.put("judging", numbers)
     rows = edges.db.execute(
-        f"SELECT n.number, {verdict} FROM ({edges.put('judging', numbers)}) d CROSS JOIN {edges.tables.names} n"
-        " ON n.number = d.number"
+        f"SELECT n.number, {edges.judged('verdict', 'n')} FROM ({judging}) d CROSS JOIN {edges.names('n')}"
+        " WHERE n.number = d.number"
     )
     return dict(rows)
 
 
-def _put_leading(edges: Edges, targets: Iterable[int], steps: Mapping[int, list[tuple[int, bool]]]) -> frozenset[int]:
-    """Put what leads to targets into the temporary table ``leading``; return the privileged targets."""
+def _put_leading(
+    edges: Edges, targets: Iterable[int], steps: Mapping[int, list[tuple[int, bool]]]
+) -> tuple[frozenset[int], frozenset[int]]:
+    """Put what leads to targets into the temporary table ``leading``.
+
+    Returns:
+        The privileged targets, and those of them with full administrator access.
+    """
     before, conferring, policies = judge_leading(edges, steps)
     verdicts = verdicts_of(edges, targets)
     privileged_targets = frozenset(each for each, verdict in verdicts.items() if verdict >= THROUGH)
@@ -184,7 +194,17 @@ def _put_leading(edges: Edges, targets: Iterable[int], steps: Mapping[int, list[
             for each in steps
         ),
     )
-    return privileged_targets
+    return privileged_targets, _administrators(edges, privileged_targets)
+
+
+def _administrators(edges: Edges, numbers: Iterable[int]) -> frozenset[int]:
+    """Return those of privileged records that are or lead to full administrator access."""
+    judging = edges.put("judging", numbers)
+    rows = edges.db.execute(
+        f"SELECT n.number FROM ({judging}) d CROSS JOIN {edges.names('n')}"
+        f" WHERE n.number = d.number AND {edges.judged('distance', 'n')} < 0"
+    )
+    return frozenset(row[0] for row in rows)
 
 
 def judge_leading(

@@ -18,7 +18,9 @@ KnownState: TypeAlias = Literal["held", "not_held"]
 class AccessPath(FrozenModel):
     """One path by which an account holds an access: the grants from the account to it, in order."""
 
-    grants: tuple[Grant, ...] = Field(min_length=1)
+    grants: tuple[Grant, ...] = Field(
+        min_length=1, description="The first is held by the account, each other one by the entitlement before it."
+    )
 
 
 class KnownAccess(FrozenModel):
@@ -52,9 +54,9 @@ class AccessRequest(FrozenModel):
     """One change of access that a person or a rule requested."""
 
     request_id: str = Field(description="Unique for the request; the same for every attempt at it.")
-    account_id: Id
-    entitlement_id: Id
-    reason: str | None = None
+    account_id: Id = Field(description="The id of the account, as the lists give it.")
+    entitlement_id: Id = Field(description="The id of the entitlement, as the lists give it.")
+    reason: str | None = Field(default=None, description="Why, in the words of the person who requested it.")
     preview: bool = Field(default=False, description="Report what would happen and change nothing.")
     known: KnownAccess = Field(default=KnownAccess(), description="What the host's snapshot holds about the grant.")
     write_before: AwareDatetime | None = Field(
@@ -66,7 +68,10 @@ class AccessRequest(FrozenModel):
 class AccessChange(FrozenModel):
     """The result of a grant or a revoke. The first two outcomes require a read-back."""
 
-    outcome: Literal["applied", "already_in_effect", "previewed"]
+    outcome: Literal["applied", "already_in_effect", "previewed"] = Field(
+        description="'applied': the connector changed it; 'already_in_effect': it was so before; 'previewed': the "
+        "answer to every preview, also where nothing would change."
+    )
     verified_at: Moment | None = Field(
         default=None, description="When it was read back; required with every outcome but 'previewed'."
     )
@@ -111,7 +116,7 @@ class AccessChange(FrozenModel):
         "means unknown.",
     )
     invisible_paths: tuple[str, ...] = Field(default=(), description="Kinds of path that cannot be seen.")
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = Field(default=(), description="Sentences for the person who requested it.")
     evidence: Attributes = Field(default={}, description="E.g. the remote system's request ids.")
 
     @model_serializer(mode="wrap")

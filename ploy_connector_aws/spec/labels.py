@@ -30,15 +30,17 @@ LINK_FIELDS: Mapping[str, frozenset[str]] = {
 class Label(FrozenModel):
     """What people call the records of one kind, and a link to one of them at its source."""
 
-    record_type: Literal["account", "entitlement", "resource", "finding"]
+    record_type: Literal["account", "entitlement", "resource", "finding"] = Field(
+        description="The type of the records."
+    )
     kind: Annotated[str, Field(min_length=1, description="A value of the field 'kind' of such records.")]
     ids: str | None = Field(
         default=None,
         description="Only for records whose id matches this pattern, where a kind contains several. The label without "
         "one is for all others, and for counts of the kind. Patterns are as in a setting's schema.",
     )
-    singular: Noun
-    plural: Noun
+    singular: Noun = Field(description="What people call one of them, e.g. 'room'.")
+    plural: Noun = Field(description="What people call several, e.g. 'rooms'.")
     link: Annotated[str, Field(pattern=_LINK, max_length=2000)] | None = Field(
         default=None,
         description="A template for the address of a record at its source, escaped as in a URL. Of an account it may "

@@ -31,9 +31,9 @@ class Manifest(FrozenModel):
 
     name: Annotated[str, Field(pattern=NAME_PATTERN, description="Unique among installed connectors.")]
     title: str = Field(description="The name people know, e.g. 'Amazon Web Services'.")
-    version: str
+    version: str = Field(description="The connector's own version.")
     spec_version: Count = Field(description="The version of the hook specification it was written for.")
-    description: str
+    description: str = Field(description="What it reads and changes, in a sentence or two.")
     hooks: tuple[str, ...] = Field(
         default=(),
         description="The hooks that it implements. The host that finds the connector fills them in, from the code.",

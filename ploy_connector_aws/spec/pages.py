@@ -21,7 +21,7 @@ Scope: TypeAlias = Annotated[str, Field(min_length=1, max_length=512)]
 class Failure(FrozenModel):
     """Why a scope could not be read completely."""
 
-    code: str = Field(description="Machine-readable: permission_missing, temporary, authentication, …")
+    code: str = Field(description="A word for programs: the code of an error, or one of the connector's own.")
     message: str = Field(description="One sentence for a person; never contains a secret.")
     missing_permissions: tuple[str, ...] = Field(default=(), description="The exact permissions that are missing.")
     fix: str | None = Field(default=None, description="What a person can do about it.")
@@ -55,7 +55,10 @@ class Page(FrozenModel):
     parent: Scope | None = Field(
         default=None, description="The scope that lists this one; needed on the page that announces it."
     )
-    records: tuple[SerializeAsAny[Account | Entitlement | Grant | Resource | Finding], ...] = ()
+    records: tuple[SerializeAsAny[Account | Entitlement | Grant | Resource | Finding], ...] = Field(
+        default=(),
+        description="Records of the scope, read in full. About 500 make a good page.",
+    )
     partial: tuple[SerializeAsAny[Account | Entitlement | Grant | Resource | Finding], ...] = Field(
         default=(),
         description="Records proven to exist whose content could not be read in full. Used only while no complete "
@@ -69,7 +72,7 @@ class Page(FrozenModel):
     complete: bool = Field(
         default=False, description="All records of this scope were read and all its children were announced."
     )
-    failure: Failure | None = None
+    failure: Failure | None = Field(default=None, description="Why the scope could not be read in full; ends it.")
     gone: bool = Field(default=False, description="The source reported that the object of this scope does not exist.")
     excluded: bool = Field(default=False, description="Switched off in the settings.")
     origin: str | None = Field(

@@ -25,9 +25,9 @@ Id: TypeAlias = Annotated[str, Field(min_length=1, max_length=_LONGEST_ID)]
 """A stable, opaque identifier: never a name, never used again for another thing."""
 
 
-_KIND = r"^[a-z][a-z0-9_-]{0,62}$"
+_KIND = r"[a-z][a-z0-9_-]{0,62}"
 
-Kind: TypeAlias = Annotated[str, Field(pattern=_KIND)]
+Kind: TypeAlias = Annotated[str, Field(pattern=f"^{_KIND}$")]
 """The kind of an account or an entitlement: the words that each field lists, or one of the connector's own. A label in
 the manifest says what people call it."""
 
@@ -35,8 +35,8 @@ the manifest says what people call it."""
 class RecordKey(FrozenModel):
     """Names one record: its type and its id."""
 
-    type: RecordType
-    id: Id
+    type: RecordType = Field(description="The type of the record.")
+    id: Id = Field(description="The id of the record, unique within its type.")
 
 
 class _Record(FrozenModel):
@@ -51,7 +51,7 @@ class _Record(FrozenModel):
 class Email(FrozenModel):
     """One e-mail address of an account."""
 
-    address: Annotated[str, Field(min_length=1)]
+    address: Annotated[str, Field(min_length=1)] = Field(description="The address, as the source has it.")
     is_primary: bool = Field(default=False, description="True only where the source says so.")
 
 
@@ -59,7 +59,7 @@ class ExternalId(FrozenModel):
     """The name of the same account or entitlement in another system."""
 
     issuer: str = Field(description="Who issued the id, e.g. the identity provider's tenant.")
-    id: str
+    id: str = Field(description="The id there.")
 
 
 class Account(_Record):
@@ -67,26 +67,34 @@ class Account(_Record):
 
     record_type: ClassVar[RecordType] = "account"
 
-    id: Id
+    id: Id = Field(
+        description="A key that the source never changes and never gives again, e.g. a UUID; unique among accounts."
+    )
     kind: Kind = Field(
         default="unknown",
         description="human, service, root, external, unknown, or a word of the connector's own. Rules for people apply "
         "to 'human' and 'unknown' only.",
     )
     username: str | None = Field(default=None, description="Login name; None where the source gives none.")
-    display_name: str | None = None
-    emails: tuple[Email, ...] = ()
+    display_name: str | None = Field(
+        default=None, description="The name that people know; None where the source gives none."
+    )
+    emails: tuple[Email, ...] = Field(
+        default=(), description="E-mail addresses; people are matched with other systems by them."
+    )
     status: Literal["active", "disabled", "unknown"] = Field(
         default="unknown", description="'unknown' where the source does not say; never guessed."
     )
     mfa: Literal["enabled", "disabled", "unknown"] = Field(
         default="unknown", description="'unknown' where it cannot be read; never reported as 'disabled'."
     )
-    created_at: datetime | None = None
+    created_at: datetime | None = Field(default=None, description="When it was made, with a time zone.")
     last_login_at: datetime | None = Field(
         default=None, description="Latest known login; None means unknown, not never."
     )
-    external_ids: tuple[ExternalId, ...] = ()
+    external_ids: tuple[ExternalId, ...] = Field(
+        default=(), description="Its ids in other systems, where the source has them."
+    )
     managed_by: str | None = Field(
         default=None, description="The outside system that owns this account; None where none is known."
     )
@@ -112,7 +120,7 @@ class Account(_Record):
         description="Only where it is privileged: whether that is full administrator access to where it applies.",
     )
     source: str | None = Field(default=None, description="The directory inside the connector it was read from.")
-    tags: dict[str, str] = {}
+    tags: dict[str, str] = Field(default={}, description="Labels that the source keeps for it.")
     attributes: Attributes = {}
 
 
@@ -121,12 +129,14 @@ class Entitlement(_Record):
 
     record_type: ClassVar[RecordType] = "entitlement"
 
-    id: Id
+    id: Id = Field(
+        description="A key that the source never changes and never gives again, e.g. a UUID; unique among entitlements."
+    )
     kind: Kind = Field(
         description="group, account_role (a role in one place), role, policy, or a word of the connector's own."
     )
-    name: str
-    description: str | None = None
+    name: str = Field(description="The name that people know.")
+    description: str | None = Field(default=None, description="What it is for, by the source.")
     resource_id: Id | None = Field(default=None, description="The resource it opens, where it is exactly one.")
     role_id: Id | None = Field(
         default=None,
@@ -174,10 +184,14 @@ class Grant(_Record):
     record_type: ClassVar[RecordType] = "grant"
 
     id: Id = Field(default="", description="Derived from the other three; leave it out.", validate_default=False)
-    principal_kind: Literal["account", "entitlement"]
-    principal_id: Id
-    entitlement_id: Id
-    granted_at: datetime | None = None
+    principal_kind: Literal["account", "entitlement"] = Field(
+        description="Who holds it: an account, or an entitlement whose holders all hold it, such as a nested group."
+    )
+    principal_id: Id = Field(description="The id of the account or entitlement that holds it.")
+    entitlement_id: Id = Field(description="The id of the entitlement that is held.")
+    granted_at: datetime | None = Field(
+        default=None, description="Since when, where the source has it; with a time zone."
+    )
     attributes: Attributes = {}
 
     @model_validator(mode="before")
@@ -197,14 +211,16 @@ class Resource(_Record):
 
     record_type: ClassVar[RecordType] = "resource"
 
-    id: Id
-    kind: str
-    name: str
-    parent_id: Id | None = None
-    region: str | None = None
+    id: Id = Field(
+        description="A key that the source never changes and never gives again, e.g. a UUID; unique among resources."
+    )
+    kind: str = Field(description="A word of the connector's own, e.g. 'database'; a label says what people call it.")
+    name: str = Field(description="The name that people know.")
+    parent_id: Id | None = Field(default=None, description="The resource that contains it; None at the top.")
+    region: str | None = Field(default=None, description="Where it is, in the words of the source.")
     owner: str | None = Field(default=None, description="From tags or fields of the source; None where it has none.")
-    tags: dict[str, str] = {}
-    created_at: datetime | None = None
+    tags: dict[str, str] = Field(default={}, description="Labels that the source keeps for it.")
+    created_at: datetime | None = Field(default=None, description="When it was made, with a time zone.")
     attributes: Attributes = {}
 
 
@@ -276,7 +292,7 @@ _LITERALS = {
     )
     for model in RECORD_MODELS.values()
 }
-_IS_KIND = re.compile(_KIND.removesuffix("$"))
+_IS_KIND = re.compile(_KIND)
 _FIELDS = {model: model.model_fields.keys() for model in RECORD_MODELS.values()}
 _IDS = {
     Account: ("id",),

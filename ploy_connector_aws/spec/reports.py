@@ -20,16 +20,19 @@ class Check(FrozenModel):
     """One check of a connection test."""
 
     name: str = Field(description="Stable name, e.g. 'assume-role'.")
-    outcome: CheckOutcome
+    outcome: CheckOutcome = Field(description="How it went; a skipped one gives the reason in its message.")
     message: str = Field(description="One sentence: what was observed and what it means.")
     fix: str | None = Field(default=None, description="What a person can do about it.")
-    missing_permissions: tuple[str, ...] = ()
+    missing_permissions: tuple[str, ...] = Field(
+        default=(),
+        description="Names of permissions that are missing; those of manifest.permissions are explained to people.",
+    )
     code: str | None = Field(
         default=None,
         description="Machine-readable, where an error made it fail: authentication, temporary, permission_missing, … "
         "as in a scope's failure.",
     )
-    request_id: str | None = None
+    request_id: str | None = Field(default=None, description="The remote system's id of the failed request.")
     feature: str | None = Field(
         default=None, description="The feature that needs it, by its name in the manifest; a host drops other words."
     )
@@ -47,7 +50,7 @@ class Check(FrozenModel):
 class ConnectionReport(FrozenModel):
     """All checks of one connection test, in the order in which they were made."""
 
-    checks: tuple[Check, ...]
+    checks: tuple[Check, ...] = Field(description="The checks, each with a name of its own.")
 
     @property
     def is_usable(self) -> bool:

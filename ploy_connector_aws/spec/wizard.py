@@ -25,8 +25,8 @@ FeatureName: TypeAlias = Annotated[str, Field(pattern=r"^[a-z][a-z0-9/-]{0,62}$"
 class Feature(FrozenModel):
     """A capability of the connector that a customer may leave out."""
 
-    name: FeatureName
-    title: str
+    name: FeatureName = Field(description="A stable name, unique in the manifest.")
+    title: str = Field(description="What people call it.")
     group: FeatureName | None = Field(default=None, description="A name that stands for several features.")
     needs: tuple[str, ...] = Field(default=(), description="The features that it depends on.")
     is_default: bool = Field(default=True, description="Whether it is chosen by default.")
@@ -40,10 +40,10 @@ class Feature(FrozenModel):
 class Permission(FrozenModel):
     """A permission that the source must grant."""
 
-    name: str
+    name: str = Field(description="The name that the source gives it, e.g. doors:read.")
     features: tuple[str, ...] = Field(description="The features that need it; leave it out when none is chosen.")
     is_required: bool = Field(description="Whether the default set-up requests it; if not, it is optional.")
-    used_for: str
+    used_for: str = Field(description="What the connector needs it for, in a sentence.")
     without: str = Field(description="The impact if it is missing.")
 
 
@@ -63,11 +63,11 @@ class WizardField(FrozenModel):
 class Document(FrozenModel):
     """A text to copy, rendered from the input."""
 
-    id: PartId
-    title: str
-    language: Language
-    file_name: str
-    template: str
+    id: PartId = Field(description="A name of its own among documents and links.")
+    title: str = Field(description="What people call it.")
+    language: Language = Field(description="Its language, which decides how values are escaped.")
+    file_name: str = Field(description="The name of the file when it is downloaded.")
+    template: str = Field(description="The text, with the placeholders of the template rules.")
     is_alternative: bool = Field(
         default=False, description="An alternative to this step and those that follow, up to the next question."
     )
@@ -76,8 +76,8 @@ class Document(FrozenModel):
 class Link(FrozenModel):
     """A link to open. A host offers it only when every operator's value in it is known."""
 
-    id: PartId
-    title: str
+    id: PartId = Field(description="A name of its own among documents and links.")
+    title: str = Field(description="The text of the link.")
     url: Annotated[str, Field(pattern=r"^https://", description="A template; values are escaped as in a URL.")]
     only_with: tuple[str, ...] | None = Field(
         default=None, description="Offered only while exactly these features are chosen."
@@ -87,13 +87,15 @@ class Link(FrozenModel):
 class Step(FrozenModel):
     """One page of the wizard. A host shows its parts in the order of the fields here."""
 
-    id: PartId
-    title: str
+    id: PartId = Field(description="A name of its own among the steps.")
+    title: str = Field(description="The heading.")
     text: tuple[str, ...] = Field(description="Paragraphs of plain text.")
-    fields: tuple[WizardField, ...] = ()
+    fields: tuple[WizardField, ...] = Field(default=(), description="The settings that are asked for here.")
     asks_features: bool = Field(default=False, description="Whether the features are chosen here.")
-    links: tuple[Link, ...] = ()
-    documents: tuple[Document, ...] = ()
+    links: tuple[Link, ...] = Field(default=(), description="Links to open here.")
+    documents: tuple[Document, ...] = Field(
+        default=(), description="Texts to copy here; they may use the settings of this step and of earlier ones."
+    )
     explains_permissions: bool = Field(
         default=False,
         description="Whether the permissions of the chosen features are listed here, with their uses.",
@@ -104,9 +106,9 @@ class Step(FrozenModel):
 class HostParameter(FrozenModel):
     """A deployment parameter that only the operator of the host knows."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-    title: str
-    description: str
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] = Field(description="The name in templates.")
+    title: str = Field(description="What operators call it.")
+    description: str = Field(description="What it is, in a sentence.")
     pattern: str | None = Field(default=None, description="As in a setting's schema.")
     error_message: str | None = Field(
         default=None, description="What the pattern requires, as the rest of a sentence that begins with the title."
@@ -116,8 +118,10 @@ class HostParameter(FrozenModel):
 class Wizard(FrozenModel):
     """The steps of a set-up, with the operator's parameters and documents."""
 
-    steps: tuple[Step, ...]
-    operator_values: tuple[HostParameter, ...] = ()
+    steps: tuple[Step, ...] = Field(description="The pages of the set-up, in order.")
+    operator_values: tuple[HostParameter, ...] = Field(
+        default=(), description="Values for templates that only the operator of a host knows."
+    )
     operator_documents: tuple[Document, ...] = Field(
         default=(), description="What an operator deploys once for all customers; customers never see it."
     )

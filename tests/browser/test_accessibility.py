@@ -198,6 +198,9 @@ def test_the_list_of_addresses_has_every_page() -> None:
         "/integrations/{integration_id}/tasks/{task_id}/progress",  # a part of a page
         *(
             "/integrations/{integration_id}/{what}/download/{chosen}",
+            "/integrations/{integration_id}/findings/download/{chosen}",
+            "/integrations/{integration_id}/history/download/{chosen}",
+            "/integrations/{integration_id}/entitlement/opens/{chosen}",
             "/integrations/{integration_id}/{of}/reach/{chosen}",
         ),
     }

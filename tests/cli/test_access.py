@@ -19,11 +19,13 @@ from rich.console import Console
 from ploy_connector_aws.cli.access import access_to_json, to_tree
 from ploy_connector_aws.cli.errors import UnknownNameError
 from ploy_connector_aws.cli.exit_codes import Exit
-from ploy_connector_aws.cli.listing import Filters, Kinds, show_records
+from ploy_connector_aws.cli.listing import Filters, Kinds, Layout, show_records
 from ploy_connector_aws.cli.options import Format, What
+from ploy_connector_aws.cli.output import table
 from ploy_connector_aws.cli.snapshot_view import SnapshotView, find_account, find_entitlement
 from ploy_connector_aws.cli.who import show_opened, show_who
 from ploy_connector_aws.graph.chains import MOST_CHAINS
+from ploy_connector_aws.graph.search import FoundRecord
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.spec import Account, Entitlement, Grant, Page, Resource
@@ -249,3 +251,26 @@ def test_list_shows_neither_proof_nor_ids_where_everything_is_proven(view: Snaps
         *(["UTC)."] if width == 80 else []),
     ]
     assert "through admin in Production" in printed
+
+
+def test_lines_that_do_not_fit_are_indented_and_no_heading_is_broken(view: SnapshotView) -> None:
+    out = Console(file=io.StringIO(), width=44, force_terminal=True, color_system=None)
+    show_opened(out, view, "admins", Format.TABLE, with_ids=False)
+    lines = out.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert lines[2:4] == ["  • admin  privileged  role in one place,", "    Production"]
+    out = Console(file=io.StringIO(), width=60, force_terminal=True, color_system=None)
+    runs = table("Read from", "Generation", "Unproven scopes", "Why")
+    runs.add_row("2026-11-30 22:40", "1", "12", "The department was closed, and none of its accounts is left. " * 3)
+    out.print(runs)
+    assert "Generation" in out.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_many_reasons_are_folded_for_people_only(view: SnapshotView) -> None:
+    record = FoundRecord("r", {"privileged_reasons": ["One.", "Two.", "Three."]}, is_unproven=False)
+    shown = {
+        is_full: column.value(record)
+        for is_full in (False, True)
+        for column in Layout.of(view, "entitlement", is_full=is_full, with_reasons=True).columns()
+        if column.title == "Why"
+    }
+    assert shown == {False: "One. And 2 more: --format tsv shows them.", True: "One. Two. Three."}

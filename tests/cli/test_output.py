@@ -78,7 +78,7 @@ def test_record_kept_by_a_grant_is_shown_with_the_grant(tmp_path: Path) -> None:
         assert run is not None
         out = Console(file=io.StringIO(), width=200)
         print_kept(out, run)
-        history = history_json([], store)
+        history = history_json([], store, None)
         view = SnapshotView(store, run, is_fresh=True)
         layout = Layout.of(view, "account", is_full=True)
         (proof,) = (column for column in layout.columns() if column.title == "Proof")

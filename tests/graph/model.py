@@ -188,13 +188,17 @@ class Model:
         record = self.accounts.get(id_) or self.entitlements.get(id_)
         return record is not None and bool(record.privileged and record.administrator)
 
+    def is_strongest_administrator(self, id_: str) -> bool:
+        """Whether what decides that a record is privileged is full administrator access."""
+        return not min(self.strengths(id_, True))[0]
+
     def strength(self, ids: tuple[str, ...]) -> tuple[bool, bool, int]:
         """Return what decides between reasons: the lowest is that of the verdict.
 
         Args:
             ids: The record, and the path to the one that decides.
         """
-        return any(self.edges[ends] for ends in pairwise(ids)), not self.is_administrator(ids[-1]), len(ids)
+        return not self.is_administrator(ids[-1]), any(self.edges[ends] for ends in pairwise(ids)), len(ids)
 
     def strengths(self, start: str, wanted: bool | None) -> list[tuple[bool, bool, int]]:
         """Return the strengths of its own record and of the paths that give it a verdict."""

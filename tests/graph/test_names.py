@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from ploy_connector_aws.graph.names import MOST_CLOSE
+from ploy_connector_aws.graph.search import Search
 from ploy_connector_aws.graph.view import GraphView
 from ploy_connector_aws.spec import Account, Email, Entitlement, Record, Resource
 from ploy_connector_aws.spec.records import RecordType
@@ -72,6 +73,11 @@ def view() -> Iterator[GraphView]:
 )
 def test_a_text_names_records_as_they_are_printed(view: GraphView, text: str, found: list[str]) -> None:
     assert [each.id for each in view.resolve(text).matches] == found
+
+
+def test_list_is_searched_by_the_name_in_the_place_as_it_is_printed(view: GraphView) -> None:
+    for text, found in (("Auditor in Production", ["e-4"]), ("auditor in 1", ["e-4"]), ("auditor in nowhere", [])):
+        assert [each.id for each in view.list_records("entitlement", Search(text)).rows] == found
 
 
 @pytest.mark.parametrize(("types", "found"), [(["account"], ["u-1"]), (["resource"], ["b-1"]), (["entitlement"], [])])

@@ -43,8 +43,10 @@ def check_privilege(model: Model, id_: str, found: Privilege) -> None:
         return
     wanted = None if found.verdict == "not_judged" else True
     assert model.own(ids[-1]) is wanted
-    assert found.is_unproven == model.strength(ids)[0]
-    assert model.strength(ids) == min(model.strengths(id_, wanted))
+    strength, best = model.strength(ids), min(model.strengths(id_, wanted))
+    assert found.is_unproven == strength[1]
+    assert strength[:2] == best[:2]
+    assert found.is_unproven or strength == best
 
 
 def test_privilege_is_found_by_path_as_a_search_of_all_paths_finds_it(chance: Random) -> None:
@@ -90,6 +92,10 @@ def check_reacher(model: Model, found: Reacher, targets: set[str], place: str | 
         assert path.is_unproven == any(model.edges[ends] for ends in pairwise((account.id, *ids)))
     assert found.more_paths_exact
     assert found.more_paths == len(ends) - len(listed)
+    decisive = [path for path in listed if path in conferring and model.verdict(path[-1]) in ("through", "direct")]
+    decider = decisive[0][-1] if decisive else account.id
+    may_decide = is_privileged is True and (bool(decisive) or belongs_to_target)
+    assert found.is_administrator == (may_decide and model.is_strongest_administrator(decider))
 
 
 def test_policy_that_a_boundary_limits_gives_no_privileged_access() -> None:
@@ -133,10 +139,12 @@ def test_people_of_places_are_counted_as_the_list_of_each_place_counts_them(chan
     assert min(seen.values()) > 0
 
 
-def rank(model: Model, account_id: str, path: tuple[str, ...]) -> tuple[bool, bool, int]:
+def rank(model: Model, account_id: str, path: tuple[str, ...]) -> tuple[bool, bool, bool, int]:
     """Return what decides the order of the paths of one account."""
     is_unproven = any(model.edges[ends] for ends in pairwise((account_id, *path)))
-    return model.verdict(path[-1]) not in ("through", "direct"), is_unproven, len(path)
+    end = path[-1]
+    is_privileged = model.verdict(end) in ("through", "direct")
+    return not is_privileged, not (is_privileged and model.is_strongest_administrator(end)), is_unproven, len(path)
 
 
 def test_role_is_reached_through_the_same_role_in_each_place() -> None:
@@ -178,6 +186,45 @@ def test_entitlements_that_only_name_a_target_are_listed_beside_the_answer() -> 
     assert describe_mentions(Labels(), found.mentions) == (
         "1 role names it in its details, without a grant that was read. Who has these may have it, too; ask for each:"
     )
+
+
+def test_reasons_are_those_of_the_record_that_decides() -> None:
+    def role(id_: str, privileged: bool | None, *reasons: str, place: str | None = None) -> Entitlement:
+        return Entitlement(
+            id=id_,
+            kind="role",
+            name=id_,
+            grantable=True,
+            resource_id=place,
+            privileged=privileged,
+            privileged_reasons=reasons,
+            administrator=id_ == "admin",
+        )
+
+    records: list[Record] = [
+        *(Account(id=id_, username=id_) for id_ in ("u1", "u2", "u3")),
+        role("lesser", True, "It may stop it.", place="p"),
+        role("opener", False, place="p"),
+        role("admin", True, "It may do everything."),
+        role("silent", None, place="p"),
+        role("unread", None, "It was not read."),
+        role("reader", False, "Its boundary limits it.", place="p"),
+        *(
+            grant(*ends)
+            for ends in (
+                *(("u1", "lesser"), ("u1", "opener"), ("opener", "admin"), ("u2", "silent"), ("silent", "unread")),
+                ("u3", "reader"),
+            )
+        ),
+    ]
+    with open_tables(records) as db:
+        found = GraphView(db, TABLES).who(Target("resource", "p"))
+    assert {each.account.id: (each.is_privileged, each.is_administrator, each.reasons) for each in found.rows} == {
+        "u1": (True, True, ("It may do everything.",)),
+        "u2": (None, False, ("It was not read.",)),
+        "u3": (False, False, ()),
+    }
+    assert [[step.id for step in path.steps] for path in found.rows[0].paths] == [["opener"], ["lesser"]]
 
 
 def test_of_too_many_paths_a_privileged_and_a_proven_one_are_listed() -> None:

@@ -53,7 +53,7 @@ def test_findings_of_the_connector_and_of_the_rules_are_one_list(company: Site) 
     assert (code, printed["complete"], printed["generation"]) == (Exit.FINDINGS, True, 1)
     found = kinds(findings)
     assert found["dormant-privileged-user"] == {"henrik.aas"}
-    assert found["external-id-missing"] == {"OldCostReport"}
+    assert found["external-id-missing"] == {"OldCostReport in 200000000200"}
     assert found["disabled-account-reaches-access"] == {"Jonas Vik"}
     assert "Nora Lind" in found["privileged-access-held-directly"]
     assert len(found) == 4

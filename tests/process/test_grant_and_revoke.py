@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import pwd
 import re
 import sys
 from typing import Any
@@ -183,6 +185,10 @@ def test_change_is_on_record_here_and_at_ploy_with_its_reason(demo: Site) -> Non
     assert (task.kind, task.state, task.reason) == ("revoke", "done", "left the company")
     (entry,) = history(demo)
     assert (entry["id"], entry["kind"], entry["reason"]) == (task.id, "revoke", "left the company")
+    assert (entry["account_name"], entry["entitlement_name"]) == ("Jonas Vik", ORDER[1])
+    operator = pwd.getpwuid(os.getuid()).pw_name
+    assert entry["operator"] == task.requested_by == operator
+    assert operator in run(demo, "history")[1]
     assert entry["reported_at"] is not None
     assert demo.at_ploy() == demo.in_aws()
 

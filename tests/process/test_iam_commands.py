@@ -150,6 +150,9 @@ def test_access_of_a_role_follows_the_roles_that_it_can_assume(company: Site) ->
         ("PipelineRunner", "OrganizationDeploy", "WarehouseAdmin"),
         ("PipelineRunner", "OrganizationDeploy", "WarehouseAdmin", "AdministratorAccess"),
     }
+    lines = {line.strip("│├└─ ") for line in run(company, "access", pipeline)[1].splitlines()}
+    limited = "privileged by itself, but what limits WarehouseAdmin takes that away"
+    assert {ADMINISTRATOR, f"AdministratorAccess  {limited}  policy"} <= lines
 
 
 def test_iam_user_of_the_same_name_has_its_own_tree(company: Site) -> None:

@@ -176,7 +176,15 @@ def test_held_sync_links_to_its_page_and_history_shows_the_decision(synced: Site
         Exit.HELD,
         True,
     )
-    assert json.loads(run(synced, "history", "--json")[1])["runs"][0]["decision"] is None
+    page = f"{ploy.url}/app/integrations/{id_}/syncs/{held.id}"
+    (newest, *_) = json.loads(run(synced, "history", "--json")[1])["runs"]
+    assert (newest["decision"], newest["review_url"]) == (None, page)
+    assert "would be" in out
+    _, out, _ = run(synced, "history")
+    assert "waits in Ploy until a person approves it." in out
+    assert f"  Decide: {page}" in out.splitlines()
+    for arguments in (("list", "accounts"), ("who", "admins")):
+        assert " is held for review: ploy-connector history shows more." in run(synced, *arguments)[2]
 
     decide = ploy.approve if decision == "approved" else lambda _, *more, **by: ploy.syncs(id_).reject(*more, **by)
     decide(id_, held.id, **DECIDER)
@@ -185,12 +193,26 @@ def test_held_sync_links_to_its_page_and_history_shows_the_decision(synced: Site
     for again in (False, True):  # first asked from Ploy, then as the next sync has kept it
         if again:
             run(synced, "sync")
+        _, out, _ = run(synced, "history")
+        if not again or decision == "approved":  # after a rejection, the next sync is held again
+            assert "waits in Ploy until a person approves it" not in out
+        assert (f"was {decision} in Ploy; the next sync here" in out) is not again
         runs = json.loads(run(synced, "history", "--json")[1])["runs"]
         (shown,) = (each["decision"] for each in runs if each["sync_id"] == held.id)
         assert {name: shown[name] for name in expected} == expected
     _, out, _ = run(synced, "history")
     assert f"was {decision} by Ada Byron (name as typed) on " in out
     assert out.count("The department was closed.") == 1
+
+
+def test_history_shows_a_held_sync_as_replaced_by_a_later_one(synced: Site) -> None:
+    synced.world.ploy.registry.change_settings(synced.integration_id, {"scopes": ["identity-center/users"]})
+    for _ in range(2):
+        assert run(synced, "sync")[0] == Exit.HELD
+    synced.world.ploy.faults.unavailable("sync_status", times=2)  # so that what this machine keeps is shown
+    runs = json.loads(run(synced, "history", "--json")[1])["runs"]
+    assert [each["ending"] for each in runs] == ["held_for_review", "replaced", "committed"]
+    assert [each["review_url"] is not None for each in runs] == [True, False, False]
 
 
 def test_history_without_ploy_reports_that_a_decision_is_unknown(synced: Site) -> None:

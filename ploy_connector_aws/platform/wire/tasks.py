@@ -185,6 +185,11 @@ class ChangeReport(RequestModel):
     entitlement_id: Id
     reason: str | None = None
     made_by: Literal["command_line"] = "command_line"
+    operator: Annotated[str, Field(min_length=1, max_length=256)] | None = Field(
+        default=None,
+        description="The name of the operating system's user who ran the command, as that machine states it: no proof "
+        "of a person. None where it has none.",
+    )
     requested_at: Moment
     change: AccessChange | None = Field(default=None, description="What was verified.")
     failure: Failure | None = Field(

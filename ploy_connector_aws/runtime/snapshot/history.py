@@ -104,6 +104,9 @@ class HistoryEntry(_Model):
     removed: dict[str, int] = {}
     retained_unproven: dict[str, int] = {}
     reasons: tuple[str, ...] = Field(default=(), description="Why it was held, or failed.")
+    review_path: str | None = Field(
+        default=None, description="Of a held one: the platform's page where a person decides, below its address."
+    )
     scopes: ScopeReport | None = None
     decision: Decision | None = None
     unresolved: UnresolvedReferences | None = Field(

@@ -10,7 +10,7 @@ from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from ploy_connector_aws.graph.unresolved import find_unresolved
+from ploy_connector_aws.graph.unresolved import UnresolvedReferences, find_unresolved
 from ploy_connector_aws.host import Connector
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
@@ -43,6 +43,8 @@ from .resume import CompletedScopes
 from .upload import Upload, UploadTarget, choose_mode, note_answer
 
 _log = logging.getLogger(__name__)
+
+_ENTRIES_SEARCHED = 20
 
 _LONGEST_READING = timedelta(hours=24)
 """A run that began longer ago is not resumed: its first pages are too old."""
@@ -145,9 +147,11 @@ class Sync:
         now = self._now()
         return self._store.recent(self._context.fingerprint, "compared", "pushing", since=now - self._interval, now=now)
 
-    def _confirm_pending(self) -> None:
-        """Read from the platform what became of uploaded runs."""
+    def _confirm_pending(self, before: Run | None = None) -> None:
+        """Read from the platform what became of uploaded runs, or of those before a run."""
         for pending in self._store.pending_runs():
+            if before is not None and pending.number >= before.number:
+                continue
             status = (
                 self._context.platform.sync_status(self._context.integration_id, pending.sync_id)
                 if pending.sync_id
@@ -244,6 +248,8 @@ class Sync:
             answer = upload.run(choose_mode(self._store, run, hello))
         except (PlatformUnavailableError, SyncTakenError) as error:
             return SyncResult("waiting", run, changes, error=error)
+        with suppress(PlatformError):  # it replaced a run that was held, unless that was decided before
+            self._confirm_pending(before=run)
         self._note(run, answer)
         self._store.vacuum()
         return SyncResult(answer.status, run, changes, answer)
@@ -258,8 +264,10 @@ class Sync:
                 mode=run.mode,
                 scopes=ScopeReport.of(run),
                 decision=decision,
-                unresolved=find_unresolved(run.connection, run.tables),
-                **answer.model_dump(include={"generation", "added", "changed", "removed", "retained_unproven"}),
+                unresolved=self._find_unresolved(run),
+                **answer.model_dump(
+                    include={"generation", "added", "changed", "removed", "retained_unproven", "review_path"}
+                ),
             )
             History(self._store.connection).add(entry)
             note_answer(self._store, run, answer)
@@ -267,6 +275,14 @@ class Sync:
         if verified and answer.status == "committed":
             verified.confirm(find_confirmed(run, verified.verified()))
         _log.info("%s as generation %s", answer.status, answer.generation, extra={"run_id": run.run_id})
+
+    def _find_unresolved(self, run: Run) -> UnresolvedReferences:
+        """Find the references that name no record; those of the last commit, where the run read the same."""
+        if run.contents != run.number:
+            for entry in History(self._store.connection).entries(_ENTRIES_SEARCHED):
+                if entry.ending == "committed" and entry.unresolved is not None:
+                    return entry.unresolved
+        return find_unresolved(run.connection, run.tables)
 
     def _end(self, run: Run, ending: Ending, reason: str, **more: Any) -> None:
         """Drop a run that was not committed, and record that in the history."""

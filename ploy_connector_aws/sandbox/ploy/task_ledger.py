@@ -94,7 +94,7 @@ class OrderedTask(NamedTuple):
     made_by: Literal["command_line"] | None = None
     """What made the change without a task; None where it was ordered here."""
     requested_by: str | None = None
-    """The name that the person typed who ordered it; None where none was asked for."""
+    """By whom: the name as it was typed here or, on the command line, that of the operating system's user."""
 
     @property
     def is_change(self) -> bool:

@@ -99,7 +99,7 @@ def new_task(kind: wire.TaskKind, now: datetime, **options: Unpack[TaskOptions])
     )
 
 
-REPORTED = ("kind", "account_id", "entitlement_id", "reason", "created_at", "made_by", "report")
+REPORTED = ("kind", "account_id", "entitlement_id", "reason", "created_at", "made_by", "requested_by", "report")
 """The fields of a task that the report of a change fills."""
 
 
@@ -123,7 +123,7 @@ def to_ended(report: wire.ChangeReport, now: datetime) -> OrderedTask:
         if report.failure is None
         else wire.TaskFailed(lease_id="", **report.failure.model_dump())
     )
-    return task._replace(id=report.id, made_by=report.made_by, report=ended)
+    return task._replace(id=report.id, made_by=report.made_by, requested_by=report.operator, report=ended)
 
 
 def copy_task(

@@ -30,13 +30,13 @@ def stored(acme: Customer) -> list[OrderedTask]:
 
 
 def test_reported_change_is_on_record_and_visible_at_once(acme: Customer) -> None:
-    report = granted(acme.clock.now)
+    report = granted(acme.clock.now, operator="ada")
 
     assert acme.client.report_change(acme.id, report) == wire.ChangeRecorded(id="order-1")
 
     (task,) = stored(acme)
-    assert (task.id, task.kind, task.state, task.reason, task.made_by) == (
-        *("order-1", "grant", "done", "on call", "command_line"),
+    assert (task.id, task.kind, task.state, task.reason, task.made_by, task.requested_by) == (
+        *("order-1", "grant", "done", "on call", "command_line", "ada"),
     )
     assert task.created_at == task.ended_at == acme.clock.now
     assert verified(acme.ploy, acme.id) == (

@@ -79,7 +79,7 @@ def test_approved_changes_are_named_and_rejected_ones_are_not_stored(
     visitor.fill(f"{held}/approve", **DECIDER)
     shown = visitor.get(held).text
     assert headings(shown)[:5] == [each.capitalize() for each in [*HEADINGS, "changed: 1 person or machine"]]
-    assert "u001 → Readers" in text(shown)  # both are gone
+    assert "u001 → Readers" in text(shown)  # both are gone, and named as they were
     assert "/entitlement?id=g1" not in shown
     assert names(visitor.get(f"{held}/changes?kind=removed&only=entitlement").text) == ["Readers"]
     assert names(visitor.get(f"{held}/changes?kind=changed&only=account").text) == ["Ann"]

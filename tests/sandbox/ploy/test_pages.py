@@ -350,11 +350,12 @@ def test_only_an_answered_preview_can_be_ordered(visitor: Visitor, acme: Custome
     assert visitor.fill(seen, **DECIDER).status_code == 409
     (task,) = worker.lease()
     worker.complete(task)
+    assert visitor.fill(seen, reason="left").status_code == 422  # without a name
     ordered = visitor.fill(seen, name="Ada", reason="left").headers["location"]
 
     again = acme.ploy.queue(acme.id).task(ordered.split("/")[-1])
-    assert (again.kind, again.preview, again.account_id, again.entitlement_id, again.reason) == (
-        *("revoke", False, "u1", "g1", "left"),
+    assert (again.kind, again.preview, again.account_id, again.entitlement_id, again.reason, again.requested_by) == (
+        *("revoke", False, "u1", "g1", "left", "Ada"),
     )
     (task,) = worker.lease()
     worker.complete(task)

@@ -112,6 +112,19 @@ def test_page_of_a_group_shows_what_it_opens_and_who_has_it(visitor: Visitor, cu
     assert visitor.get(at(customer, "/entitlement/opens/xml?id=all")).status_code == 404
 
 
+def test_privileged_policy_of_a_limited_role_is_explained(visitor: Visitor, customer: Customer) -> None:
+    policy = record(
+        "entitlement", "all-of-it", kind="policy", name="All of it", not_grantable_reason="No.", privileged=True
+    )
+    roles = [role(name, "north", privileged=name == "free") for name in ("free", "bound")]
+    people = [account("dee", kind="human", status="active", privileged=False), held("dee", "all-of-it")]
+    customer.sync(USERS, *RECORDS, policy, *roles, *people, opens("free", "all-of-it"), opens("bound", "all-of-it"))
+    note = "All of it alone would make it privileged. Evaluated together with the limits of"
+    for path in ("/entitlement?id=bound", "/account?id=dee"):
+        assert note in text(visitor.get(at(customer, path)).text), path
+    assert note not in text(visitor.get(at(customer, "/entitlement?id=free")).text)
+
+
 def test_revoke_in_place_is_offered_where_it_is_possible(visitor: Visitor, customer: Customer) -> None:
     pages = {id_: visitor.get(at(customer, f"/entitlement?id={id_}")).text for id_ in ("all", "ops", "reader")}
     assert {id_: page.count(REVOKE) for id_, page in pages.items()} == {"all": 1, "ops": 1, "reader": 0}

@@ -22,7 +22,7 @@ from ploy_connector_aws.sandbox.ploy.views import AccountAccess
 from .diagram import draw
 from .rendering import render_page, url_of
 from .session import IntegrationVisit, IntegrationVisitor, Offset, SentForm, go_to, value
-from .targets import describe_opened
+from .targets import describe_opened, limited_policies
 from .tasks import task_values
 
 router = APIRouter()
@@ -63,7 +63,8 @@ def show_account(
     access = every.narrowed(through=through, to=to) if through or to else every
     with visit.view.graph() as graph:
         assert graph is not None
-        found, opened = graph.record("account", id), graph.opens("account", id, limit=0)
+        found, opened = graph.record("account", id), graph.opens("account", id)
+        assert found is not None
     return render_page(
         visit,
         "account.html",
@@ -72,6 +73,7 @@ def show_account(
         name=name_of(every.account.content, every.account.id),
         found=found,
         opened_summary=describe_opened(opened, visit.labels, "has"),
+        limited=limited_policies(found, opened),
         fixed=every.account.content.get("not_grantable_reason"),
         not_grantable=why_not_grantable(every.account.content),
         through=name_of(every.entitlements.get(through, {}), through),

@@ -194,7 +194,7 @@ def fix_parts(fix: str) -> tuple[str, str]:
 def amounts_label(amounts: Mapping[RecordType, int]) -> str:
     """Return the label of amounts by record type."""
     parts = [
-        f"{amount:,} {OF_TYPES[of][0 if amount == 1 else 1] if of in OF_TYPES else of}"
+        f"{amount:,} {OF_TYPES.get(of, (of, f'{of}s'))[0 if amount == 1 else 1]}"
         for of, amount in amounts.items()
         if amount
     ]

@@ -10,8 +10,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ploy_connector_aws.graph.chains import MOST_CHAINS
-from ploy_connector_aws.graph.privilege import Verdict
-from ploy_connector_aws.graph.reach import MOST_MENTIONS, Opened, Reach, ReachListing, describe_mentions
+from ploy_connector_aws.graph.privilege import Named, Verdict
+from ploy_connector_aws.graph.reach import ALL_PATHS, MOST_MENTIONS, Opened, Reach, ReachListing, describe_mentions
 from ploy_connector_aws.graph.search import Facets, FoundRecord, Search
 from ploy_connector_aws.graph.targets import Target
 from ploy_connector_aws.spec import Labels
@@ -28,7 +28,6 @@ router = APIRouter()
 _SHOWN = 50
 _OPENED_SHOWN = 50
 _EXPORTED_AT_ONCE = 5_000
-_PATHS_EXPORTED = 1_000
 _PRIVILEGED: dict[str, tuple[bool | None, ...]] = {"yes": (True,), "no": (False,), "unknown": (None,)}
 """By the filter 'privileged': whether access at the target is privileged."""
 _INSIDE: tuple[RecordType, ...] = ("account", "entitlement", "resource")
@@ -43,6 +42,14 @@ def describe_opened(opened: Opened, labels: Labels, verb: str = "opens") -> str:
     where = f" in {labels.count('resource', labels.place_kind, places)}" if places and labels.place_kind else ""
     privileged = f", {opened.privileged:,} privileged" if opened.privileged else ""
     return f"{verb} {', '.join(parts)}{where}{privileged}"
+
+
+def limited_policies(found: FoundRecord, opened: Opened) -> list[Named]:
+    """Return the privileged policies that a record holds and that do not make it privileged, as limits apply to it."""
+    if found.content.get("privileged") is not False:
+        return []
+    held = (each.entitlement for each in opened.rows if each.distance == 1)
+    return [each.named for each in held if each.named and each.named.kind == "policy" and each.privilege.is_privileged]
 
 
 def describe_reach(listing: ReachListing, labels: Labels) -> str:
@@ -81,6 +88,7 @@ def show_entitlement(
         found=found,
         opened=opened,
         opened_summary=describe_opened(opened, visit.labels),
+        limited=limited_policies(found, opened),
         opened_offset=opened_offset,
         opened_size=_OPENED_SHOWN,
         opens_diagram=draw(narrowed, visit.labels),
@@ -197,7 +205,7 @@ def _rows(visit: IntegrationVisit, target: Target, filters: Filters) -> Iterator
     with visit.ploy.view(visit.id) as view, view.graph() as graph:
         offset, total = 0, 1
         while graph is not None and offset < total:
-            reach = _to_reach(filters, _EXPORTED_AT_ONCE)._replace(offset=offset, paths=_PATHS_EXPORTED)
+            reach = _to_reach(filters, _EXPORTED_AT_ONCE)._replace(offset=offset, most_paths=ALL_PATHS)
             listing = graph.who(target, reach)
             yield from (to_reach_row(each, visit.labels) for each in listing.rows)
             offset, total = offset + _EXPORTED_AT_ONCE, listing.total
