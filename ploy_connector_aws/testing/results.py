@@ -130,6 +130,11 @@ def examine(rule: Rule, validation: Validation) -> Result:
         reason = to_text(str(error), _LONGEST_TEXT)
     except PloyError as error:
         found.append(Problem("connector", error.message))
+    except Exception as error:
+        message = validation.describe_driver_error(error)
+        if message is None:
+            raise
+        found.append(Problem("driver", f"It raised an exception: {message}", "Correct the driver of the test."))
     if not found:
         return Result(rule, "passed" if reason is None else "skipped", reason=reason)
     shown = tuple(_complete(problem, validation) for problem in found[:MOST_PROBLEMS])
