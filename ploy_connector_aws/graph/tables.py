@@ -131,13 +131,19 @@ class Tables(NamedTuple):
 
     def _class_own_kinds(self, db: sqlite3.Connection) -> None:
         """Give a class to the principals of kinds that are the connector's own."""
-        rows = f"FROM {self.names} WHERE class IS NULL AND type IN ('account', 'entitlement')"
-        for (type_,) in db.execute(f"SELECT DISTINCT type {rows}").fetchall():
-            kinds = [row[0] for row in db.execute(f"SELECT DISTINCT kind {rows} AND type = ? ORDER BY 1", (type_,))]
+        db.execute("DROP TABLE IF EXISTS temp.own_classes")
+        db.execute("CREATE TEMP TABLE own_classes (type, kind, status, class, PRIMARY KEY (type, kind, status))")
+        rows = f"FROM {self.names} WHERE class IS NULL AND type = ?"
+        for type_ in ("account", "entitlement"):
+            kinds = [row[0] for row in db.execute(f"SELECT DISTINCT kind {rows} ORDER BY 1", (type_,))]
             db.executemany(
-                f"UPDATE {self.names} SET class = ? WHERE class IS NULL AND type = ? AND kind = ? AND status = ?",
-                ((class_, type_, *each) for class_, each in _own_classes(type_, kinds)),
+                "INSERT INTO temp.own_classes VALUES (?, ?, ?, ?)",
+                ((type_, *each, class_) for class_, each in _own_classes(type_, kinds)),
             )
+        db.execute(
+            f"UPDATE {self.names} AS n SET class = c.class FROM temp.own_classes c WHERE n.class IS NULL"
+            " AND c.type = n.type AND c.kind = n.kind AND c.status = n.status"
+        )
 
     def classes(self, db: sqlite3.Connection) -> dict[int, tuple[str, str]]:
         """Return the kind and status of a principal by the number of its class, with the connector's own kinds."""

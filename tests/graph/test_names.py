@@ -97,3 +97,25 @@ def test_a_miss_has_the_closest_names(view: GraphView) -> None:
 def test_close_names_are_few_however_many_there_are() -> None:
     with open_tables(Account(id=f"u-{number}", username=f"person {number}") for number in range(50)) as db:
         assert len(GraphView(db, TABLES).resolve("person x").close) == MOST_CLOSE
+
+
+def test_cost_of_the_tables_grows_with_the_kinds_of_a_connector_as_with_its_records() -> None:
+    def steps(kinds: int) -> int:
+        """Count the parts of 100 instructions that SQLite needs, which no load of the machine changes."""
+        parts: list[int] = []
+        accounts = [Account(id=f"u-{number}", kind=f"kind-{number}") for number in range(kinds)]
+        badges = [
+            Entitlement(id=f"e-{number}", kind=f"badge-{number}", name="Badge", grantable=True)
+            for number in range(kinds)
+        ]
+        with open_tables([*accounts, *badges]) as db:
+            for table in (TABLES.names, TABLES.edges):
+                db.execute(f"DROP TABLE {table}")
+            db.set_progress_handler(lambda: parts.append(1), 100)
+            TABLES.create_graph(db)
+            db.set_progress_handler(None, 0)
+            found = GraphView(db, TABLES).list_records("account", Search()).facets.kinds
+        assert found == {each.kind: 1 for each in accounts}
+        return len(parts)
+
+    assert steps(400) < 3 * steps(200)
