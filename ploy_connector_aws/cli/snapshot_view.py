@@ -103,7 +103,7 @@ class SnapshotView:
 
 @contextmanager
 def open_snapshot_view(settings: OperatorSettings, *, fresh: bool, quiet: bool) -> Iterator[SnapshotView]:
-    """Open the last committed sync; without one, or with ``fresh``, read now into a temporary file.
+    """Open the last committed sync; without one of this version, or with ``fresh``, read now into a temporary file.
 
     Raises:
         ConnectorError: Nothing could be read.
@@ -113,7 +113,7 @@ def open_snapshot_view(settings: OperatorSettings, *, fresh: bool, quiet: bool) 
     if not fresh and is_there(settings.snapshot_path):
         # One transaction, so that a sync that ends meanwhile does not remove the tables.
         with translate_errors(settings.snapshot_path), Store(settings.snapshot_path) as store, store.reading():
-            if store.baseline is not None:
+            if store.baseline is not None and not store.is_outdated(store.baseline):
                 changes = read_verified(settings.tasks_path)
                 yield SnapshotView(store, store.baseline, is_fresh=False, changes=changes, labels=labels)
                 return

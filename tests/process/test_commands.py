@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -94,10 +96,13 @@ def test_lists_show_the_last_sync_without_calls_to_aws(shown: Site) -> None:
     assert len(shown.world.aws.calls) == 0
 
 
-def test_lists_read_now_without_a_sync_or_with_fresh(synced: Site) -> None:
+def test_lists_read_now_with_fresh_and_without_a_sync_of_this_version(synced: Site) -> None:
     synced.seeded.delete_user("dee")
     assert len(json.loads(run(synced, "list", "accounts", "--json")[1])["accounts"]) == 6
     assert len(json.loads(run(synced, "list", "accounts", "--json", "--fresh")[1])["accounts"]) == 5
+    with closing(sqlite3.connect(synced.settings.snapshot_path)) as db:
+        db.execute("PRAGMA user_version=4")  # an earlier version, whose records do not state who is an administrator
+    assert len(json.loads(run(synced, "list", "accounts", "--json")[1])["accounts"]) == 5
     synced.settings.snapshot_path.unlink()
     assert len(json.loads(run(synced, "list", "accounts", "--json")[1])["accounts"]) == 5
     assert not synced.settings.snapshot_path.exists()

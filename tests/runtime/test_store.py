@@ -83,6 +83,23 @@ def test_file_of_an_earlier_version_is_migrated_and_its_runs_keep_their_tables(t
         assert store.baseline.contents == 1
 
 
+def test_run_of_an_earlier_version_is_outdated_until_the_next_is_committed(tmp_path: Path) -> None:
+    with Store(tmp_path / "one.sqlite") as store:
+        commit(store, USERS)
+        assert store.baseline is not None
+        assert not store.is_outdated(store.baseline)
+        store.connection.execute("PRAGMA user_version=4")
+    for _ in range(2):
+        with Store(tmp_path / "one.sqlite") as store:
+            assert store.baseline is not None
+            assert store.is_outdated(store.baseline)
+    with Store(tmp_path / "one.sqlite") as store:
+        commit(store, USERS)
+        baseline = store.baseline
+        assert baseline is not None
+        assert (baseline.contents, store.is_outdated(baseline)) == (1, False)
+
+
 def test_tables_are_dropped_with_the_last_run_that_shares_them(store: Store) -> None:
     commit(store, USERS)
     commit(store, USERS)

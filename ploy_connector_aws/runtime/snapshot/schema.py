@@ -98,7 +98,14 @@ def _add_lists_access(db: sqlite3.Connection) -> None:
     db.execute("ALTER TABLE scopes ADD COLUMN lists_access INTEGER NOT NULL DEFAULT 1")
 
 
-MIGRATIONS: tuple[Migration, ...] = (_add_contents, _add_names, _add_lists_access)
+def _mark_runs_without_administrators(db: sqlite3.Connection) -> None:
+    db.execute("INSERT OR REPLACE INTO facts SELECT ?, coalesce(max(number), 0) FROM runs", (OUTDATED,))
+
+
+OUTDATED = "last_outdated_run"
+"""The fact that has the number of the last run whose records lack fields of this version: who is an administrator."""
+
+MIGRATIONS: tuple[Migration, ...] = (_add_contents, _add_names, _add_lists_access, _mark_runs_without_administrators)
 """The first one turns a file of version 1 into one of version 2, and so on."""
 
 VERSION = 1 + len(MIGRATIONS)

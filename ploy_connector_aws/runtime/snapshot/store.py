@@ -102,6 +102,11 @@ class Store(AbstractContextManager["Store"]):
         value: str = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()[0]
         return value
 
+    def is_outdated(self, run: Run) -> bool:
+        """Whether an earlier version began a run, so that what its records do not state may only be unknown."""
+        sql = "SELECT 1 FROM facts WHERE name = ? AND CAST(value AS INTEGER) >= ?"
+        return self._db.execute(sql, (schema.OUTDATED, run.number)).fetchone() is not None
+
     @property
     def baseline(self) -> Run | None:
         """The last committed run; None before the first."""
