@@ -136,7 +136,7 @@ def describe_mentions(labels: Labels, mentions: Sequence[Named]) -> str:
     kinds = {each.kind for each in mentions}
     count = labels.count("entitlement", kinds.pop() if len(kinds) == 1 else None, len(mentions))
     verb = "names it in its details" if len(mentions) == 1 else "name it in their details"
-    return f"{count} {verb}, without a grant that was read. Who has these may have it, too; ask for each:"
+    return f"{count} {verb}, but no grant leads to it. Holders of these may reach it; run who for each:"
 
 
 def find_reach(edges: Edges, target: Target, search: Reach) -> ReachListing:

@@ -25,9 +25,9 @@ Id: TypeAlias = Annotated[str, Field(min_length=1, max_length=_LONGEST_ID)]
 """A stable, opaque identifier: never a name, never used again for another thing."""
 
 
-_KIND = r"[a-z][a-z0-9_-]{0,62}"
+_KIND = r"^[a-z][a-z0-9_-]{0,62}$"
 
-Kind: TypeAlias = Annotated[str, Field(pattern=f"^{_KIND}$")]
+Kind: TypeAlias = Annotated[str, Field(pattern=_KIND)]
 """The kind of an account or an entitlement: the words that each field lists, or one of the connector's own. A label in
 the manifest says what people call it."""
 

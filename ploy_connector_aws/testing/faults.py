@@ -27,11 +27,11 @@ many bytes from then on: before a response, in its head, in its body.
 """
 
 SLOW_SECONDS = 0.2
-"""So long each response of a slow source takes."""
+"""The delay that a slow source adds to each response."""
 
 MOST_DENIALS = 4
 MOST_CANDIDATES = 5
-"""So many scopes or records of one kind are offered to the driver until it takes one."""
+"""The limit on scopes or records of one kind that are offered to the driver until it accepts one."""
 
 
 class Denial(NamedTuple):

@@ -17,7 +17,7 @@ Outcome: TypeAlias = Literal["passed", "warning", "failed", "skipped"]
 """A warning is a broken rule that a connector may have a reason for."""
 
 MOST_PROBLEMS = 10
-"""So many problems of a rule are shown, and the number of the others."""
+"""The limit on problems of a rule that are shown; the others are counted."""
 
 _LONGEST_TEXT = 1_000
 

@@ -35,7 +35,7 @@ FEWEST_RECORDS = 1_000
 """A read of fewer records shows too little of how the memory of a connector grows."""
 
 MEASUREMENTS = 8
-"""Memory is measured so often during a read, as each measurement collects garbage."""
+"""The number of memory measurements during a read. Few, because each one collects garbage."""
 
 MOST_DRIVEN_READS = 37
 """Reads of tiers 1 and 2 at most; each rule that sees a difference reads once more."""

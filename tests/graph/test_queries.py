@@ -184,7 +184,7 @@ def test_entitlements_that_only_name_a_target_are_listed_beside_the_answer() -> 
     assert [each.account.id for each in found.rows] == ["u1"]
     assert [each.id for each in found.mentions] == ["names"]
     assert describe_mentions(Labels(), found.mentions) == (
-        "1 role names it in its details, without a grant that was read. Who has these may have it, too; ask for each:"
+        "1 role names it in its details, but no grant leads to it. Holders of these may reach it; run who for each:"
     )
 
 

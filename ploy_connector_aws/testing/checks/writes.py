@@ -213,7 +213,7 @@ def find_late_writes(validation: Validation) -> Iterator[Problem]:
         if attempt.held != attempt.was_held:
             yield _problem(attempt, "write_before has passed, and it wrote to the source.")
         elif attempt.error is None:
-            yield _problem(attempt, f"write_before has passed, and it answered; {_came_out(attempt)}.")
+            yield _problem(attempt, f"write_before has passed, and TemporaryError is expected; {_came_out(attempt)}.")
 
 
 def _find_ineffective(attempt: Attempt) -> Iterator[Problem]:
@@ -255,13 +255,13 @@ def _find_wrong_answers(trial: CutTrial) -> Iterator[Problem]:
         yield from _find_doubles(trial.attempts[0], trial.reading)
     for number, attempt in enumerate(trial.attempts):
         wanted = attempt.kind == "grant"
-        when = "it was asked again" if number % 2 else "the write was cut"
+        when = "the request was repeated" if number % 2 else "the write was cut"
         is_invalid = isinstance(attempt.error, InvalidAnswerError)
         if attempt.change is not None:
             if attempt.held != wanted:
                 yield _problem(attempt, f"When {when}, {_came_out(attempt)}, and the source does not show it.")
         elif number % 2 and not is_invalid:
-            yield _problem(attempt, f"It did not succeed when asked again after a cut; {_came_out(attempt)}.")
+            yield _problem(attempt, f"The repeated request did not succeed after a cut; {_came_out(attempt)}.")
         elif not is_invalid and not isinstance(attempt.error, TemporaryError):
             yield _problem(attempt, f"TemporaryError is expected when {when}; {_came_out(attempt)}.")
         elif isinstance(attempt.error, TemporaryError) and attempt.error.changed_nothing and attempt.held == wanted:

@@ -187,13 +187,13 @@ def test_held_page_names_each_cause_before_what_it_causes(customer: Customer, vi
         "Cause: the set-up switches off what is read Switched off: Sing, Address of the club: default → a.b",
         "by Ada Byron (as typed): Too loud.",
         "Ploy would stop seeing 3 grants. Access itself does not change.",
-        "Houses of which Ploy would stop seeing that people enter them House People Privileged Others"
+        "Houses that Ploy would no longer show people in House People Privileged Others"
         " North 3 people 3 privileged none",
         "Operations privileged through Owner in North: 3 of 3 people",
         "Cause: access is gone at the source Houses that people lose House People Privileged Others"
         " South 16 people none none",
         "Engineering: 16 of 17 people Read completely, without them: members/eng",
-        "Why it waits, in the connector's words: ",
+        "Why it is held: ",
     )
     found = [page.find(each) for each in parts]
     assert -1 not in found, parts[found.index(-1)]
