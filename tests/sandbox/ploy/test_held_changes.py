@@ -100,6 +100,18 @@ def test_place_that_an_account_still_enters_by_another_path_is_not_lost(customer
     assert gained.places == ()
 
 
+def test_policy_that_a_boundary_limits_is_no_privileged_access_in_a_place(customer: Customer) -> None:
+    records = (
+        account("limited", kind="human", status="active", privileged=False),
+        record("entitlement", "team", kind="group", name="Team", grantable=True, privileged=False),
+        record("entitlement", "full", kind="policy", name="Full", grantable=True, privileged=True, resource_id="north"),
+    )
+    grants = (held("limited", "full"), opens("team", "full"), held("p05", "team"), held("p06", "full"))
+    customer.sync(USERS, ENG_SCOPE, OPS_SCOPE, *BASE, *records, *ENG, *OPS, *grants, hold="look")
+    _, gained, *_ = changes(customer)
+    assert [(each.place.name, *each[1:]) for each in gained.places] == [("North", 3, 1, 0)]
+
+
 def test_partial_loss_shows_how_many_stay_and_a_failed_scope_loses_nothing(customer: Customer) -> None:
     failed = wire.ScopeLine(name="members/ops", ending="failed", failure=DENIED)
     customer.sync(USERS, ENG_SCOPE, failed, *BASE, *ENG[5:], hold="look")
