@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from ploy_connector_aws.host import InstalledConnector, SetupSession, format_setting
-from ploy_connector_aws.host.setting_schema import is_multiline, kind_of
+from ploy_connector_aws.host.setting_schema import holds_secret, is_multiline, kind_of
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import PlatformRejectedError, TokenRejectedError
@@ -148,6 +148,8 @@ class WizardPrompts:
     def _show_value(self, field: WizardField) -> None:
         title = self._session.title_of(field.name)
         value = self._session.suggestion(field) if field.name in self._session.values else None
+        if value and field.source == "person" and holds_secret(self._session.schema_of(field.name)):
+            value = "set"
         shown = f"[bold green]{text(value)}[/]" if value else "[yellow]not set yet; set it in Ploy[/]"
         self._out.print(f"{text(title)}: {shown}\n", soft_wrap=True)
 
@@ -158,7 +160,7 @@ class WizardPrompts:
             self._out.print(f"[dim]{text(schema['description'])}[/]")
         while True:
             suggestion = self._session.suggestion(field)
-            is_secret = bool(schema.get("writeOnly"))
+            is_secret = holds_secret(schema)
             if is_multiline(schema):
                 entered = self._prompt.ask_lines(title, is_secret=is_secret)
             else:

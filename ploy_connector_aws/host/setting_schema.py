@@ -22,6 +22,8 @@ _DATA = ("default", "const", "enum", "examples")
 """Keywords whose values are data and no schemas."""
 _NAMED = ("properties", "patternProperties", "$defs", "dependentSchemas")
 """Keywords that hold schemas by names."""
+_ABOVE_SECRETS = ("properties", "additionalProperties", "items", "anyOf", "oneOf", "allOf")
+"""Keywords below a setting that ``redaction.find_secrets`` follows to a ``writeOnly``."""
 _MOST_LEVELS = 32
 _MOST_CHOICES = 50
 
@@ -93,6 +95,26 @@ def branches(schema: Schema) -> Iterator[Any]:
 def is_multiline(schema: Schema) -> bool:
     """Whether a setting is a text of several lines, such as a PEM certificate: its schema has a media type."""
     return kind_of(schema) == "string" and "contentMediaType" in schema
+
+
+def holds_secret(schema: Schema) -> bool:
+    """Whether a setting is a secret or contains one: its schema has ``writeOnly`` at any depth."""
+    return any(True for _ in _paths_to_secrets(schema))
+
+
+def _paths_to_secrets(part: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the keywords above each ``writeOnly``, without the names of settings."""
+    if isinstance(part, list):
+        for each in part:
+            yield from _paths_to_secrets(each, path)
+    if not isinstance(part, Mapping):
+        return
+    if part.get("writeOnly"):
+        yield path
+    for keyword, each in part.items():
+        if keyword not in _DATA:
+            is_named = keyword in _NAMED and isinstance(each, Mapping)
+            yield from _paths_to_secrets(list(each.values()) if is_named else each, (*path, keyword))
 
 
 def properties_of(schema: Schema) -> dict[str, Schema]:
@@ -200,6 +222,11 @@ def find_schema_errors(schema: Schema) -> Iterator[str]:
     if "unevaluatedProperties" in (text := _dumped(schema)) and "patternProperties" in text:
         yield "config_schema has 'unevaluatedProperties' beside 'patternProperties', which hosts do not support"
     found = list(_find_odd_parts(schema, "config_schema", 0))
+    for path in () if found else _paths_to_secrets(schema):
+        if path[:1] != ("properties",) or not {*path} <= {*_ABOVE_SECRETS}:
+            place = "/".join(("config_schema", *path))
+            known = join_names(_ABOVE_SECRETS, len(_ABOVE_SECRETS))
+            found.append(f"{place} has a 'writeOnly'; hosts find it only below {known}, the first of them 'properties'")
     yield from found
     for name, each in () if found else properties_of(schema).items():
         if "default" in each and (problem := find_problem(each, each["default"])):

@@ -31,7 +31,7 @@ from ploy_connector_aws.spec.templates import find_placeholders
 
 from .connectors import InstalledConnector
 from .setting_input import format_setting, parse_setting
-from .setting_schema import properties_of, title_of
+from .setting_schema import holds_secret, properties_of, title_of
 
 Schema = Mapping[str, Any]
 
@@ -139,7 +139,7 @@ class SetupSession:
             known = [each.name for each in fields.values() if each.source == "person"]
             raise ValueError(f"Unknown setting {name!r}; choose one of {', '.join([*known, *parameters])}.")
         schema = parameters[name] if name in parameters else self.schema_of(name)
-        if is_visible and schema.get("writeOnly"):
+        if is_visible and holds_secret(schema):
             raise ValueError(f"{name} is a secret and other users can see it here; leave it out, to be asked for it.")
         try:
             self.values[name] = parse_setting(schema, text)

@@ -17,6 +17,7 @@ from ploy_connector_aws import __version__
 from ploy_connector_aws.host import Connector, InstalledConnector, find_connectors, is_file_reference, load_file
 from ploy_connector_aws.host.redaction import find_secrets
 from ploy_connector_aws.host.safe_errors import LONGEST_MESSAGE, to_text
+from ploy_connector_aws.host.setting_schema import holds_secret
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.auth import TokenSource
 from ploy_connector_aws.platform.client import PlatformClient
@@ -303,10 +304,10 @@ def reject_generated(settings: OperatorSettings, installed: InstalledConnector) 
 
 
 def secret_fields(installed: InstalledConnector) -> set[str]:
-    """Return the settings that are secrets: those marked ``writeOnly`` in the manifest's schema."""
+    """Return the settings that are secrets or contain one, by the manifest's schema."""
     properties = installed.manifest.config_schema.get("properties", {})
     assert isinstance(properties, Mapping)
-    return {name for name, field in properties.items() if isinstance(field, Mapping) and field.get("writeOnly")}
+    return {name for name, field in properties.items() if isinstance(field, Mapping) and holds_secret(field)}
 
 
 def _integration(platform: PlatformClient, integration_id: str) -> wire.Integration:

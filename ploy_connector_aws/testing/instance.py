@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,6 +26,8 @@ from ploy_connector_aws.host import (
 from ploy_connector_aws.spec import ConnectorContext
 
 _LONGEST_OUTPUT = 1_000_000
+_LOG_LEVEL = logging.INFO
+"""What a service logs."""
 _STDOUT = 1
 """The file descriptor that child processes and libraries of other languages print to."""
 
@@ -115,29 +117,46 @@ class Instance:
         if not self.records_output:
             yield
             return
-        handler = _Handler(lambda text: self.texts.append((f"log of {hook}", text)))
-        logging.getLogger().addHandler(handler)
-        try:
-            with tempfile.TemporaryFile() as file:
-                with _redirected(file.fileno()):
-                    yield
-                file.seek(0)
-                text = file.read(_LONGEST_OUTPUT).decode(errors="replace")
-        finally:
-            logging.getLogger().removeHandler(handler)
+        log = _logging_to(lambda text: self.texts.append((f"log of {hook}", text)))
+        with log, tempfile.TemporaryFile() as file:
+            with _redirected(file.fileno()):
+                yield
+            file.seek(0)
+            text = file.read(_LONGEST_OUTPUT).decode(errors="replace")
         if text:
             self.printed.append((hook, text))
 
 
 class _Handler(logging.Handler):
-    """Passes the text of each log record on."""
+    """Passes the text of each log record on, with its traceback."""
 
-    def __init__(self, write: Any) -> None:
+    def __init__(self, write: Callable[[str], None]) -> None:
         super().__init__()
         self._write = write
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._write(record.getMessage())
+        try:
+            self._write(self.format(record))
+        except Exception:  # noqa: BLE001 - as in every handler: logging reports it, and no hook fails by it
+            self.handleError(record)
+
+
+@contextmanager
+def _logging_to(write: Callable[[str], None]) -> Iterator[None]:
+    """Pass on what is logged during a block, also what the other handlers do not get by the level of the root."""
+    root, handler = logging.getLogger(), _Handler(write)
+    level, others = root.level, [(each, each.level) for each in root.handlers]
+    for other, own in others:
+        other.setLevel(max(own, level))
+    root.setLevel(min(level, _LOG_LEVEL))
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
+        for other, own in others:
+            other.setLevel(own)
 
 
 @contextmanager

@@ -243,7 +243,7 @@ TIER_0: tuple[Rule, ...] = (
     Rule(
         "references-name-records",
         0,
-        "resource_id, parent_id and the subjects of findings name records of the same read.",
+        "resource_id, parent_id, role_id and the subjects of findings name records of the same read.",
         "List the missing record, or leave the reference out.",
         records.find_loose_references,
     ),

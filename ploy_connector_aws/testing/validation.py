@@ -261,13 +261,17 @@ class Validation:
                 return error
 
     @Shared
-    def first(self) -> Reading:
-        """The first read, with all its records. Its instance stays open for the second one."""
+    def first_attempt(self) -> Reading:
+        """The first read, also where it gave no page. Its instance stays open for the second one."""
         self.reads += 1
-        reading = read_lists(self._open_instances.enter_context(self.open()))
-        if not reading.pages:
+        return read_lists(self._open_instances.enter_context(self.open()))
+
+    @Shared
+    def first(self) -> Reading:
+        """The first read, with all its records."""
+        if not self.first_attempt.pages:
             raise NotTestedError("the lists of the connector gave no page")
-        return reading
+        return self.first_attempt
 
     @Shared
     def first_summary(self) -> Summary:

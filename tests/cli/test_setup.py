@@ -244,7 +244,7 @@ class Staff:
                     "x-ploy-error-message": "must be a name",
                 },
                 "port": {"type": "integer", "title": "Port"},
-                "token": {"type": "string", "title": "Token", "writeOnly": True},
+                "token": {"title": "Token", "anyOf": [{"type": "string", "writeOnly": True}, {"type": "null"}]},
                 "sites": {"type": "array", "title": "Sites"},
                 "is_strict": {"type": "boolean", "title": "Strict"},
                 "secret": {"type": "string", "title": "Shared secret", "writeOnly": True},
@@ -351,3 +351,15 @@ def test_any_connector_is_set_up_from_its_manifest(monkeypatch: pytest.MonkeyPat
     ]
     assert "up.example [b]" in shown.getvalue()
     assert "tok[e]n" not in shown.getvalue()
+
+
+@pytest.mark.parametrize("is_asking", [True, False])
+def test_a_saved_secret_that_may_be_null_is_not_printed(monkeypatch: pytest.MonkeyPatch, is_asking: bool) -> None:
+    staff = check_connector("staff", Staff)
+    session = SetupSession(staff.manifest, {"host": "up", "port": 443, "token": "saved-token-1", "certificate": "AAAA"})
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n" * 5 + ".\n" + "\n" * 9))
+    shown = io.StringIO()
+    WizardPrompts(Console(file=shown, width=80), session, staff, is_asking=is_asking).run()
+    assert session.values["token"] == "saved-token-1"
+    assert ("Port [443]: " if is_asking else "Token: set") in shown.getvalue()
+    assert "saved-token-1" not in shown.getvalue()

@@ -9,13 +9,14 @@ import pytest
 
 from ploy_connector_aws.host import InvalidConnectorError, check_connector
 from ploy_connector_aws.host.redaction import find_secrets
-from ploy_connector_aws.host.setting_schema import complete_settings, find_schema_errors, inline
+from ploy_connector_aws.host.setting_schema import complete_settings, find_schema_errors, holds_secret, inline
 from ploy_connector_aws.runtime.settings import override_config
 from ploy_connector_aws.spec import ConfigurationError, hookimpl
 
 from .test_connectors import MANIFEST, Tiny
 
 SECRET = "never-show-this-1"
+MARKED = {"type": "string", "writeOnly": True}
 PEM = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIUQ\n-----END CERTIFICATE-----\n"
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -188,6 +189,19 @@ def test_a_variable_and_a_file_get_the_same_message(name: str, text: str, messag
         ),
         ({"properties": {"a": {"$ref": "#/$defs/b"}}}, "config_schema refers to '#/$defs/b', which is no part of it"),
         ({"properties": {"a": {"$ref": "#/properties/a"}}}, "or refers to itself"),
+        *(
+            (schema, "has a 'writeOnly'; hosts find it only below properties, additionalProperties, items, anyOf,")
+            for schema in (
+                {"writeOnly": True},
+                {"allOf": [{"properties": {"a": MARKED}}]},
+                {"patternProperties": {"^t_": MARKED}},
+                {"additionalProperties": MARKED},
+                {"if": {}, "then": {"properties": {"a": MARKED}}},
+                {"properties": {"a": {"type": "array", "prefixItems": [MARKED]}}},
+                {"properties": {"a": {"type": "object", "propertyNames": MARKED}}},
+                {"properties": {"a": {"type": "object", "properties": {"b": {"not": MARKED}}}}},
+            )
+        ),
     ],
 )
 def test_a_schema_that_a_host_cannot_use_is_refused(schema: dict[str, Any], reason: str) -> None:
@@ -221,11 +235,22 @@ def test_references_are_replaced_so_that_secrets_and_titles_behind_them_are_foun
         {"properties": {"a": {"anyOf": [{"type": "null"}, {"type": "string", "writeOnly": True}]}}},
         {"allOf": [{"properties": {"a": {"writeOnly": True}}}]},
         {"items": {"writeOnly": True}},
+        {"properties": {"writeOnly": {"type": "string"}, "a": {"writeOnly": True}}},
     ],
 )
 def test_a_secret_is_found_wherever_a_schema_marks_it(schema: dict[str, Any]) -> None:
     value = [SECRET] if "items" in schema else {"a": SECRET}
     assert list(find_secrets({"properties": {"x": schema}}, {"x": value})) == [("x", SECRET)]
+    assert holds_secret(schema)
+    assert list(find_schema_errors({"properties": {"x": schema}})) == []
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [{}, {"writeOnly": False}, {"default": {"writeOnly": True}}, {"properties": {"writeOnly": {"title": "W"}}}],
+)
+def test_a_setting_without_a_mark_holds_no_secret(schema: dict[str, Any]) -> None:
+    assert not holds_secret(schema)
 
 
 def test_each_long_line_of_a_secret_text_is_a_secret_too() -> None:

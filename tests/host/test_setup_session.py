@@ -43,7 +43,7 @@ MANIFEST = Manifest(
         "properties": {
             "secret": {"type": "string"},
             "address": {"type": "string", "title": "Address", "pattern": "^[a-z.]+$"},
-            "token": {"type": "string", "writeOnly": True},
+            "token": {"anyOf": [{"type": "string", "writeOnly": True}, {"type": "null"}]},
             "parts": {"type": "array", "title": "Parts"},
         },
         "required": ["secret", "address"],

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from pydantic import JsonValue
 
 from ploy_connector_aws.host import format_setting
+from ploy_connector_aws.host.setting_schema import holds_secret, kind_of
 from ploy_connector_aws.spec import Manifest, choose_features
 
 from .database import DatabaseFile
@@ -115,7 +116,7 @@ def _describe_setting(name: str, old: JsonValue, new: JsonValue, manifest: Manif
     if not isinstance(schema, Mapping):
         return f"{name} changed"
     title = str(schema.get("title", name))
-    if schema.get("writeOnly") or schema.get("type") == "object":
+    if holds_secret(schema) or kind_of(schema) == "object":
         return f"{title} changed"
     texts = ["default" if each is None else format_setting(each)[:_LONGEST_VALUE] for each in (old, new)]
     return f"{title}: {' → '.join(texts)}"

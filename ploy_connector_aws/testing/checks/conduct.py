@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ploy_connector_aws.host.redaction import REDACTED, Redactor, find_secrets
+from ploy_connector_aws.host.safe_errors import to_text
 from ploy_connector_aws.spec import ConnectionReport, PloyError
 from ploy_connector_aws.testing.results import NotTestedError, Problem
 from ploy_connector_aws.testing.validation import FEWEST_RECORDS, Validation
@@ -43,7 +44,9 @@ def find_output(validation: Validation) -> Iterator[Problem]:
         for hook, text in instance.printed:
             if hook not in seen:
                 seen.add(hook)
-                yield Problem(f"hook {hook}", f"It prints on standard output: {text[:_LONGEST_EXCERPT]!r}", hook=hook)
+                yield Problem(
+                    f"hook {hook}", f"It prints on standard output: {to_text(text, _LONGEST_EXCERPT)!r}", hook=hook
+                )
 
 
 def find_unanswered_calls(validation: Validation) -> Iterator[Problem]:
@@ -90,7 +93,7 @@ def find_secrets_in_texts(validation: Validation) -> Iterator[Problem]:
 
 def _run_all(validation: Validation) -> None:
     """Run every hook of tier 0 at least once."""
-    _ = validation.report, validation.first
+    _ = validation.report, validation.first_attempt
 
 
 def _messages(validation: Validation) -> Iterator[tuple[str, str, str]]:
@@ -101,7 +104,7 @@ def _messages(validation: Validation) -> Iterator[tuple[str, str, str]]:
             yield hook, f"check {check.name!r}", f"{check.name} {check.message} {check.fix}"
     else:
         yield hook, f"hook {hook}", f"{report.message} {report.fix}"
-    yield from validation.first.failures()
+    yield from validation.first_attempt.failures()
 
 
 def _require_secrets(validation: Validation) -> Redactor:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ploy_connector_aws.host import InvalidConnectorError
-from ploy_connector_aws.host.setting_schema import properties_of
+from ploy_connector_aws.host.setting_schema import holds_secret, properties_of
 from ploy_connector_aws.spec import Account, ConfigurationError, Entitlement, Labels, Resource
 from ploy_connector_aws.testing.results import NotTestedError, Problem
 from ploy_connector_aws.testing.validation import Validation
@@ -54,7 +54,7 @@ def find_undescribed_settings(validation: Validation) -> Iterator[Problem]:
 def find_unmarked_secrets(validation: Validation) -> Iterator[Problem]:
     """Find settings with the name of a secret that the schema does not mark."""
     for name, schema in settings_of(validation).items():
-        if _SECRET.search(name) and not schema.get("writeOnly"):
+        if _SECRET.search(name) and not holds_secret(schema):
             yield Problem(f"setting {name!r}", 'It has the name of a secret, and no "writeOnly": true in its schema.')
 
 

@@ -94,6 +94,8 @@ def find_loose_references(validation: Validation) -> Iterator[Problem]:
         named: list[tuple[str, Key]] = []
         if isinstance(record, Account | Entitlement) and record.resource_id is not None:
             named.append(("resource_id", ("resource", record.resource_id)))
+        if isinstance(record, Entitlement) and record.role_id is not None:
+            named.append(("role_id", ("entitlement", record.role_id)))
         if isinstance(record, Resource) and record.parent_id is not None:
             named.append(("parent_id", ("resource", record.parent_id)))
         if isinstance(record, Finding):

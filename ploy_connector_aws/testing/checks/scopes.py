@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ploy_connector_aws.spec import HookFailedError, InvalidAnswerError, PloyError
 from ploy_connector_aws.testing.reading import SeenPage
-from ploy_connector_aws.testing.results import Problem
+from ploy_connector_aws.testing.results import NotTestedError, Problem
 from ploy_connector_aws.testing.validation import Validation
 
 _FIXES: dict[type[PloyError], str] = {
@@ -19,7 +19,10 @@ _FIXES: dict[type[PloyError], str] = {
 
 def find_list_errors(validation: Validation) -> Iterator[Problem]:
     """Find lists that ended with an error."""
-    for hook, error in validation.first.errors.items():
+    reading = validation.first_attempt
+    if not (reading.pages or reading.errors or reading.nameless):
+        raise NotTestedError("the lists of the connector gave no page")
+    for hook, error in reading.errors.items():
         fix = next((fix for kind, fix in _FIXES.items() if isinstance(error, kind)), None)
         yield Problem(f"hook {hook}", f"It ended with an error: {error.message}", fix, hook)
 
@@ -31,7 +34,7 @@ def find_invalid_pages(validation: Validation) -> Iterator[Problem]:
 
 def find_invalid(validation: Validation, kind: str) -> Iterator[Problem]:
     """Find what is invalid on pages, of one kind."""
-    reading = validation.first
+    reading = validation.first_attempt
     for hook, each in reading.nameless:
         if each.kind == kind:
             yield Problem(f"hook {hook}", f"{each.message}.", hook=hook)

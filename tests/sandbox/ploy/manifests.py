@@ -20,7 +20,7 @@ CLUB = Manifest(
                 "x-ploy-error-message": "must be a name",
             },
             "knock": {"type": "string", "title": "Knock", "writeOnly": True},
-            "password": {"type": "string", "title": "Password", "writeOnly": True},
+            "password": {"title": "Password", "anyOf": [{"type": "string", "writeOnly": True}, {"type": "null"}]},
             "door": {"type": "string", "title": "Door", "enum": ["front", "back"]},
             "floors": {"type": "integer", "title": "Floors"},
             "is_loud": {"type": "boolean", "title": "Loud"},

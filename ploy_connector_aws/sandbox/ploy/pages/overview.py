@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ploy_connector_aws.graph.search import Search
-from ploy_connector_aws.host.setting_schema import is_multiline
+from ploy_connector_aws.host.setting_schema import holds_secret, is_multiline
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy.registry import IntegrationRow
 from ploy_connector_aws.sandbox.ploy.reports import CheckRow
@@ -141,7 +141,7 @@ def _about(row: IntegrationRow, manifest: Manifest | None) -> str:
         for name, schema in properties.items()
         if name in row.integration.settings and name not in row.issued
         if isinstance(schema, Mapping) and schema.get("type") == "string"
-        if not (schema.get("writeOnly") or is_multiline(schema))
+        if not (holds_secret(schema) or is_multiline(schema))
     ]
     return " · ".join(shown[:_SETTINGS_SHOWN])
 

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ploy_connector_aws.host import SetupSession, format_setting, parse_setting
-from ploy_connector_aws.host.setting_schema import is_multiline, kind_of
+from ploy_connector_aws.host.setting_schema import holds_secret, is_multiline, kind_of
 from ploy_connector_aws.sandbox.ploy.registry import IntegrationRow
 from ploy_connector_aws.sandbox.ploy.verification import find_blocker, require_unblocked
 from ploy_connector_aws.spec import (
@@ -98,7 +98,7 @@ class StepForm:
                 # A box that is not ticked is not in the form.
                 settings[name], self.typed[name] = bool(text), format_setting(bool(text))
                 continue
-            if not schema.get("writeOnly"):
+            if not holds_secret(schema):
                 self.typed[name] = text
             elif text:
                 self.discarded.add(name)
@@ -167,7 +167,7 @@ class StepForm:
     def _question(self, asked: WizardField) -> Question:
         name, schema = asked.name, self.session.schema_of(asked.name)
         is_generated = self._is_generated(asked)
-        is_secret = bool(schema.get("writeOnly")) and not is_generated
+        is_secret = holds_secret(schema) and not is_generated
         choices = [str(each) for each in schema.get("enum", ())]
         return Question(
             name=name,
