@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import partial
 from operator import methodcaller
 from pathlib import Path
 
@@ -24,7 +26,8 @@ from ploy_connector_aws.graph.search import SORTED, Search
 from ploy_connector_aws.graph.tables import Tables
 from ploy_connector_aws.graph.targets import Target
 from ploy_connector_aws.graph.view import GraphView
-from ploy_connector_aws.spec import Account, Email, Entitlement, Grant, Record, Resource
+from ploy_connector_aws.sandbox.ploy.pages.downloads import to_csv, to_row
+from ploy_connector_aws.spec import Account, Email, Entitlement, Grant, Labels, Record, Resource
 from ploy_connector_aws.spec.records import RecordType, to_json
 
 PEOPLE = 100_000
@@ -47,8 +50,10 @@ class Measurement:
     """To make the tables of names and edges, and to judge who is privileged."""
     slowest: dict[str, float]
     """Milliseconds of processor time for the first page of the slowest queries, by query."""
+    findings: dict[str, float]
+    """Milliseconds of processor time for all findings of the host, without and with a later change."""
     rows_a_second: dict[str, float]
-    """Of a whole list, by type."""
+    """Of a whole list, by type; of accounts and entitlements as a CSV file."""
     stream_megabytes: float
     """How much the peak of the process grew while the lists streamed."""
 
@@ -67,6 +72,7 @@ def records(people: int) -> Iterator[Record]:
                 resource_id=f"{place:012}",
                 grantable=True,
                 privileged=number == 0,
+                administrator=number == 0 and place % 2 == 0,
             )
     for group in range(_GROUPS):
         yield Entitlement(id=f"g-{group:036}", kind="group", name=f"Group {group}", grantable=True, privileged=False)
@@ -120,6 +126,11 @@ def queries() -> Iterator[tuple[str, Callable[[GraphView], object]]]:
         "kind": Search(kinds=("human", "group")),
         "unproven": Search(unproven=True),
         "place": Search(place=f"{7:012}"),
+        "every place": Search(place="org"),
+        "privileged in every place": Search(place="org", verdicts=("direct", "through")),
+        "administrators": Search(only_administrators=True),
+        "administrators of a place": Search(place=f"{7:012}", only_administrators=True),
+        "administrators of every place": Search(place="org", only_administrators=True),
         "holds": Search(holds=f"{7:012}/role-0"),
         "everything": Search("person", kinds=("human",), statuses=("active",), verdicts=("through",), place="org"),
         "last page": Search(offset=90_000),
@@ -168,16 +179,30 @@ def measure(people: int = PEOPLE, *, shown: int = _SLOWEST_SHOWN) -> Measurement
                         query(GraphView(db, _TABLES, added=added))
                         seconds.append(time.process_time() - began)
                     took[prefix + name] = min(seconds) * 1000
+            findings = {}
+            for name, added in (("unchanged", ()), ("changed", (changed,))):
+                began = time.process_time()
+                count = sum(1 for _ in GraphView(db, _TABLES, added=added).findings(lambda _: None, datetime.now(UTC)))
+                findings[name] = (time.process_time() - began) * 1000
+                assert count, "disabled accounts hold groups"
             speeds = {}
             before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             for type_ in ("account", "entitlement", "grant"):
                 began = time.process_time()
-                count = sum(1 for _ in GraphView(db, _TABLES).stream_records(type_, Search()))
+                found = GraphView(db, _TABLES).stream_records(type_, Search())
+                to_cells = partial(to_row, type_, labels=Labels())
+                count = sum(1 for _ in (found if type_ == "grant" else to_csv(map(to_cells, found))))
                 speeds[type_] = count / (time.process_time() - began)
             after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     slowest = sorted(took, key=lambda name: -took[name])[:shown]
     return Measurement(
-        people, grants, create_seconds, {name: took[name] for name in slowest}, speeds, (after - before) / 1024
+        people,
+        grants,
+        create_seconds,
+        {name: took[name] for name in slowest},
+        findings,
+        speeds,
+        (after - before) / 1024,
     )
 
 

@@ -124,7 +124,7 @@ def _value(attribute: Any) -> str:
         return ""
     annotation = without_texts(str(attribute.annotation)) if attribute.annotation is not None else ""
     value = "" if attribute.value is None else without_texts(str(attribute.value))
-    return " = ".join(each for each in (annotation, value) if each)
+    return " = ".join(each for each in (annotation, value) if each not in ("", "Field()"))
 
 
 class _Texts(ast.NodeTransformer):
@@ -134,6 +134,8 @@ class _Texts(ast.NodeTransformer):
         self.generic_visit(node)
         if ast.unparse(node.func) == "Field":
             node.keywords = [each for each in node.keywords if each.arg not in _TEXTS]
+            if [each.arg for each in node.keywords] == ["default"]:
+                return node.keywords[0].value
         return node
 
 

@@ -133,9 +133,8 @@ def _type(source: str, member: Any) -> tuple[str, list[str]]:
 def _bounds(call: ast.Call, member: Any) -> Iterator[str]:
     for keyword in call.keywords:
         if keyword.arg in _BOUNDS:
-            source = ast.unparse(keyword.value)
-            is_name = isinstance(keyword.value, ast.Name)
-            value = getattr(import_module(member.module.path), source) if is_name else ast.literal_eval(source)
+            names = vars(import_module(member.module.path))
+            value = eval(ast.unparse(keyword.value), names)  # noqa: S307 - our own source
             yield _BOUNDS[keyword.arg].format(value)
 
 

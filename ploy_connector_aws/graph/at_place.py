@@ -39,9 +39,17 @@ class AtPlace:
         else:
             self._put_accounts(resource_id)
 
-    def column(self, name: str) -> str:
-        """Return a column of the verdict of the row ``v`` of names, as SQL: verdict or distance."""
-        return f"(SELECT a.{name} FROM temp.at_place a WHERE a.number = v.number)"
+    def names(self, name: str) -> str:
+        """Return the names of what reaches the place, joined with their verdicts there: see ``Edges.names``."""
+        return f"{self._edges.tables.names} {name} JOIN temp.at_place j ON j.number = {name}.number"
+
+    def judged(self, column: str, _name: str) -> str:
+        """Return a column of the verdict in the place of a row of ``names``, as SQL: verdict or distance."""
+        return f"j.{column}"
+
+    def counted(self, name: str) -> Iterator[tuple[str, str, int]]:
+        """Yield what to count the verdicts in the place from: see ``Edges.counted``."""
+        yield self.names(name), "j", 1
 
     def privileges(self, numbers: Iterable[int]) -> dict[int, Privilege]:
         """Return the privilege in the place, by number, each with its path."""
@@ -75,10 +83,11 @@ class AtPlace:
         """Judge the entitlements that lead to the place by what they reach there."""
         edges = self._edges
         steps = edges.leading(self._targets) | {each: [] for each in self._targets}
-        judged = ", ".join(edges.judged(each) for each in ("verdict", "toward", "distance", "path_unproven"))
+        names = edges.names("n")
+        judged = ", ".join(edges.judged(each, "n") for each in ("verdict", "toward", "distance", "path_unproven"))
         rows = edges.db.execute(
             f"SELECT n.number, n.kind = 'policy', n.own, {judged} FROM ({edges.put('judging', steps)}) d"
-            f" CROSS JOIN {edges.tables.names} n ON n.number = d.number"
+            f" CROSS JOIN {names} WHERE n.number = d.number"
         ).fetchall()
         policies = {row[0] for row in rows if row[1]}
         harmless = {row[0] for row in rows if row[2] == 0}
@@ -108,18 +117,18 @@ class AtPlace:
 
     def _put_accounts(self, resource_id: str) -> None:
         edges = self._edges
-        db, names = edges.db, edges.tables.names
+        db, names = edges.db, edges.names("n")
         db.execute("CREATE TEMP TABLE best (number INTEGER PRIMARY KEY, path, is_direct)")
-        own = f"SELECT n.own FROM {names} n WHERE n.number = e.principal"
+        own = f"SELECT n.own FROM {edges.tables.names} n WHERE n.number = e.principal"
         path = f"iif(l.verdict = {NO} OR (l.is_policy AND ({own}) IS 0), {_NOTHING}, {packed_sql('l', 'e')})"
-        verdict, distance, is_unproven = (edges.judged(each) for each in ("verdict", "distance", "path_unproven"))
+        verdict, distance, is_unproven = (edges.judged(each, "n") for each in ("verdict", "distance", "path_unproven"))
         belonging = packed_sql("x", "x").replace("x.number", str(_OWN)).replace("x.distance + 1", "x.distance")
         sources = [f"SELECT e.principal, min({path}), 0 {holders}" for holders in holders_of_leading(edges)]
         sources.append(
             f"SELECT x.number, iif(x.verdict = {NO}, {_NOTHING}, {belonging}), x.verdict = {DIRECT}"
             f" FROM (SELECT n.number, {verdict} AS verdict, {distance} AS distance, 0 AS is_unproven,"
             f" {is_unproven} AS path_unproven"
-            f" FROM {names} n WHERE n.number IN ({inside(edges, resource_id, 'account')})) x WHERE 1"
+            f" FROM {names} WHERE n.number IN ({inside(edges, resource_id, 'account')})) x WHERE 1"
         )
         for source in sources:
             db.execute(
@@ -132,5 +141,5 @@ class AtPlace:
             f" WHEN b.is_direct THEN {DIRECT} WHEN b.path % {NUMBERS} = {_OWN} THEN {verdict} ELSE {found} END,"
             f" nullif(iif(b.path = {_NOTHING}, NULL, {toward}), {_OWN}),"
             f" {', '.join(f'iif(b.path = {_NOTHING}, 0, {each})' for each in others)}"
-            f" FROM temp.best b CROSS JOIN {names} n ON n.number = b.number"
+            f" FROM temp.best b CROSS JOIN {names} WHERE n.number = b.number"
         )

@@ -82,6 +82,8 @@ class Edges:
         """Whether any change is applied."""
         self._to_judge = {principal for principal, _ in old}
         """The principals of changed edges, until they are judged again."""
+        self._changed_range = (min(self._to_judge, default=0), max(self._to_judge, default=0))
+        """The first and the last of these principals."""
 
     def select(self, columns: str, where: str, source: str = "{edges} e") -> str:
         """Select from the current edges, named ``e``: those of the generation, and those that were added.
@@ -102,23 +104,39 @@ class Edges:
         """Return the tables of the current edges, each with the condition for a row ``e`` of it to be current."""
         if not self.is_changed:
             return ((self.tables.edges, "1"),)
+        # The first condition spares most edges the look-up where few are replaced.
+        first, last = self._changed_range
         replaced = "SELECT principal, entitlement FROM temp.replaced_edges"
         return (
-            (self.tables.edges, f"(e.principal, e.entitlement) NOT IN ({replaced})"),
+            (
+                self.tables.edges,
+                f"(e.principal NOT BETWEEN {first} AND {last} OR (e.principal, e.entitlement) NOT IN ({replaced}))",
+            ),
             ("temp.added_edges", "1"),
         )
 
-    def judged(self, column: str, name: str = "n") -> str:
-        """Return a column of the verdict of a row of names, as SQL: verdict, toward, distance or path_unproven."""
+    def names(self, name: str) -> str:
+        """Return the table of names under this name, joined with what ``judged`` needs, as SQL."""
         if not self.is_changed:
-            return f"{name}.{column}"
-        if self._to_judge:
-            principals, self._to_judge = self._to_judge, set()
-            self._judge_again(principals)
-        return (
-            f"iif({name}.number IN (SELECT number FROM temp.judged),"
-            f" (SELECT j.{column} FROM temp.judged j WHERE j.number = {name}.number), {name}.{column})"
-        )
+            return f"{self.tables.names} {name}"
+        self._judge_again()
+        return f"{self.tables.names} {name} LEFT JOIN temp.judged j ON j.number = {name}.number"
+
+    def judged(self, column: str, name: str) -> str:
+        """Return a column of the verdict of a row of ``names``, as SQL: verdict, toward, distance or path_unproven."""
+        return f"iif(j.number IS NULL, {name}.{column}, j.{column})" if self.is_changed else f"{name}.{column}"
+
+    def counted(self, name: str) -> Iterator[tuple[str, str, int]]:
+        """Yield what to count current verdicts from: sources of names and of their verdicts, as SQL, and signs.
+
+        What was judged again is taken from the stored verdicts and added to its new ones: a join with all is slower.
+        """
+        names = self.tables.names
+        yield f"{names} {name}", name, 1
+        if self.is_changed:
+            self._judge_again()
+            again = f"temp.judged j CROSS JOIN {names} {name} ON {name}.number = j.number"
+            yield from ((again, name, -1), (again, "j", 1))
 
     def number(self, type_: RecordType, id_: str) -> int | None:
         """Return the number of a record; None where neither a record nor a grant has this id."""
@@ -217,8 +235,8 @@ class Edges:
         }
 
     def _described(self, numbers: Iterable[int]) -> dict[int, tuple[Named, Judged]]:
-        names = self.tables.names
-        columns = ", ".join(self.judged(each) for each in ("verdict", "toward", "distance", "path_unproven"))
+        judged_names, names = self.names("n"), self.tables.names
+        columns = ", ".join(self.judged(each, "n") for each in ("verdict", "toward", "distance", "path_unproven"))
         extra = self._stored(self._extra) if self._extra else {}
         found: dict[int, tuple[Named, Judged]] = {
             number: (Named(key.type, key.id, key.id, "unknown"), extra[number].judged)
@@ -228,7 +246,7 @@ class Edges:
             marks = ", ".join("?" * len(part))
             rows = self.db.execute(
                 f"SELECT n.number, n.type, n.id, n.name, n.kind, n.resource, p.name, p.kind, {columns}"
-                f" FROM {names} n LEFT JOIN {names} p ON p.id = n.resource AND p.type = 'resource'"
+                f" FROM {judged_names} LEFT JOIN {names} p ON p.id = n.resource AND p.type = 'resource'"
                 f" WHERE n.number IN ({marks})",
                 part,
             )
@@ -276,8 +294,11 @@ class Edges:
                 part,
             ).fetchall()
 
-    def _judge_again(self, principals: Collection[int]) -> None:
-        """Judge again what leads to the changed edges: all others keep their verdicts."""
+    def _judge_again(self) -> None:
+        """Judge again what leads to the changed edges, unless that was done: all others keep their verdicts."""
+        if not self._to_judge:
+            return
+        principals, self._to_judge = self._to_judge, set()
         stored = self._stored(principals)
         entitlements = list(self.leading(number for number in principals if stored[number].class_ >= FIRST_ENTITLEMENT))
         self._judge(entitlements)

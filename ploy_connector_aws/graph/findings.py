@@ -105,9 +105,8 @@ _MAYBE_SQL: Mapping[tuple[str, int], Callable[[Edges], str]] = {
 
 
 def _find_disabled(edges: Edges) -> Iterator[RuleFinding]:
-    names = edges.tables.names
     rows = edges.db.execute(
-        f"SELECT n.number, {edges.judged('verdict')} FROM {names} n"
+        f"SELECT n.number, {edges.judged('verdict', 'n')} FROM {edges.names('n')}"
         " WHERE n.type = 'account' AND n.status = 'disabled' ORDER BY n.number"
     ).fetchall()
     for number, verdict in rows:
@@ -160,12 +159,11 @@ def _held_directly_sql(edges: Edges, verdict: str, more: str = "1") -> str:
         verdict: The condition on the verdict of the entitlement, as SQL.
         more: A further condition, as SQL.
     """
-    names = edges.tables.names
     return edges.select(
         "e.principal, e.entitlement, h.kind",
         f"{_IS_PERSON} AND {edges.judged('verdict', 'h')} {verdict} AND (n.own OR {decides_sql('n', 'h')}) AND {more}",
-        f"{names} h CROSS JOIN {{edges}} e ON h.type = 'entitlement' AND e.entitlement = h.number"
-        f" CROSS JOIN {names} n ON n.number = e.principal",
+        f"{edges.names('h')} CROSS JOIN {{edges}} e ON h.type = 'entitlement' AND e.entitlement = h.number"
+        f" CROSS JOIN {edges.tables.names} n ON n.number = e.principal",
     )
 
 

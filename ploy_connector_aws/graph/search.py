@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from ploy_connector_aws.spec.records import RecordType, grant_id
 
@@ -20,6 +21,10 @@ PRIVILEGED_VERDICTS: tuple[Verdict, ...] = ("direct", "through")
 
 SORTED = ("default", "name", "kind", "status", "region", "owner", "privileged", "grantable")
 """The fields by which a list can be sorted. 'default': people first, then machines, then outside parties; by name."""
+
+
+_Group: TypeAlias = tuple[tuple[str, str, Verdict, bool], int]
+"""A kind, a status, a verdict, whether it is unproven, and how many have these."""
 
 
 class FoundRecord(NamedTuple):
@@ -103,12 +108,12 @@ def stream_records(edges: Edges, type_: RecordType, search: Search) -> Iterator[
     return _Query(edges, type_, search).rows(0, -1)
 
 
-def records_of(edges: Edges, numbers: Iterable[int], at_place: AtPlace | None = None) -> Iterator[FoundRecord]:
-    """Yield the records of numbers, in their order; with a place, their privilege is that in it."""
+def records_of(edges: Edges, numbers: Iterable[int], verdicts: Edges | AtPlace | None = None) -> Iterator[FoundRecord]:
+    """Yield the records of numbers, in their order; with a place for the verdicts, their privilege is that in it."""
     names, bodies = edges.tables.names, edges.tables.bodies
     for part in in_parts(numbers):
         marks = ", ".join("?" * len(part))
-        named, privileges = edges.named(part), (at_place or edges).privileges(part)
+        named, privileges = edges.named(part), (verdicts or edges).privileges(part)
         rows = edges.db.execute(
             f"SELECT n.number, n.id, b.body, n.is_unproven FROM {names} n LEFT JOIN {bodies} b ON b.rowid = n.body"
             f" WHERE n.number IN ({marks})",
@@ -158,42 +163,53 @@ class _Query:
         assert search.sort in SORTED, "it becomes part of a statement"
         self._edges, self._type, self._search = edges, type_, search
         self._values: dict[str, object] = {"type": type_, "text": search.text.casefold()}
-        self._at_place: AtPlace | None = None
+        self._verdicts: Edges | AtPlace = edges
         if search.place and type_ in ("account", "entitlement"):
-            self._at_place = AtPlace(edges, search.place, "account" if type_ == "account" else "entitlement")
+            self._verdicts = AtPlace(edges, search.place, "account" if type_ == "account" else "entitlement")
         self._where = self._grants() if type_ == "grant" else self._records()
 
     def count(self) -> tuple[Facets, int]:
         """Count the list by facets, and in total."""
-        edges, search = self._edges, self._search
-        names, verdict = edges.tables.names, self._judged("verdict")
-        groups: list[tuple[tuple[Any, ...], int]] = []
-        if self._type == "grant":
-            for table, condition in edges.parts():
-                rows = edges.db.execute(
-                    f"SELECT g.class, {verdict}, g.is_unproven, sum(g.count) FROM (SELECT e.entitlement, e.class,"
-                    f" e.is_unproven, count(*) AS count FROM {table} e WHERE {self._where} AND {condition}"
-                    f" GROUP BY e.entitlement, e.class, e.is_unproven) g CROSS JOIN {names} v"
-                    " ON v.number = g.entitlement GROUP BY 1, 2, 3",
-                    self._values,
-                )
-                groups += (((*edges.classes[row[0]], VERDICTS[row[1]], bool(row[2])), row[3]) for row in rows)
-        else:
-            groups += self._groups(self._where)
+        search = self._search
+        groups, administrators = (self._grant_groups(), []) if self._type == "grant" else self._record_groups()
         unproven = () if search.unproven is None else (search.unproven,)
         filters = search.kinds, search.statuses, search.verdicts, unproven
-        (kinds, statuses, found, proofs), total = count_facets(groups, filters)
-        administrators = 0
-        if self._type in ("account", "entitlement"):
-            values, conditions = self._filters()
-            administrators = edges.db.execute(
-                f"SELECT count(*) FROM {names} v WHERE {' AND '.join(conditions)} AND {self._is_administrator()}",
-                values,
-            ).fetchone()[0]
-            if search.only_administrators:
-                only, total = count_facets(self._groups(f"{self._where} AND {self._is_administrator()}"), filters)
-                kinds, statuses, _, proofs = only
-        return Facets(kinds, statuses, found, proofs, administrators), total
+        (kinds, statuses, verdicts, proofs), total = count_facets(groups, filters)
+        (of_kinds, of_statuses, _, of_proofs), total_administrators = count_facets(administrators, filters)
+        if search.only_administrators:
+            kinds, statuses, proofs, total = of_kinds, of_statuses, of_proofs, total_administrators
+        return Facets(kinds, statuses, verdicts, proofs, total_administrators), total
+
+    def _grant_groups(self) -> list[_Group]:
+        """Count grants by the values of their facets."""
+        edges = self._edges
+        names, verdict = edges.names("v"), edges.judged("verdict", "v")
+        groups: list[_Group] = []
+        for table, condition in edges.parts():
+            rows = edges.db.execute(
+                f"SELECT g.class, {verdict}, g.is_unproven, sum(g.count) FROM (SELECT e.entitlement, e.class,"
+                f" e.is_unproven, count(*) AS count FROM {table} e WHERE {self._where} AND {condition}"
+                f" GROUP BY e.entitlement, e.class, e.is_unproven) g CROSS JOIN {names}"
+                " WHERE v.number = g.entitlement GROUP BY 1, 2, 3",
+                self._values,
+            )
+            groups += (((*edges.classes[row[0]], VERDICTS[row[1]], bool(row[2])), row[3]) for row in rows)
+        return groups
+
+    def _record_groups(self) -> tuple[list[_Group], list[_Group]]:
+        """Count records but grants by the values of their facets: all of them, and the administrators of them."""
+        all_, administrators = Counter[tuple[str, str, Verdict, bool]](), Counter[tuple[str, str, Verdict, bool]]()
+        for source, judged, sign in self._verdicts.counted("v"):
+            rows = self._edges.db.execute(
+                f"SELECT v.kind, v.status, {judged}.verdict, v.is_unproven, count(*), sum({judged}.distance < 0)"
+                f" FROM {source} WHERE {self._where} GROUP BY 1, 2, 3, 4",
+                self._values,
+            )
+            for kind, status, verdict, is_unproven, count, near in rows:
+                values = kind, status, VERDICTS[verdict], bool(is_unproven)
+                all_[values] += sign * count
+                administrators[values] += sign * near * (values[2] in PRIVILEGED_VERDICTS)
+        return [each for each in all_.items() if each[1]], [each for each in administrators.items() if each[1]]
 
     def rows(self, offset: int, limit: int) -> Iterator[FoundRecord]:
         """Yield the rows of a page; a limit of -1 is none."""
@@ -209,7 +225,7 @@ class _Query:
                 conditions.append(f"e.class IN ({edges.classes_of(search.kinds, search.statuses)})")
             if search.verdicts:
                 conditions.append(
-                    f"e.entitlement IN (SELECT v.number FROM {edges.tables.names} v"
+                    f"e.entitlement IN (SELECT v.number FROM {edges.names('v')}"
                     f" WHERE v.type = 'entitlement' AND {judged} IN ({_numbers(search.verdicts)}))"
                 )
             sql = edges.select("e.principal, e.entitlement, e.is_unproven", " AND ".join(conditions))
@@ -225,19 +241,10 @@ class _Query:
         default = f"{self._judged('distance')} >= 0" if search.verdicts == PRIVILEGED_VERDICTS else "v.number"
         by = {"default": default, "name": "v.folded", "privileged": judged}.get(search.sort, f"v.{search.sort}")
         sql = (
-            f"SELECT v.number FROM {edges.tables.names} v WHERE {' AND '.join(conditions)}"
+            f"SELECT v.number FROM {self._verdicts.names('v')} WHERE {' AND '.join(conditions)}"
             f" ORDER BY {by} {direction}, v.number {page}"
         )
-        yield from records_of(edges, (row[0] for row in edges.db.execute(sql, values)), self._at_place)
-
-    def _groups(self, where: str) -> list[tuple[tuple[Any, ...], int]]:
-        """Count accounts, entitlements or resources by the values of their facets."""
-        rows = self._edges.db.execute(
-            f"SELECT v.kind, v.status, {self._judged('verdict')}, v.is_unproven, count(*)"
-            f" FROM {self._edges.tables.names} v WHERE {where} GROUP BY 1, 2, 3, 4",
-            self._values,
-        )
-        return [((row[0], row[1], VERDICTS[row[2]], bool(row[3])), row[4]) for row in rows]
+        yield from records_of(edges, (row[0] for row in edges.db.execute(sql, values)), self._verdicts)
 
     def _filters(self) -> tuple[dict[str, object], list[str]]:
         """Return the values and conditions of all filters on records but grants, without that on administrators."""
@@ -256,7 +263,7 @@ class _Query:
         return f"{self._judged('verdict')} IN ({_numbers(PRIVILEGED_VERDICTS)}) AND {self._judged('distance')} < 0"
 
     def _judged(self, column: str) -> str:
-        return self._at_place.column(column) if self._at_place else self._edges.judged(column, "v")
+        return self._verdicts.judged(column, "v")
 
     def _records(self) -> str:
         search = self._search
@@ -265,8 +272,8 @@ class _Query:
             where.append(self._containing(search.text))
         if search.only_grantable:
             where.append("v.grantable")
-        if search.place:
-            where.append(self._in_place(search.place))
+        if search.place and self._type == "resource":
+            where.append(f"v.id IN ({below(self._edges, search.place)})")
         if search.holds:
             where.append(f"v.number IN ({self._leading_to('holding', Target('entitlement', search.holds))})")
         return " AND ".join(where)
@@ -278,11 +285,6 @@ class _Query:
         if not numbers:
             return "instr(v.searched, :text)"
         return f"(instr(v.searched, :text) OR v.number IN ({self._edges.put('named_so', numbers)}))"
-
-    def _in_place(self, place: str) -> str:
-        if self._type == "resource":
-            return f"v.id IN ({below(self._edges, place)})"
-        return "v.number IN (SELECT number FROM temp.at_place)"
 
     def _leading_to(self, table: str, target: Target) -> str:
         """Return a statement that selects the numbers of the listed records that lead to a target."""

@@ -81,7 +81,7 @@ class Tables(NamedTuple):
         store_privileges(db, self.names, self.edges)
         for name, columns, rows in (
             ("name", "type, folded, id", "body"),
-            ("facets", "type, kind, status, verdict, is_unproven", "body"),
+            ("facets", "type, kind, status, verdict, is_unproven, distance", "body"),
             ("resource", "resource, type", "resource"),
         ):
             db.execute(f"CREATE INDEX {self.names}_by_{name} ON {self.names} ({columns}) WHERE {rows} IS NOT NULL")

@@ -10,7 +10,7 @@ from .edges import Edges
 from .privilege import NO, NOT_JUDGED, THROUGH
 from .tables import FIRST_ENTITLEMENT
 
-UNKNOWN, PRIVILEGED = 1, 2
+UNKNOWN, PRIVILEGED, ADMINISTRATOR = 1, 2, 3
 """Ranks of access."""
 
 _FEW = 1_000
@@ -32,10 +32,8 @@ class Leading(NamedTuple):
     """The entitlements at the target."""
     steps: Mapping[int, list[tuple[int, bool]]]
     """The entitlements that lead to them, with their steps; no path continues past a target."""
-    privileged: frozenset[int]
-    """The targets that are privileged."""
-    administrators: frozenset[int]
-    """Those of them that are or lead to full administrator access."""
+    ends: Mapping[int, frozenset[int]]
+    """By rank, the targets with such access; those of administrators are also among the privileged ones."""
 
 
 def below(edges: Edges, resource_id: str) -> str:
@@ -101,30 +99,34 @@ def find_mentions(edges: Edges, target: Target) -> list[int]:
 def find_reaching(edges: Edges, target: Target) -> Leading:
     """Put the accounts that reach a target into the temporary table ``reached``.
 
-    Its columns are number, class, rank (of the access there: ``PRIVILEGED``, ``UNKNOWN`` where some was not judged,
-    otherwise 0), is_unproven (whether no proven path leads there), and home (whether the account is in the resource).
+    Its columns are number, class, rank (of the access there: ``ADMINISTRATOR``, ``PRIVILEGED``, ``UNKNOWN`` where some
+    was not judged, otherwise 0), is_unproven (whether no proven path leads there), and home (whether the account is in
+    the resource).
     """
     targets = find_targets(edges, target)
     steps = edges.leading(targets) | {each: [] for each in targets}
-    privileged, administrators = _put_leading(edges, targets, steps)
+    ends = _put_leading(edges, targets, steps)
     edges.db.execute("DROP TABLE IF EXISTS temp.reached")
     edges.db.execute("CREATE TEMP TABLE reached (number INTEGER PRIMARY KEY, class, rank, is_unproven, home)")
     own = f"SELECT n.own FROM {edges.tables.names} n WHERE n.number = e.principal"
-    for holders in holders_of_leading(edges):
-        _add_reached(
-            edges,
+    for number, holders in enumerate(holders_of_leading(edges)):
+        accounts = (
             f"SELECT e.principal, e.class, max(iif(l.is_policy AND ({own}) IS 0, 0, l.rank)),"
-            f" min(max(l.is_unproven, e.is_unproven)), 0 {holders}",
+            f" min(max(l.is_unproven, e.is_unproven)), 0 {holders}"
         )
+        if number == 0:  # the table is empty, and each account comes once
+            edges.db.execute(f"INSERT INTO temp.reached {accounts}")
+        else:
+            _add_reached(edges, accounts)
     if target.type == "resource":
-        verdict = edges.judged("verdict")
+        verdict = edges.judged("verdict", "n")
         _add_reached(
             edges,
             f"SELECT n.number, n.class, CASE {verdict} WHEN {NOT_JUDGED} THEN {UNKNOWN} WHEN {NO} THEN 0"
-            f" ELSE {PRIVILEGED} END, n.is_unproven, 1"
-            f" FROM {edges.tables.names} n WHERE n.number IN ({inside(edges, target.id, 'account')})",
+            f" ELSE iif({edges.judged('distance', 'n')} < 0, {ADMINISTRATOR}, {PRIVILEGED}) END, n.is_unproven, 1"
+            f" FROM {edges.names('n')} WHERE n.number IN ({inside(edges, target.id, 'account')})",
         )
-    return Leading(frozenset(targets), steps, privileged, administrators)
+    return Leading(frozenset(targets), steps, ends)
 
 
 def put_reaching(edges: Edges, table: str, target: Target) -> str:
@@ -144,62 +146,54 @@ def holders_of_leading(edges: Edges) -> Iterator[str]:
     for table, condition in edges.parts():
         # Most of the edges are faster read in the order of their principals than collected by entitlement.
         leading, reached = f"temp.leading l CROSS JOIN {table} e", f"{table} e CROSS JOIN temp.leading l"
-        matching, all_ = (
-            edges.db.execute(f"SELECT count(*) FROM {sql}").fetchone()[0]
-            for sql in (f"{leading} ON e.entitlement = l.number", table)
-        )
+        most = max(edges.db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] // 4, _FEW)
+        matching = f"SELECT 1 FROM {leading} ON e.entitlement = l.number LIMIT {most}"
+        is_most = edges.db.execute(f"SELECT count(*) FROM ({matching})").fetchone()[0] == most
         yield (
-            f"FROM {leading if matching < max(all_ / 4, _FEW) else reached} ON l.number = e.entitlement"
+            f"FROM {reached if is_most else leading} ON l.number = e.entitlement"
             f" WHERE e.class < {FIRST_ENTITLEMENT} AND {condition} GROUP BY e.principal"
         )
 
 
 def verdicts_of(edges: Edges, numbers: Iterable[int]) -> dict[int, int]:
     """Return the verdicts of principals, by number."""
-    verdict = edges.judged("verdict")
+    judging = edges.put("judging", numbers)
     rows = edges.db.execute(
-        f"SELECT n.number, {verdict} FROM ({edges.put('judging', numbers)}) d CROSS JOIN {edges.tables.names} n"
-        " ON n.number = d.number"
+        f"SELECT n.number, {edges.judged('verdict', 'n')} FROM ({judging}) d CROSS JOIN {edges.names('n')}"
+        " WHERE n.number = d.number"
     )
     return dict(rows)
 
 
 def _put_leading(
     edges: Edges, targets: Iterable[int], steps: Mapping[int, list[tuple[int, bool]]]
-) -> tuple[frozenset[int], frozenset[int]]:
-    """Put what leads to targets into the temporary table ``leading``.
-
-    Returns:
-        The privileged targets, and those of them with full administrator access.
-    """
+) -> dict[int, frozenset[int]]:
+    """Put what leads to targets into the temporary table ``leading``; return ``Leading.ends``."""
     before, conferring, policies = judge_leading(edges, steps)
     verdicts = verdicts_of(edges, targets)
-    privileged_targets = frozenset(each for each, verdict in verdicts.items() if verdict >= THROUGH)
-    privileged = _leading_to(conferring, privileged_targets)
-    not_judged = _leading_to(conferring, (each for each, verdict in verdicts.items() if verdict == NOT_JUDGED))
+    privileged = frozenset(each for each, verdict in verdicts.items() if verdict >= THROUGH)
+    ends = {
+        UNKNOWN: frozenset(each for each, verdict in verdicts.items() if verdict == NOT_JUDGED),
+        PRIVILEGED: privileged,
+        ADMINISTRATOR: _administrators(edges, privileged),
+    }
+    ranks = {each: rank for rank in sorted(ends) for each in _leading_to(conferring, ends[rank])}
     proven = _leading_to(before, targets, only_proven=True)
     edges.db.execute("DROP TABLE IF EXISTS temp.leading")
     edges.db.execute("CREATE TEMP TABLE leading (number INTEGER PRIMARY KEY, rank, is_unproven, is_policy)")
     edges.db.executemany(
         "INSERT INTO temp.leading VALUES (?, ?, ?, ?)",
-        (
-            (
-                each,
-                PRIVILEGED if each in privileged else UNKNOWN if each in not_judged else 0,
-                each not in proven,
-                each in policies,
-            )
-            for each in steps
-        ),
+        ((each, ranks.get(each, 0), each not in proven, each in policies) for each in steps),
     )
-    return privileged_targets, _administrators(edges, privileged_targets)
+    return ends
 
 
 def _administrators(edges: Edges, numbers: Iterable[int]) -> frozenset[int]:
     """Return those of privileged records that are or lead to full administrator access."""
+    judging = edges.put("judging", numbers)
     rows = edges.db.execute(
-        f"SELECT n.number FROM ({edges.put('judging', numbers)}) d CROSS JOIN {edges.tables.names} n"
-        f" ON n.number = d.number WHERE {edges.judged('distance')} < 0"
+        f"SELECT n.number FROM ({judging}) d CROSS JOIN {edges.names('n')}"
+        f" WHERE n.number = d.number AND {edges.judged('distance', 'n')} < 0"
     )
     return frozenset(row[0] for row in rows)
 

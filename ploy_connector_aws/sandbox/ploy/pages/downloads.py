@@ -98,7 +98,7 @@ def to_download(rows: Iterable[dict[str, Any]], name: str, chosen: Format) -> St
         name: The name of the file, without its ending.
         chosen: Its format.
     """
-    encode: dict[Format, Callable[[Iterable[dict[str, Any]]], Iterator[str]]] = {"csv": _to_csv, "json": _to_json}
+    encode: dict[Format, Callable[[Iterable[dict[str, Any]]], Iterator[str]]] = {"csv": to_csv, "json": _to_json}
     return StreamingResponse(
         _in_chunks(encode[chosen](rows)),
         media_type=_MEDIA_TYPES[chosen],
@@ -106,7 +106,8 @@ def to_download(rows: Iterable[dict[str, Any]], name: str, chosen: Format) -> St
     )
 
 
-def _to_csv(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
+def to_csv(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """Yield the lines of a CSV file; those of the first row begin with the headings."""
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     for number, row in enumerate(rows):
