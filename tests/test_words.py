@@ -32,7 +32,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
 
 
 def files() -> Iterator[Path]:
-    for folder in ("ploy_connector_aws", "tests", "docs", "tools", "benchmarks"):
+    for folder in ("ploy_connector_aws", "tests", "docs", "tools", "benchmarks", "examples"):
         yield from (path for path in sorted((ROOT / folder).rglob("*")) if path.suffix in TEXTS)
     yield from (ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "manifest.yaml")
 

@@ -120,6 +120,8 @@ class CuttingProxy:
         source.settimeout(None)
         connection = _Connection(client, source)
         self._connections.add(connection)
+        if self._is_closed.is_set():  # close() may have looked at the connections before this one was there
+            connection.close()
         threading.Thread(target=connection.send, name="cutting-proxy", daemon=True).start()
         try:
             self._answer(connection)

@@ -16,6 +16,7 @@ from ploy_connector_aws.spec import (
     ConnectorContext,
     Entitlement,
     Grant,
+    PermissionDeniedError,
     RecordKey,
     RejectedError,
 )
@@ -174,15 +175,40 @@ def test_roles_are_accounts_entitlements_or_both(module: ModuleType, settings: d
     )
 
 
+def configure(module: ModuleType, settings: dict[str, Any]) -> Any:
+    """An instance with settings."""
+    connector = module.PostgresConnector()
+    connector.configure(settings, ConnectorContext())
+    return connector
+
+
 def test_grant_that_postgresql_never_makes_is_refused(
     module: ModuleType, settings: dict[str, Any], superuser: Any
 ) -> None:
     superuser.execute("GRANT ann TO ploy WITH ADMIN OPTION")
     snapshot = read(module.PostgresConnector, settings)
-    connector = module.PostgresConnector()
-    connector.configure(settings, ConnectorContext())
     ann = find(snapshot, Account, "ann").id
     for entitlement in (ann, "0", find(snapshot, Entitlement, "SELECT on app.orders").id):
         with pytest.raises(RejectedError):
-            connector.grant(AccessRequest(request_id="r-1", account_id=ann, entitlement_id=entitlement))
+            request = AccessRequest(request_id="r-1", account_id=ann, entitlement_id=entitlement)
+            configure(module, settings).grant(request)
     superuser.execute("REVOKE ann FROM ploy")
+
+
+def test_revoke_takes_what_each_role_granted_or_nothing(
+    module: ModuleType, settings: dict[str, Any], superuser: Any, server: Any
+) -> None:
+    superuser.execute("GRANT reader TO ben")
+    superuser.execute("SET ROLE ploy; GRANT reader TO ben; RESET ROLE")
+    snapshot = read(module.PostgresConnector, settings)
+    ids = find(snapshot, Account, "ben").id, find(snapshot, Entitlement, "reader").id
+    request = AccessRequest(request_id="r-1", account_id=ids[0], entitlement_id=ids[1])
+    grantors = "SELECT count(*) FROM pg_auth_members WHERE member = 'ben'::regrole AND roleid = 'reader'::regrole"
+    before = superuser.execute(grantors).fetchone()
+    assert before == ((2,) if superuser.info.server_version >= 160000 else (1,))
+    if before == (2,):  # the role of the connector cannot revoke what the superuser granted
+        with pytest.raises(PermissionDeniedError):
+            configure(module, settings).revoke(request)
+        assert superuser.execute(grantors).fetchone() == before
+    change = configure(module, {"connection": server.connection("postgres")}).revoke(request)
+    assert (change.outcome, superuser.execute(grantors).fetchone()) == ("applied", (0,))

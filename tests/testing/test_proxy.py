@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from pathlib import Path
 
 import pytest
 
@@ -100,3 +101,15 @@ def test_a_source_that_is_away_ends_the_connection() -> None:
         port = listener.getsockname()[1]
     with CuttingProxy("127.0.0.1", port) as proxy, connect(proxy) as connection:
         assert read(connection, 1) == b""
+
+
+def test_a_source_on_a_unix_socket_is_reached_and_cut(tmp_path: Path) -> None:
+    path = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        with CuttingProxy(path) as proxy, connect(proxy) as connection, proxy.cutting(2):
+            client, _ = listener.accept()
+            with client:
+                client.sendall(b"abc")
+                assert read(connection, 3) == b"ab"

@@ -57,7 +57,7 @@ class Server:
         self.folder = Path(self._temporary.name)
         prefix = ["setpriv", "--pdeathsig", "KILL"]
         if os.geteuid() == 0:  # PostgreSQL refuses to run as the superuser
-            user = pwd.getpwnam("nobody")
+            user = pwd.getpwuid(65534)  # the user without files and privileges
             prefix += ["--reuid", str(user.pw_uid), "--regid", str(user.pw_gid), "--clear-groups"]
             os.chown(self.folder, user.pw_uid, user.pw_gid)
         data = self.folder / "data"
