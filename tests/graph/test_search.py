@@ -109,3 +109,16 @@ def test_both_directions_use_an_index(db: sqlite3.Connection) -> None:
         "SEARCH e USING PRIMARY KEY",
         "SEARCH e USING COVERING INDEX edges_by_entitlement",
     }
+
+
+def test_access_in_a_place_that_was_not_judged_is_not_called_harmless() -> None:
+    """An account holds a policy, which decides nothing for it, and a role there that was not judged."""
+    place = Resource(id="p", kind="place", name="P")
+    harmless = Account(id="u", username="u", privileged=False)
+    policy = Entitlement(id="b", kind="policy", name="B", resource_id="p", grantable=True, privileged=True)
+    role = Entitlement(id="r", kind="role", name="R", resource_id="p", grantable=True)
+    grants = (grant("account", "u", "b"), grant("account", "u", "r"))
+    with open_tables((place, harmless, policy, role, *grants), ()) as db:
+        found = GraphView(db, TABLES).list_records("account", Search(place="p"))
+    assert found.facets.verdicts == {"not_judged": 1}
+    assert [each.privilege.verdict for each in found.rows] == ["not_judged"]
