@@ -30,10 +30,9 @@ class AtPlace:
         self._edges = edges
         self._targets = frozenset(find_targets(edges, Target("resource", resource_id)))
         self._judged = self._judge()
-        for table in ("at_place", "best"):
-            edges.db.execute(f"DROP TABLE IF EXISTS temp.{table}")
-        edges.db.execute(f"CREATE TEMP TABLE at_place ({_COLUMNS})")
+        edges.db.execute("DROP TABLE IF EXISTS temp.at_place")
         if type_ == "entitlement":
+            edges.db.execute(f"CREATE TEMP TABLE at_place ({_COLUMNS})")
             rows = ((number, *judged) for number, judged in self._judged.items())
             edges.db.executemany("INSERT INTO temp.at_place VALUES (?, ?, ?, ?, ?)", rows)
         else:
@@ -42,6 +41,10 @@ class AtPlace:
     def names(self, name: str) -> str:
         """Return the names of what reaches the place, joined with their verdicts there: see ``Edges.names``."""
         return f"{self._edges.tables.names} {name} JOIN temp.at_place j ON j.number = {name}.number"
+
+    def names_in_order(self, name: str) -> str:
+        """Return the same by number, so that a page of the list in its own order ends early."""
+        return f"temp.at_place j CROSS JOIN {self._edges.tables.names} {name} ON {name}.number = j.number"
 
     def judged(self, column: str, _name: str) -> str:
         """Return a column of the verdict in the place of a row of ``names``, as SQL: verdict or distance."""
@@ -55,7 +58,8 @@ class AtPlace:
         """Return the privilege in the place, by number, each with its path."""
         edges = self._edges
         rows = edges.db.execute(
-            f"SELECT a.* FROM ({edges.put('asked', numbers)}) d CROSS JOIN temp.at_place a ON a.number = d.number"
+            "SELECT a.number, a.verdict, a.toward, a.distance, a.path_unproven"
+            f" FROM ({edges.put('asked', numbers)}) d CROSS JOIN temp.at_place a ON a.number = d.number"
         )
         judged = {number: Judged(verdict, toward, distance, bool(u)) for number, verdict, toward, distance, u in rows}
         paths = {number: tuple(self._path(number, each)) for number, each in judged.items()}
@@ -108,38 +112,47 @@ class AtPlace:
             outside,
         )
         edges.db.execute("DROP TABLE IF EXISTS temp.leading")
-        edges.db.execute(f"CREATE TEMP TABLE leading ({_COLUMNS}, is_policy)")
+        # The paths over a proven and over an unproven edge are packed here, not once for each edge.
+        packed = packed_sql("l", "e").replace("l.", "")
+        path, unproven_path = (
+            f"AS (iif(verdict = {NO}, {_NOTHING}, {packed.replace('e.is_unproven', each)})) STORED"
+            for each in ("0", "1")
+        )
+        edges.db.execute(
+            f"CREATE TEMP TABLE leading (number INTEGER PRIMARY KEY, path {path}, unproven_path {unproven_path},"
+            " is_policy, verdict, toward, distance, path_unproven)"
+        )
         edges.db.executemany(
             "INSERT INTO temp.leading VALUES (?, ?, ?, ?, ?, ?)",
-            ((number, *judged, number in policies) for number, judged in found.items()),
+            ((number, number in policies, *judged) for number, judged in found.items()),
         )
         return found
 
     def _put_accounts(self, resource_id: str) -> None:
         edges = self._edges
-        db, names = edges.db, edges.names("n")
-        db.execute("CREATE TEMP TABLE best (number INTEGER PRIMARY KEY, path, is_direct)")
+        names = edges.names("n")
+        found, toward, *others = unpacked_sql("path")
+        length, path_unproven = (f"iif(path = {_NOTHING}, 0, {each})" for each in others)
+        edges.db.execute(
+            "CREATE TEMP TABLE at_place (number INTEGER PRIMARY KEY, path, home,"
+            f" verdict AS (CASE WHEN path = {_NOTHING} THEN {NO} WHEN home = {DIRECT} THEN {DIRECT}"
+            f" WHEN path % {NUMBERS} = {_OWN} THEN home ELSE {found} END) STORED,"
+            f" toward AS (nullif(iif(path = {_NOTHING}, NULL, {toward}), {_OWN})),"
+            f" distance AS ({length}) STORED, path_unproven AS ({path_unproven}))"
+        )
         own = f"SELECT n.own FROM {edges.tables.names} n WHERE n.number = e.principal"
-        path = f"iif(l.verdict = {NO} OR (l.is_policy AND ({own}) IS 0), {_NOTHING}, {packed_sql('l', 'e')})"
+        path = f"iif(l.is_policy AND ({own}) IS 0, {_NOTHING}, iif(e.is_unproven, l.unproven_path, l.path))"
         verdict, distance, is_unproven = (edges.judged(each, "n") for each in ("verdict", "distance", "path_unproven"))
         belonging = packed_sql("x", "x").replace("x.number", str(_OWN)).replace("x.distance + 1", "x.distance")
-        sources = [f"SELECT e.principal, min({path}), 0 {holders}" for holders in holders_of_leading(edges)]
+        sources = [f"SELECT e.principal, min({path}), {NO} {holders}" for holders in holders_of_leading(edges)]
         sources.append(
-            f"SELECT x.number, iif(x.verdict = {NO}, {_NOTHING}, {belonging}), x.verdict = {DIRECT}"
+            f"SELECT x.number, iif(x.verdict = {NO}, {_NOTHING}, {belonging}), x.verdict"
             f" FROM (SELECT n.number, {verdict} AS verdict, {distance} AS distance, 0 AS is_unproven,"
             f" {is_unproven} AS path_unproven"
             f" FROM {names} WHERE n.number IN ({inside(edges, resource_id, 'account')})) x WHERE 1"
         )
         for source in sources:
-            db.execute(
-                f"INSERT INTO temp.best {source} ON CONFLICT (number) DO UPDATE SET"
-                " path = min(path, excluded.path), is_direct = max(is_direct, excluded.is_direct)"
+            edges.db.execute(
+                f"INSERT INTO temp.at_place {source} ON CONFLICT (number) DO UPDATE SET"
+                " path = min(path, excluded.path), home = max(home, excluded.home)"
             )
-        found, toward, *others = unpacked_sql("b.path")
-        db.execute(
-            f"INSERT INTO temp.at_place SELECT n.number, CASE WHEN b.path = {_NOTHING} THEN {NO}"
-            f" WHEN b.is_direct THEN {DIRECT} WHEN b.path % {NUMBERS} = {_OWN} THEN {verdict} ELSE {found} END,"
-            f" nullif(iif(b.path = {_NOTHING}, NULL, {toward}), {_OWN}),"
-            f" {', '.join(f'iif(b.path = {_NOTHING}, 0, {each})' for each in others)}"
-            f" FROM temp.best b CROSS JOIN {names} WHERE n.number = b.number"
-        )

@@ -23,8 +23,10 @@ SORTED = ("default", "name", "kind", "status", "region", "owner", "privileged", 
 """The fields by which a list can be sorted. 'default': people first, then machines, then outside parties; by name."""
 
 
-_Group: TypeAlias = tuple[tuple[str, str, Verdict, bool], int]
-"""A kind, a status, a verdict, whether it is unproven, and how many have these."""
+_Values: TypeAlias = tuple[str, str, Verdict, bool]
+"""A kind, a status, a verdict, and whether it is unproven."""
+_Group: TypeAlias = tuple[_Values, int]
+"""Such values, and how many have them."""
 
 
 class FoundRecord(NamedTuple):
@@ -198,17 +200,23 @@ class _Query:
 
     def _record_groups(self) -> tuple[list[_Group], list[_Group]]:
         """Count records but grants by the values of their facets: all of them, and the administrators of them."""
-        all_, administrators = Counter[tuple[str, str, Verdict, bool]](), Counter[tuple[str, str, Verdict, bool]]()
+        all_, administrators = Counter[_Values](), Counter[_Values]()
         for source, judged, sign in self._verdicts.counted("v"):
+            verdicts = [f"{judged}.verdict = {number}" for number in range(len(VERDICTS))]
+            near = [f"{judged}.distance < 0 AND {verdicts[VERDICTS.index(each)]}" for each in PRIVILEGED_VERDICTS]
+            sums = ", ".join(f"sum({each})" for each in (*verdicts[1:], *near))
+            # In the order of an index, by the verdict that it has: no sorting, which would take most of the time.
             rows = self._edges.db.execute(
-                f"SELECT v.kind, v.status, {judged}.verdict, v.is_unproven, count(*), sum({judged}.distance < 0)"
-                f" FROM {source} WHERE {self._where} GROUP BY 1, 2, 3, 4",
+                f"SELECT v.kind, v.status, v.is_unproven, count(*), {sums}"
+                f" FROM {source} WHERE {self._where} GROUP BY v.kind, v.status, v.verdict, v.is_unproven",
                 self._values,
             )
-            for kind, status, verdict, is_unproven, count, near in rows:
-                values = kind, status, VERDICTS[verdict], bool(is_unproven)
-                all_[values] += sign * count
-                administrators[values] += sign * near * (values[2] in PRIVILEGED_VERDICTS)
+            for kind, status, is_unproven, count, *counts in rows:
+                others = counts[: -len(near)]
+                for verdict, number in zip(VERDICTS, (count - sum(others), *others), strict=True):
+                    all_[kind, status, verdict, bool(is_unproven)] += sign * number
+                for verdict, number in zip(PRIVILEGED_VERDICTS, counts[-len(near) :], strict=True):
+                    administrators[kind, status, verdict, bool(is_unproven)] += sign * number
         return [each for each in all_.items() if each[1]], [each for each in administrators.items() if each[1]]
 
     def rows(self, offset: int, limit: int) -> Iterator[FoundRecord]:
@@ -240,9 +248,11 @@ class _Query:
         # Where all are privileged, administrators come first.
         default = f"{self._judged('distance')} >= 0" if search.verdicts == PRIVILEGED_VERDICTS else "v.number"
         by = {"default": default, "name": "v.folded", "privileged": judged}.get(search.sort, f"v.{search.sort}")
+        source = self._verdicts.names("v")
+        if by == "v.number" and isinstance(self._verdicts, AtPlace):
+            source, by = self._verdicts.names_in_order("v"), "j.number"
         sql = (
-            f"SELECT v.number FROM {self._verdicts.names('v')} WHERE {' AND '.join(conditions)}"
-            f" ORDER BY {by} {direction}, v.number {page}"
+            f"SELECT v.number FROM {source} WHERE {' AND '.join(conditions)} ORDER BY {by} {direction}, v.number {page}"
         )
         yield from records_of(edges, (row[0] for row in edges.db.execute(sql, values)), self._verdicts)
 

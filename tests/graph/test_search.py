@@ -130,3 +130,16 @@ def test_list_of_a_place_and_who_reaches_it_agree_on_privilege(chance: Random, g
                 seen.update((*found[each.account.id], each.belongs_to_target) for each in reaching)
     judged = ((None, False), (False, False), (True, False), (True, True))
     assert seen.keys() == {(*each, belongs) for each in judged for belongs in (True, False)}
+
+
+def test_access_in_a_place_that_was_not_judged_is_not_called_harmless() -> None:
+    """An account holds a policy, which decides nothing for it, and a role there that was not judged."""
+    place = Resource(id="p", kind="place", name="P")
+    harmless = Account(id="u", username="u", privileged=False)
+    policy = Entitlement(id="b", kind="policy", name="B", resource_id="p", grantable=True, privileged=True)
+    role = Entitlement(id="r", kind="role", name="R", resource_id="p", grantable=True)
+    grants = (grant("account", "u", "b"), grant("account", "u", "r"))
+    with open_tables((place, harmless, policy, role, *grants), ()) as db:
+        found = GraphView(db, TABLES).list_records("account", Search(place="p"))
+    assert found.facets.verdicts == {"not_judged": 1}
+    assert [each.privilege.verdict for each in found.rows] == ["not_judged"]
