@@ -13,11 +13,14 @@ from ploy_connector_aws.spec import ConnectorContext, Page
 from ploy_connector_aws.testing import RULES, Driver, Rule, Validation
 from ploy_connector_aws.testing.validation import MEASUREMENTS
 from tests.testing.directory import DIRECTORY, MEMBERS, StaffDriver
-from tests.testing.fault_plants import FAULT_PLANTS, MORE_PLANTS, Plant
+from tests.testing.fault_plants import FAULT_PLANTS, MORE_FAULT_PLANTS, Plant
 from tests.testing.plants import PLANTS, list_people_of_all_reads, list_people_once, many_people, plant
 from tests.testing.staff import SETTINGS, Staff
+from tests.testing.write_plants import MORE_WRITE_PLANTS, WRITE_PLANTS
 
 TIER_0 = tuple(rule for rule in RULES if rule.tier == 0)
+DRIVEN_PLANTS = {**FAULT_PLANTS, **WRITE_PLANTS}
+MORE_PLANTS = (*MORE_FAULT_PLANTS, *MORE_WRITE_PLANTS)
 WITH_DRIVER = tuple(rule for rule in RULES if rule.tier > 0)
 
 
@@ -98,7 +101,7 @@ def test_a_connector_of_many_records_keeps_the_rule_about_memory() -> None:
 
 
 def test_every_rule_has_a_planted_fault() -> None:
-    assert (*PLANTS, *FAULT_PLANTS) == tuple(rule.id for rule in RULES)
+    assert (*PLANTS, *DRIVEN_PLANTS) == tuple(rule.id for rule in RULES)
 
 
 @pytest.mark.parametrize("rule", PLANTS)
@@ -107,16 +110,16 @@ def test_a_planted_fault_breaks_its_rule_and_no_others(rule: str) -> None:
     assert broken_rules(plant.connector, TIER_0) == {rule, *plant.also}
 
 
-@pytest.mark.parametrize("rule", FAULT_PLANTS)
+@pytest.mark.parametrize("rule", DRIVEN_PLANTS)
 def test_a_planted_fault_that_a_driver_shows_breaks_its_rule_and_no_others_of_the_tier(rule: str) -> None:
-    plant = FAULT_PLANTS[rule]
+    plant = DRIVEN_PLANTS[rule]
     (tier,) = {each.tier for each in RULES if each.id == rule}
     rules = [each for each in RULES if each.tier == tier]
     assert broken_rules(plant.connector, rules, plant.driver) == {rule, *plant.also}
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize(("rule", "plant"), [*FAULT_PLANTS.items(), *MORE_PLANTS])
+@pytest.mark.parametrize(("rule", "plant"), [*DRIVEN_PLANTS.items(), *MORE_PLANTS])
 def test_a_planted_fault_that_a_driver_shows_breaks_its_rule_and_no_others(rule: str, plant: Plant) -> None:
     assert broken_rules(plant.connector, RULES, plant.driver) == {rule, *plant.also}
 
