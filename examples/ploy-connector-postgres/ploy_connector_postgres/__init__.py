@@ -1,7 +1,7 @@
 """Ploy connector for PostgreSQL: roles, who is a member of which, and what each may do with databases and tables."""
 
 from collections import defaultdict
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from itertools import chain, islice
 
@@ -104,8 +104,8 @@ class PostgresConnector:
                 (origin,) = connection.execute("SELECT system_identifier::text FROM pg_control_system()").fetchone()
                 if prepare:
                     prepare(connection)
-                with connection.cursor(name="ploy") as cursor:
-                    listed = to_records(cursor.execute(query))
+                with closing(connection.cursor().stream(query)) as rows:  # one after the other, not all at once
+                    listed = to_records(rows)
                     while page := tuple(islice(listed, 500)):
                         yield Page(scope=scope, origin=origin, records=page)
             yield Page(scope=scope, origin=origin, complete=True)
