@@ -8,6 +8,7 @@ html_theme = "furo"
 html_title = "Ploy connectors"
 html_static_path: list[str] = []
 html_show_sphinx = False
+html_show_copyright = False
 myst_heading_anchors = 4
 # The names of settings and errors are shown as they are typed.
 smartquotes = False

@@ -5,4 +5,4 @@ Map: ``spec`` (public hook specification), ``config`` (settings), ``plugin`` (ho
 and a local Ploy), ``testing`` (the kit for authors of connectors), ``cli`` (the ``ploy-connector`` command).
 """
 
-__version__ = "0.9.0"
+__version__ = "0.10.0"

@@ -18,6 +18,7 @@ from tests.axe import check_axe, report_skipped_accessibility_test
 from tests.botocore_caches import speed_up_botocore
 from tests.brief_waits import shorten_waits
 from tests.chromium import check_chromium, pytest_ignore_collect, report_skipped_browser_tests
+from tests.postgres import check_postgres, report_skipped_postgres_tests
 from tests.soak import (
     chance,
     pytest_addoption,
@@ -60,6 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
     soak.configure(config)
     check_chromium()
     check_axe()
+    check_postgres()
     scrub()
     shorten_waits()
     speed_up_botocore()
@@ -85,6 +87,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: Any) -> None:
     aws_calls.pytest_terminal_summary(terminalreporter, config)
     report_skipped_browser_tests(terminalreporter)
     report_skipped_accessibility_test(terminalreporter)
+    report_skipped_postgres_tests(terminalreporter)
     if (seed := config.getoption("randomly_seed", None)) is not None:
         terminalreporter.line(f"Random order; to repeat it: pytest -p randomly --randomly-seed={seed}")
     soak.report(terminalreporter, config)

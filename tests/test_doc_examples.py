@@ -32,6 +32,20 @@ def test_code_of_the_page_runs(name: str) -> None:
     run_page(name)
 
 
+def test_host_accepts_the_manifest_of_the_reference() -> None:
+    hooks = (FOLDER.parent / "reference" / "hooks.md").read_text()
+    code = re.search(r"```python\n(.*?)```", hooks.partition("\n## The manifest\n")[2], re.S)
+    assert code is not None
+    namespace: dict[str, Any] = {}
+    exec(code[1], namespace)
+    manifest: Manifest = namespace["manifest"]
+    assert manifest.wizard is not None
+    (document,) = manifest.wizard.documents()
+    assert manifest.wizard.render_document(document, {"url": "https://a.example"}, ["people", "rooms"]) == (
+        '[client]\naddress = "https://a.example"\nrights = "people:read rooms:read"\n'
+    )
+
+
 def test_host_accepts_the_changes_of_nested_groups() -> None:
     page = run_page("nested-groups.md")
     described = Manifest(

@@ -118,6 +118,17 @@ def test_every_file_that_a_document_links_to_exists() -> None:
     assert [f"{path.name}: {target}" for path, target in links if not (path.parent / target).exists()] == []
 
 
+def test_every_document_that_the_source_names_exists() -> None:
+    folders = ("ploy_connector_aws", "tests", "tools", "benchmarks", "examples")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    named = [
+        (path, found)
+        for path in (*files, ROOT / "pyproject.toml", ROOT / "Makefile")
+        for found in re.findall(r"\bdocs/[\w./-]+\.(?:md|yaml|json)\b", path.read_text())
+    ]
+    assert [f"{path.name}: {found}" for path, found in named if not (ROOT / found).exists()] == []
+
+
 def test_the_changelog_begins_with_this_version() -> None:
     headings = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.M)
     assert headings[0] == __version__

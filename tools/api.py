@@ -70,7 +70,7 @@ def read_api() -> dict[str, Any]:
 def describe(found: Any) -> Any:
     """Describe one public name."""
     if not found.is_class:
-        return _signature(found) if found.is_function else _value(found)
+        return describe_signature(found) if found.is_function else _value(found)
     described: dict[str, Any] = {}
     if bases := [str(base) for base in found.bases]:
         described["bases"] = bases
@@ -78,7 +78,7 @@ def describe(found: Any) -> Any:
         described["decorators"] = decorators
     for name, member in sorted(members_of(found).items()):
         if member.is_function or "property" in member.labels:
-            described.setdefault("methods", {})[name] = _signature(member)
+            described.setdefault("methods", {})[name] = describe_signature(member)
         else:
             described.setdefault("fields", {})[name] = _value(member)
     return described
@@ -94,7 +94,7 @@ def members_of(found: Any) -> dict[str, Any]:
     return members | {name: each for name, each in own.items() if name == "__init__" or not name.startswith("_")}
 
 
-def _signature(function: Any) -> str:
+def describe_signature(function: Any) -> str:
     """Return parameters and result as they are written; a property has the type of its value only."""
     if "property" in function.labels:
         return f"-> {function.annotation or function.returns}"
@@ -124,7 +124,7 @@ def _value(attribute: Any) -> str:
         return ""
     annotation = without_texts(str(attribute.annotation)) if attribute.annotation is not None else ""
     value = "" if attribute.value is None else without_texts(str(attribute.value))
-    return " = ".join(each for each in (annotation, value) if each)
+    return " = ".join(each for each in (annotation, value) if each not in ("", "Field()"))
 
 
 class _Texts(ast.NodeTransformer):
@@ -134,6 +134,8 @@ class _Texts(ast.NodeTransformer):
         self.generic_visit(node)
         if ast.unparse(node.func) == "Field":
             node.keywords = [each for each in node.keywords if each.arg not in _TEXTS]
+            if [each.arg for each in node.keywords] == ["default"]:
+                return node.keywords[0].value
         return node
 
 

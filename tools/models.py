@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from ploy_connector_aws import spec
 
-from .api import PACKAGES, load, members_of, public_names, type_names
+from .api import PACKAGES, describe_signature, load, members_of, public_names, type_names
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Records": ("Account", "Entitlement", "Grant", "Resource", "Finding", "Email", "ExternalId", "RecordKey"),
@@ -79,6 +79,16 @@ def render_errors() -> Iterator[str]:
         yield f"| `{name}` | `{error.code}` | `{name}({call.replace(', is_located=', '')})` | {_cell(summary)} |"
 
 
+def render_driver() -> Iterator[str]:
+    """Yield a row for each method of a driver that an author overrides."""
+    driver = public_names(load()[PACKAGES[1]])["Driver"]
+    yield from ("| method | what it does |", "|---|---|")
+    for name, method in driver.members.items():
+        if method.is_function and not name.startswith("_") and name != "require":
+            signature = describe_signature(method).replace("(self, ", "(").replace("(self)", "()")
+            yield f"| {_code(f'{name}{signature}'.removesuffix(' -> None'))} | {_cell(_text(method.docstring))} |"
+
+
 def _fields(name: str, found: Any) -> dict[str, Any]:
     """Return the fields of a model in the order of the source."""
     members = {field: each for field, each in members_of(found).items() if each.is_attribute}
@@ -123,9 +133,8 @@ def _type(source: str, member: Any) -> tuple[str, list[str]]:
 def _bounds(call: ast.Call, member: Any) -> Iterator[str]:
     for keyword in call.keywords:
         if keyword.arg in _BOUNDS:
-            source = ast.unparse(keyword.value)
-            is_name = isinstance(keyword.value, ast.Name)
-            value = getattr(import_module(member.module.path), source) if is_name else ast.literal_eval(source)
+            names = vars(import_module(member.module.path))
+            value = eval(ast.unparse(keyword.value), names)  # noqa: S307 - our own source
             yield _BOUNDS[keyword.arg].format(value)
 
 

@@ -118,5 +118,6 @@ class CsvConnector:
             effects_complete=True,
             remaining_paths_complete=True,  # a group has no groups, so no other path leads to it
             as_of=now,
+            has_sessions=False,
             **({"added": edges, "opened_paths": paths} if is_grant else {"removed": edges, "closed_paths": paths}),
         )

@@ -6,9 +6,9 @@ Map: ``app`` (the program), ``commands`` (all commands with their options; ``--h
 as a table, blocks, lines, CSV, TSV or JSON Lines), ``snapshot_view`` (the last sync, and the names in it); and what
 the commands do: ``setup`` with ``prompts``, ``check``, ``sync`` with ``changed`` (what it changed, by name),
 ``history``, ``service`` (run, sandbox), ``listing`` (list), ``findings`` (list findings), ``access``, ``who``,
-``descriptions`` (of records, for these), ``grant_revoke`` with ``effects``, ``connectors`` (and manifest),
-``validate`` (the rules of the kit) with ``trace`` (the tree of scopes), ``new`` (the package of a new connector),
-``demo`` with ``demo_summary``.
+``descriptions`` (of records and effects, for these), ``grant_revoke``, ``connectors`` (and manifest), ``validate``
+(the rules of the kit) with ``trace`` (the tree of scopes), ``new`` (the package of a new connector), ``demo`` with
+``demo_summary``.
 """
 
 from .app import main

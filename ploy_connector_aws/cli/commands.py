@@ -333,10 +333,10 @@ def validate(
         bool, typer.Option("--every-page", help="Cut the reads at every page, for a source with few of them.")
     ] = False,
     writes: Annotated[
-        bool, typer.Option("--writes", help="Also let the source fail and the connector write, by means of the driver.")
+        bool, typer.Option("--writes", help="Also test partial failures and changes. Needs --driver.")
     ] = False,
     driver: Annotated[
-        str | None, typer.Option("--driver", metavar="FILE:CLASS", help="Changes the source, for --writes.")
+        str | None, typer.Option("--driver", metavar="FILE:CLASS", help="The class that changes the source.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Read as often as needed without asking.")] = False,
     format: Annotated[  # noqa: A002 - the name of the option

@@ -223,7 +223,7 @@ def new(name: str, *, as_json: bool, debug: bool) -> Exit:
     logs.configure(debug=debug, for_people=True)
     if not find_expression(NAME_PATTERN, name) or name.endswith("-"):
         raise typer.BadParameter(
-            f"{name!r} is no name of a connector: up to 63 lower-case letters, digits and -, as in google-workspace.",
+            f"{name!r} is not a connector name: use up to 63 lower-case letters, digits and -, as in google-workspace.",
             param_hint="NAME",
         )
     for other in find_connectors().candidates(name):
@@ -243,7 +243,9 @@ def new(name: str, *, as_json: bool, debug: bool) -> Exit:
     try:
         folder.mkdir()
     except FileExistsError:
-        raise typer.BadParameter(f"{distribution} exists already in this folder.", param_hint="NAME") from None
+        raise typer.BadParameter(
+            f"{distribution} already exists in this folder; choose another name.", param_hint="NAME"
+        ) from None
     files = []
     for path, template in FILES.items():
         file = folder / Template(path).substitute(values)

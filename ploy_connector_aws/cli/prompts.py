@@ -59,7 +59,7 @@ class Prompt:
         Raises:
             ConfigurationError: The input ended.
         """
-        self._out.print(f"[bold]{text(question)}[/], then a line with a single dot:", soft_wrap=True)
+        self._out.print(f"[bold]{text(question)}[/] (end with a line that has only a dot):", soft_wrap=True)
         lines: list[str] = []
         while (line := self.ask("", is_secret=is_secret)) != ".":
             lines.append(f"{line}\n")

@@ -97,7 +97,7 @@ def set_up(
 
 
 def _describe_set_up(session: SetupSession, *, without_ploy: bool) -> str:
-    """Say who keeps the integration, and generates which of its settings."""
+    """Describe where the integration is kept, and who generates which of its settings."""
     generated = ", ".join(map(session.title_of, sorted(session.wizard.generated_fields())))
     if without_ploy:
         made = f"this machine generates {generated}, and " if generated else ""

@@ -159,7 +159,7 @@ def print_trace(out: Console, found: Trace) -> None:
         _grow(branch, [each for each in below.get(None, ()) if each.hook == hook], below, found, shown)
     circles = [each for each in found.scopes.values() if each.name not in shown and _is_in_circle(each, found.scopes)]
     if circles:
-        branch = tree.add("[bold red]✗ scopes that list each other, below no hook[/]")
+        branch = tree.add("[bold red]✗ scopes whose parents form a cycle[/]")
         _grow(branch, circles, {}, found, shown)
     out.print(tree)
     unproven = sum(not each.is_proven for each in found.scopes.values())
@@ -173,7 +173,7 @@ def print_trace(out: Console, found: Trace) -> None:
         verb = "proves" if unproven == 1 else "prove"
         out.print(f"[bold yellow]![/] {_count(unproven, 'scope')} {verb} nothing: a sync keeps what they held before.")
     for hook in found.errors:
-        out.print(f"[bold yellow]![/] {hook} ended by an error: a sync keeps what it did not announce.")
+        out.print(f"[bold yellow]![/] {hook} ended with an error: a sync keeps what it did not announce.")
 
 
 def _grow(
@@ -262,7 +262,7 @@ def _describe_ending(scope: TracedScope) -> str:
 
 
 def _describe_error(error: PloyError | None) -> str:
-    return f"\n[bold red]✗ ended by an error:[/] {text(error.message)}" if error else ""
+    return f"\n[bold red]✗ ended with an error:[/] {text(error.message)}" if error else ""
 
 
 def _list_records(records: Counter[str]) -> str:

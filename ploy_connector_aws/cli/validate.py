@@ -176,7 +176,7 @@ def _open(settings: OperatorSettings, driver: str | None, *, every_page: bool) -
     if driver is not None:
         driver_class = load_class(driver)
         if not issubclass(driver_class, Driver):
-            raise ConfigurationError(f"--driver: {driver} is no subclass of ploy_connector_aws.testing.Driver.")
+            raise ConfigurationError(f"--driver: {driver} is not a subclass of ploy_connector_aws.testing.Driver.")
     else:
         with settings.naming("config"):
             installed.open(given).close()

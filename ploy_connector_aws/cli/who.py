@@ -157,8 +157,8 @@ def _headlines(labels: Labels, named: Named, reached: Named, found: ReachListing
     """Yield how many reach a target; of one that no entitlement names, how many reach the place that it is in."""
     if reached != named:
         yield (
-            f"Nothing that was read leads to the {describe(labels, named)} alone. Who enters the"
-            f" {describe(labels, reached)}, which it is in, may reach it, as far as policies allow."
+            f"No grant leads to the {describe(labels, named)} itself. Anyone who enters the"
+            f" {describe(labels, reached)}, which contains it, may reach it, as far as policies allow."
         )
     counted = count_by_kind(labels, "account", found.total, found.kinds) if found.total else "Nothing that was read"
     details = [f"{found.privileged} privileged there"] if found.privileged else []

@@ -10,7 +10,7 @@ from .privilege import DIRECT, NO, NUMBERS, THROUGH, VERDICTS, Judged, Named, Pr
 from .targets import Target, find_targets, holders_of_leading, inside
 
 _NOTHING = (1 << 63) - 1
-"""A packed path that is longer than any: access that is not privileged."""
+"""The largest integer of SQLite, above every packed path: access that is not privileged."""
 _OWN = NUMBERS - 1
 """In place of the first step: the account belongs to the place, and its verdict everywhere decides."""
 _COLUMNS = "number INTEGER PRIMARY KEY, verdict, toward, distance, path_unproven"

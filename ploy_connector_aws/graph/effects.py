@@ -225,7 +225,7 @@ class Effects:
 
     def _session_line(self) -> Line:
         if self.change.has_sessions is False:
-            return Line("text", (Part("There are no sessions that could live longer."),))
+            return Line("text", (Part("Access ends at once: the source issues no sessions."),))
         if self.change.sessions_end_by is None:
             return Line("warning", (Part("It is unknown how long existing sessions stay valid."),))
         moment = Part("", moment=self.change.sessions_end_by)

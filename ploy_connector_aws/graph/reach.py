@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
@@ -12,10 +12,20 @@ from ploy_connector_aws.spec.labels import Labels
 from ploy_connector_aws.spec.records import RecordType
 
 from .edges import Edges, Step
-from .privilege import DIRECT, NOT_JUDGED, THROUGH, VERDICTS, Named, Verdict
+from .privilege import VERDICTS, Named, Verdict
 from .reasons import Reasons
 from .search import FoundRecord, count_facets, records_of
-from .targets import PRIVILEGED, UNKNOWN, Leading, Target, find_mentions, find_reaching, in_places, verdicts_of
+from .targets import (
+    ADMINISTRATOR,
+    PRIVILEGED,
+    UNKNOWN,
+    Leading,
+    Target,
+    find_mentions,
+    find_reaching,
+    in_places,
+    verdicts_of,
+)
 
 MOST_PATHS = 3
 """The limit on paths that are listed for one account that reaches a target, where not all are asked for."""
@@ -24,7 +34,7 @@ ALL_PATHS = 1_000
 _MOST_STEPS = 500
 _MOST_STEPS_OF_ALL = 10_000
 """The limits on steps to find and count the paths of one account, for a few of them and for all."""
-_IS_PRIVILEGED = {0: False, UNKNOWN: None, PRIVILEGED: True}
+_IS_PRIVILEGED = {0: False, UNKNOWN: None, PRIVILEGED: True, ADMINISTRATOR: True}
 """By the rank of access."""
 MOST_MENTIONS = 10
 """The limit on the entitlements named that mention a target."""
@@ -136,7 +146,7 @@ def describe_mentions(labels: Labels, mentions: Sequence[Named]) -> str:
     kinds = {each.kind for each in mentions}
     count = labels.count("entitlement", kinds.pop() if len(kinds) == 1 else None, len(mentions))
     verb = "names it in its details" if len(mentions) == 1 else "name it in their details"
-    return f"{count} {verb}, without a grant that was read. Who has these may have it, too; ask for each:"
+    return f"{count} {verb}, but no grant leads to it. Holders of these may reach it; run who for each:"
 
 
 def find_reach(edges: Edges, target: Target, search: Reach) -> ReachListing:
@@ -164,7 +174,7 @@ def find_reach(edges: Edges, target: Target, search: Reach) -> ReachListing:
         where += f" AND rank IN ({', '.join(map(str, ranks))})"
     page = edges.db.execute(
         f"SELECT number, rank, is_unproven, home FROM temp.reached WHERE {where} AND class IN ({classes})"
-        f" ORDER BY rank = {PRIVILEGED} DESC, number LIMIT :limit OFFSET :offset",
+        f" ORDER BY rank >= {PRIVILEGED} DESC, number LIMIT :limit OFFSET :offset",
         values,
     ).fetchall()
     mentions = [number for number in find_mentions(edges, target) if number not in leading.steps]
@@ -243,13 +253,14 @@ def _to_reachers(
             held[step.principal].append((step.entitlement, step.is_unproven))
     paths = {number: _find_paths(steps, leading, most_paths) for number, steps in held.items()}
     through = {number: [to for to, _ in steps if to not in leading.targets] for number, steps in held.items()}
-    nodes = {node for found, *_ in paths.values() for path, _ in found for node in path}
-    named = edges.named(nodes.union(*through.values()))
-    verdicts = verdicts_of(edges, nodes)
+    listed = {number: found[:most_paths] for number, (found, _) in paths.items()}
+    named = edges.named(
+        {node for found in listed.values() for path, _ in found for node in path}.union(*through.values())
+    )
+    nodes = {node for found, _ in paths.values() for path, _ in found for node in path}
     reasons = Reasons(edges)
     owns = _read_owns(edges, {*held, *nodes})
-    deciding = {row[0]: _deciding_end(row, paths[row[0]][0], verdicts, owns) for row in page}
-    at_ends = edges.privileges({end for end in deciding.values() if end is not None})
+    deciding = {row[0]: _deciding_end(row, paths[row[0]][0], leading.ends.get(row[1], ()), owns) for row in page}
     return tuple(
         Reacher(
             account,
@@ -259,12 +270,13 @@ def _to_reachers(
             tuple(named[node] for node in through[number][:MOST_THROUGH]),
             tuple(
                 ReachPath(tuple(named[node] for node in path), is_path_unproven)
-                for path, is_path_unproven in paths[number][0]
+                for path, is_path_unproven in listed[number]
             ),
-            *paths[number][1:],
+            len(paths[number][0]) - len(listed[number]),
+            paths[number][1],
             bool(is_unproven),
             () if (end := deciding[number]) is None else reasons.of(end),
-            end is not None and at_ends[end].is_administrator,
+            rank == ADMINISTRATOR,
         )
         for account, (number, rank, is_unproven, belongs_to_target) in zip(records_of(edges, held), page, strict=True)
     )
@@ -282,7 +294,7 @@ def _read_owns(edges: Edges, numbers: Iterable[int]) -> dict[int, tuple[int | No
 def _deciding_end(
     row: tuple[int, int, int, int],
     paths: Sequence[tuple[tuple[int, ...], bool]],
-    verdicts: Mapping[int, int],
+    ends: Collection[int],
     owns: Mapping[int, tuple[int | None, bool]],
 ) -> int | None:
     """Return what decides the privilege of an account at a target; None where it is not privileged.
@@ -290,18 +302,17 @@ def _deciding_end(
     Args:
         row: The account, the rank of its access, whether that is unproven, and whether it belongs to the target; then
             it decides itself where no path does.
-        paths: Its paths that are listed.
-        verdicts: The verdicts of the entitlements on them.
+        paths: Its paths to the target.
+        ends: The entitlements at the target whose access has this rank.
         owns: By record, whether it is privileged by itself, and whether it is a policy: a policy makes no holder
             privileged whose own verdict is that it is not.
     """
     account, rank, _, belongs_to_target = row
     if rank == 0:
         return None
-    wanted = (THROUGH, DIRECT) if rank == PRIVILEGED else (NOT_JUDGED,)
     for path, _ in paths:
         steps = pairwise((account, *path))
-        if verdicts[path[-1]] in wanted and not any(
+        if path[-1] in ends and not any(
             owns.get(held, (None, False))[1] and owns.get(holder, (None, False))[0] == 0 for holder, held in steps
         ):
             return path[-1]
@@ -310,10 +321,10 @@ def _deciding_end(
 
 def _find_paths(
     held: Sequence[tuple[int, bool]], leading: Leading, most: int
-) -> tuple[list[tuple[tuple[int, ...], bool]], int, bool]:
+) -> tuple[list[tuple[tuple[int, ...], bool]], bool]:
     """Find the shortest paths to targets: first those to privileged ones, then those that are proven.
 
-    Also return how many more there are, and whether that is exact.
+    Also return whether these are all. Where few are listed, fewer steps are spent on the others.
     """
     found: list[tuple[tuple[int, ...], bool]] = []
     steps = 0
@@ -331,19 +342,19 @@ def _find_paths(
                 if to not in path
             )
     if todo:  # the search ended early
-        for ends in (leading.targets, leading.privileged, leading.administrators):
+        for ends in (leading.targets, leading.ends[PRIVILEGED], leading.ends[ADMINISTRATOR]):
             for only_proven in (False, True):
                 nearest = _find_nearest(held, leading, ends, only_proven=only_proven)
                 found += [nearest] if nearest and nearest not in found else []
     found.sort(
         key=lambda each: (
-            each[0][-1] not in leading.privileged,
-            each[0][-1] not in leading.administrators,
+            each[0][-1] not in leading.ends[PRIVILEGED],
+            each[0][-1] not in leading.ends[ADMINISTRATOR],
             each[1],
             len(each[0]),
         )
     )
-    return found[:most], max(len(found) - most, 0), not todo
+    return found, not todo
 
 
 def _find_nearest(

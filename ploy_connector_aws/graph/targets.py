@@ -10,7 +10,7 @@ from .edges import Edges
 from .privilege import NO, NOT_JUDGED, THROUGH
 from .tables import FIRST_ENTITLEMENT
 
-UNKNOWN, PRIVILEGED = 1, 2
+UNKNOWN, PRIVILEGED, ADMINISTRATOR = 1, 2, 3
 """Ranks of access."""
 
 _FEW = 1_000
@@ -32,10 +32,8 @@ class Leading(NamedTuple):
     """The entitlements at the target."""
     steps: Mapping[int, list[tuple[int, bool]]]
     """The entitlements that lead to them, with their steps; no path continues past a target."""
-    privileged: frozenset[int]
-    """The targets that are privileged."""
-    administrators: frozenset[int]
-    """Those of them that are or lead to full administrator access."""
+    ends: Mapping[int, frozenset[int]]
+    """By rank, the targets with such access; those of administrators are also among the privileged ones."""
 
 
 def below(edges: Edges, resource_id: str) -> str:
@@ -101,12 +99,13 @@ def find_mentions(edges: Edges, target: Target) -> list[int]:
 def find_reaching(edges: Edges, target: Target) -> Leading:
     """Put the accounts that reach a target into the temporary table ``reached``.
 
-    Its columns are number, class, rank (of the access there: ``PRIVILEGED``, ``UNKNOWN`` where some was not judged,
-    otherwise 0), is_unproven (whether no proven path leads there), and home (whether the account is in the resource).
+    Its columns are number, class, rank (of the access there: ``ADMINISTRATOR``, ``PRIVILEGED``, ``UNKNOWN`` where some
+    was not judged, otherwise 0), is_unproven (whether no proven path leads there), and home (whether the account is in
+    the resource).
     """
     targets = find_targets(edges, target)
     steps = edges.leading(targets) | {each: [] for each in targets}
-    privileged, administrators = _put_leading(edges, targets, steps)
+    ends = _put_leading(edges, targets, steps)
     edges.db.execute("DROP TABLE IF EXISTS temp.reached")
     edges.db.execute("CREATE TEMP TABLE reached (number INTEGER PRIMARY KEY, class, rank, is_unproven, home)")
     own = f"SELECT n.own FROM {edges.tables.names} n WHERE n.number = e.principal"
@@ -124,10 +123,10 @@ def find_reaching(edges: Edges, target: Target) -> Leading:
         _add_reached(
             edges,
             f"SELECT n.number, n.class, CASE {verdict} WHEN {NOT_JUDGED} THEN {UNKNOWN} WHEN {NO} THEN 0"
-            f" ELSE {PRIVILEGED} END, n.is_unproven, 1"
+            f" ELSE iif({edges.judged('distance', 'n')} < 0, {ADMINISTRATOR}, {PRIVILEGED}) END, n.is_unproven, 1"
             f" FROM {edges.names('n')} WHERE n.number IN ({inside(edges, target.id, 'account')})",
         )
-    return Leading(frozenset(targets), steps, privileged, administrators)
+    return Leading(frozenset(targets), steps, ends)
 
 
 def put_reaching(edges: Edges, table: str, target: Target) -> str:
@@ -168,33 +167,25 @@ def verdicts_of(edges: Edges, numbers: Iterable[int]) -> dict[int, int]:
 
 def _put_leading(
     edges: Edges, targets: Iterable[int], steps: Mapping[int, list[tuple[int, bool]]]
-) -> tuple[frozenset[int], frozenset[int]]:
-    """Put what leads to targets into the temporary table ``leading``.
-
-    Returns:
-        The privileged targets, and those of them with full administrator access.
-    """
+) -> dict[int, frozenset[int]]:
+    """Put what leads to targets into the temporary table ``leading``; return ``Leading.ends``."""
     before, conferring, policies = judge_leading(edges, steps)
     verdicts = verdicts_of(edges, targets)
-    privileged_targets = frozenset(each for each, verdict in verdicts.items() if verdict >= THROUGH)
-    privileged = _leading_to(conferring, privileged_targets)
-    not_judged = _leading_to(conferring, (each for each, verdict in verdicts.items() if verdict == NOT_JUDGED))
+    privileged = frozenset(each for each, verdict in verdicts.items() if verdict >= THROUGH)
+    ends = {
+        UNKNOWN: frozenset(each for each, verdict in verdicts.items() if verdict == NOT_JUDGED),
+        PRIVILEGED: privileged,
+        ADMINISTRATOR: _administrators(edges, privileged),
+    }
+    ranks = {each: rank for rank in sorted(ends) for each in _leading_to(conferring, ends[rank])}
     proven = _leading_to(before, targets, only_proven=True)
     edges.db.execute("DROP TABLE IF EXISTS temp.leading")
     edges.db.execute("CREATE TEMP TABLE leading (number INTEGER PRIMARY KEY, rank, is_unproven, is_policy)")
     edges.db.executemany(
         "INSERT INTO temp.leading VALUES (?, ?, ?, ?)",
-        (
-            (
-                each,
-                PRIVILEGED if each in privileged else UNKNOWN if each in not_judged else 0,
-                each not in proven,
-                each in policies,
-            )
-            for each in steps
-        ),
+        ((each, ranks.get(each, 0), each not in proven, each in policies) for each in steps),
     )
-    return privileged_targets, _administrators(edges, privileged_targets)
+    return ends
 
 
 def _administrators(edges: Edges, numbers: Iterable[int]) -> frozenset[int]:

@@ -295,7 +295,7 @@ def _check_manifest(distribution: str, manifest: Manifest) -> Manifest:
         )
         raise InvalidConnectorError(
             distribution,
-            f"it needs version {to_text(repr(version), 100)} of the hook specification, and this host speaks version"
+            f"it needs version {to_text(repr(version), 100)} of the hook specification, but this host supports version"
             f" {SPEC_VERSION}; {fix}",
         )
     try:

@@ -1,4 +1,4 @@
-"""Checks of a connector's methods: what pluggy would not call, would call otherwise, or would ignore without a word."""
+"""Checks of a connector's methods: what pluggy would not call, or would call without some values."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _find_problems_of_one(hook: str, implementation: pluggy.HookImpl) -> Iterato
     elif inspect.isgeneratorfunction(function) and hook not in LIST_HOOKS:
         yield f"hook {hook!r} contains a yield, so a call would do nothing{place}"
     if implementation.hookwrapper or implementation.wrapper:
-        yield f"hook {hook!r} is a wrapper, and there is nothing to wrap{place}"
+        yield f"hook {hook!r} is a hook wrapper, which hosts do not support{place}"
 
 
 def _find_wrong_parameters(connector_class: type) -> Iterator[str]:
@@ -123,7 +123,7 @@ def _find_misspelt(connector_class: type, open_hooks: list[str]) -> Iterator[str
             continue
         hook, parameters = by_letters[near[0]], _parameters_of(method)
         if set(parameters) <= set(PARAMETERS[hook]) and (parameters or hook in _WITHOUT_PARAMETERS):
-            yield f"its method {name!r} looks like the hook {hook!r}, and is none{_place(method)}"
+            yield f"its method {name!r} looks like the hook {hook!r}, but is not one; rename it{_place(method)}"
 
 
 def _letters(name: str) -> str:

@@ -126,7 +126,7 @@ class PageCheck:
             for record in records:
                 body, invalid = self._encode(record, page.scope)
                 if invalid is None and record.record_type in _NOT_IN_HOOK.get(hook, ()):
-                    invalid = PageProblem("record", f"{_named(record)} is none of the resources that {hook} lists")
+                    invalid = PageProblem("record", f"{_named(record)} is not allowed in {hook}")
                 if invalid is None:
                     good.append(record)
                     bodies.append(body)

@@ -44,7 +44,7 @@ def parse_setting(schema: Mapping[str, Any], text: str) -> JsonValue:
 
 
 def find_short_secret(schema: Mapping[str, Any], value: Any) -> str | None:
-    """Say that a setting holds a secret that is too short to be redacted, as the rest of a sentence."""
+    """Return the requirement that a too short secret breaks, as the rest of a sentence; None where it is met."""
     secrets = [secret for _, secret in find_secrets({"properties": {"value": schema}}, {"value": value})]
     if not any(0 < len(secret) < MINIMUM_SECRET_LENGTH for secret in secrets):
         return None

@@ -59,7 +59,7 @@ _MESSAGES: Mapping[str, Callable[[Schema, str], str]] = {
     "uniqueItems": lambda *_: "must not have an item twice",
     "minProperties": _counted("must have {} or more entries"),
     "maxProperties": _counted("must have {} or fewer entries"),
-    "additionalProperties": lambda *_: "must not have entries of other names",
+    "additionalProperties": lambda *_: "has an entry that is not allowed",
     "required": lambda *_: "lacks an entry that is required",
 }
 """What a value must be, by keyword, as the rest of a sentence that begins with the title of its setting."""
@@ -155,7 +155,7 @@ def find_wrong_setting(schema: Schema, config: Mapping[str, Any]) -> tuple[str, 
 
 
 def find_problem(schema: Schema, value: Any) -> str | None:
-    """Say what is wrong with one value, as the rest of a sentence that begins with the title of its setting."""
+    """Describe what is wrong with one value: the rest of a sentence that begins with the title of its setting."""
     errors = sorted(_validator(_dumped(schema)).iter_errors(value), key=lambda error: len(error.absolute_path))
     return _describe(errors[0], 0) if errors else None
 
@@ -193,7 +193,7 @@ def find_schema_errors(schema: Schema) -> Iterator[str]:
         Draft202012Validator.check_schema(dict(schema), format_checker=FormatChecker(formats=()))
     except SchemaError as error:
         place = "/".join(map(str, error.absolute_path)) or "the whole"
-        yield f"config_schema is no JSON Schema of draft 2020-12: {place} is against {error.validator!r}"
+        yield f"config_schema is not a valid JSON Schema (draft 2020-12): {place} violates {error.validator!r}"
         return
     if schema.get("type", "object") != "object":
         yield "config_schema must have the type 'object'"

@@ -223,7 +223,7 @@ class SetupSession:
             installed.open(self.settings(), is_unfinished=True).close()
         except ConfigurationError as error:
             return error if error.field in names else None
-        except HookFailedError:  # for want of a setting that a later step asks for; the last check tells
+        except HookFailedError:  # a later step asks for the setting that is missing; the last check reports it
             return None
         return None
 

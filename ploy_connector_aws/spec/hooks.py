@@ -26,7 +26,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT_NAME)
 
 
 class ConnectorHooks:
-    """The hook specification. A connector implements ``configure``, ``test_connection`` and the lists it can fill.
+    """The hook specification. ``configure``, ``test_connection`` and ``list_accounts`` are required.
 
     An implementation may leave out parameters it does not need. It must not give one a default, and takes no
     ``*args`` or ``**kwargs``: pluggy would call it without the value. All hooks raise errors of
@@ -104,7 +104,7 @@ class ConnectorHooks:
 
     @hookspec(firstresult=True)
     def list_entitlements(self, skip: Set[str]) -> Iterator[Page]:  # type: ignore[empty-body]
-        """Read the entitlements and their grants.
+        """Read the entitlements and their grants. Optional.
 
         Called once per sync, after ``list_accounts`` on the same instance, so ids may be kept between them (spooled
         when they can be many). Called alone, it reads for itself what it needs of the accounts.

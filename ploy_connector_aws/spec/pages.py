@@ -21,7 +21,7 @@ Scope: TypeAlias = Annotated[str, Field(min_length=1, max_length=512)]
 class Failure(FrozenModel):
     """Why a scope could not be read completely."""
 
-    code: str = Field(description="Machine-readable: permission_missing, temporary, authentication, …")
+    code: str = Field(description="A word for programs: the code of an error, or one of the connector's own.")
     message: str = Field(description="One sentence for a person; never contains a secret.")
     missing_permissions: tuple[str, ...] = Field(default=(), description="The exact permissions that are missing.")
     fix: str | None = Field(default=None, description="What a person can do about it.")

@@ -292,7 +292,7 @@ _LITERALS = {
     )
     for model in RECORD_MODELS.values()
 }
-_IS_KIND = re.compile(_KIND.removesuffix("$"))
+_IS_KIND = re.compile(_KIND)
 _FIELDS = {model: model.model_fields.keys() for model in RECORD_MODELS.values()}
 _IDS = {
     Account: ("id",),

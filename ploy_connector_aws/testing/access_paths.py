@@ -1,12 +1,16 @@
-"""A plain search for paths of access in a read, which the answers of ``grant`` and ``revoke`` are compared with."""
+"""A plain search for paths of access in a read: known to a request, and compared with its answer."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
+from datetime import datetime
 from typing import TypeAlias
 
-from ploy_connector_aws.spec import Grant
+from ploy_connector_aws.spec import AccessPath, Entitlement, Grant, KnownAccess
+from ploy_connector_aws.spec.changes import KnownState
+
+from .reading import Reading
 
 GrantPath: TypeAlias = tuple[Grant, ...]
 """The grants from an account to an entitlement, in order."""
@@ -42,3 +46,21 @@ def find_paths(grants: Iterable[Grant], account_id: str, targets: Collection[str
         passed = {grant.entitlement_id for grant in path}
         left += [(*path, grant) for grant in steps["entitlement", end].values() if grant.entitlement_id not in passed]
     return found
+
+
+def find_known(
+    reading: Reading, account_id: str, entitlement_id: str, states: Iterable[KnownState], read_at: datetime
+) -> KnownAccess:
+    """Return what a host knows after a read about an account and an entitlement."""
+    records = [record for _, record in reading.records()]
+    grants = [record for record in records if isinstance(record, Grant)]
+    entitlement = next((each for each in records if isinstance(each, Entitlement) and each.id == entitlement_id), None)
+    opened = opened_by(grants, entitlement_id)
+    return KnownAccess(
+        entitlement=entitlement,
+        paths=tuple(AccessPath(grants=path) for path in find_paths(grants, account_id, {entitlement_id, *opened})),
+        paths_complete=True,
+        opened=tuple(sorted(opened)),
+        states=frozenset(states),
+        as_of=read_at,
+    )

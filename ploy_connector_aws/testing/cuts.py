@@ -18,7 +18,7 @@ Manner: TypeAlias = Literal["exception", "error"]
 MANNERS: tuple[Manner, ...] = get_args(Manner)
 
 MOST_CUTS = 20
-"""So many reads are cut, unless every page is."""
+"""The limit on reads that are cut, unless every page is cut."""
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,10 @@ class Driver:
             @contextmanager
             def throttle(self) -> Iterator[None]:
                 self.directory.limit(calls_per_second=1)
-                yield
-                self.directory.limit(None)
+                try:
+                    yield
+                finally:
+                    self.directory.limit(None)
 
     ``CuttingProxy`` cuts and delays the connections to a source that speaks TCP.
 

@@ -15,21 +15,23 @@ from ploy_connector_aws.reference import Key
 from ploy_connector_aws.spec import Grant, RecordKey
 
 from .driver import Driver
-from .reading import Reading, read_lists
+from .reading import Reading, SeenPage, read_lists
 from .results import NotTestedError, Shared
 
 if TYPE_CHECKING:
     from .validation import Validation
 
-CUT_BYTES = (0, 100, 1_000, 10_000)
-"""After so many bytes connections are cut: before a response, in its head, and in bodies."""
+CUTS = ((False, 0), (False, 1_000), (True, 0), (True, 100), (True, 1_000))
+"""Whether the line is cut only after the first page with records, as most sources need a login before, and after how
+many bytes from then on: before a response, in its head, in its body.
+"""
 
 SLOW_SECONDS = 0.2
-"""So long each response of a slow source takes."""
+"""The delay that a slow source adds to each response."""
 
 MOST_DENIALS = 4
 MOST_CANDIDATES = 5
-"""So many scopes or records of one kind are offered to the driver until it takes one."""
+"""The limit on scopes or records of one kind that are offered to the driver until it accepts one."""
 
 
 class Denial(NamedTuple):
@@ -59,7 +61,8 @@ class TimedRead:
     seconds: float = 0
     """How long it took; the limit where it did not end."""
     next_reading: Reading | None = None
-    _error: BaseException | None = field(default=None, repr=False)
+    error: BaseException | None = field(default=None, repr=False)
+    """What ended the thread of it."""
 
 
 class AddedAccount(NamedTuple):
@@ -138,10 +141,14 @@ class FaultyReads:
 
     @Shared
     def cut(self) -> list[TimedRead]:
-        """Reads during which connections are cut after some bytes."""
+        """Reads during which connections are cut."""
         return [
-            self._read_in_time(f"each connection was cut after {count:,} bytes", partial(self._driver.cut_line, count))
-            for count in CUT_BYTES
+            self._read_in_time(
+                f"each connection was cut after {count:,} bytes{', from the first records on' if is_late else ''}",
+                partial(self._driver.cut_line, count),
+                is_late=is_late,
+            )
+            for is_late, count in CUTS
         ]
 
     @Shared
@@ -202,37 +209,65 @@ class FaultyReads:
             found |= {seen.page.scope for seen in self._validation.first.pages if seen.page.parent in found}
         return frozenset(found)
 
-    def _read_in_time(self, fault: str, begin: Callable[[], AbstractContextManager[None]]) -> TimedRead:
-        """Read during a fault and again after it, in a thread, as a hook may never end."""
+    def _read_in_time(
+        self, fault: str, begin: Callable[[], AbstractContextManager[None]], *, is_late: bool = False
+    ) -> TimedRead:
+        """Read during a fault and again after it, in a thread, as a hook may never end.
+
+        Args:
+            fault: What is wrong.
+            begin: Begins it.
+            is_late: Whether it begins after the first page with records.
+        """
         timed = TimedRead(fault)
         limit = self._driver.longest_read_seconds
-        has_read, is_over = threading.Event(), threading.Event()
+        is_there, has_begun, has_read, is_over = (threading.Event() for _ in range(4))
+        pages: list[SeenPage] = []
+        most_pages = 2 * len(self._validation.first.pages) + 100
+
+        def keep(seen: SeenPage) -> None:
+            pages.append(seen)
+            if is_late and seen.page.records and not is_there.is_set():
+                is_there.set()
+                has_begun.wait(limit)
 
         def read() -> None:
             try:
                 with self._validation.open(records_output=False) as instance:
-                    timed.reading = read_lists(instance)
+                    reading = read_lists(instance, on_page=keep, most_pages=most_pages)
+                    reading.pages = pages
+                    timed.reading = reading
                     has_read.set()
                     if is_over.wait(limit):
-                        timed.next_reading = read_lists(instance)
+                        timed.next_reading = read_lists(instance, most_pages=most_pages)
             except BaseException as error:  # noqa: BLE001 - raised again where the rule waits
-                timed._error = error
+                timed.error = error
             finally:
+                is_there.set()
                 has_read.set()
 
         thread = threading.Thread(target=read, name="faulty-read", daemon=True)
-        with begin():
-            began = time.monotonic()
+        if is_late:
             thread.start()
-            has_read.wait(limit)
-            timed.seconds = time.monotonic() - began
-            reading = timed.reading
-        is_over.set()
-        thread.join(limit)
-        if timed._error is not None:
-            raise timed._error
+            is_there.wait(limit)
+        try:
+            with begin():
+                if not is_late:
+                    thread.start()
+                has_begun.set()
+                began = time.monotonic()
+                has_read.wait(limit)
+                timed.seconds = time.monotonic() - began
+                during = timed.reading
+        finally:
+            has_begun.set()
+            is_over.set()
+            if thread.is_alive():
+                thread.join(limit)
+        if timed.error is not None:
+            raise timed.error
         self._validation.reads += 1 + (timed.next_reading is not None)
-        return TimedRead(fault, reading, timed.seconds, timed.next_reading)
+        return TimedRead(fault, during, timed.seconds, timed.next_reading)
 
 
 def keys_of(reading: Reading) -> set[Key]:

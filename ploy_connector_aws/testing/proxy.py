@@ -44,11 +44,11 @@ class CuttingProxy:
     not of the loopback address, so the client must be set to expect that name. As a context manager it closes itself.
 
     Args:
-        host: The host of the source.
-        port: Its port.
+        host: The host of the source, or the path of its Unix socket.
+        port: Its port; none for a Unix socket.
     """
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int = 0) -> None:
         self._source = (host, port)
         self._listener = socket.create_server((_LOOPBACK, 0))
         self._is_closed = threading.Event()
@@ -113,7 +113,7 @@ class CuttingProxy:
 
     def _connect(self, client: socket.socket) -> None:
         try:
-            source = socket.create_connection(self._source, timeout=_CONNECT_SECONDS)
+            source = self._open_source()
         except OSError:
             client.close()
             return
@@ -126,6 +126,14 @@ class CuttingProxy:
         finally:
             self._connections.discard(connection)
             connection.close()
+
+    def _open_source(self) -> socket.socket:
+        host, _ = self._source
+        if not host.startswith("/"):
+            return socket.create_connection(self._source, timeout=_CONNECT_SECONDS)
+        source = socket.socket(socket.AF_UNIX)
+        source.connect(host)
+        return source
 
     def _answer(self, connection: _Connection) -> None:
         """Forward what the source sends, up to the cut."""

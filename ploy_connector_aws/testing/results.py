@@ -17,7 +17,7 @@ Outcome: TypeAlias = Literal["passed", "warning", "failed", "skipped"]
 """A warning is a broken rule that a connector may have a reason for."""
 
 MOST_PROBLEMS = 10
-"""So many problems of a rule are shown, and the number of the others."""
+"""The limit on problems of a rule that are shown; the others are counted."""
 
 _LONGEST_TEXT = 1_000
 
@@ -130,6 +130,11 @@ def examine(rule: Rule, validation: Validation) -> Result:
         reason = to_text(str(error), _LONGEST_TEXT)
     except PloyError as error:
         found.append(Problem("connector", error.message))
+    except Exception as error:
+        message = validation.describe_driver_error(error)
+        if message is None:
+            raise
+        found.append(Problem("driver", f"It raised an exception: {message}", "Correct the driver of the test."))
     if not found:
         return Result(rule, "passed" if reason is None else "skipped", reason=reason)
     shown = tuple(_complete(problem, validation) for problem in found[:MOST_PROBLEMS])

@@ -6,6 +6,7 @@ import gc
 import inspect
 import pickle
 import tempfile
+import traceback
 import tracemalloc
 from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from contextlib import ExitStack, contextmanager
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from ploy_connector_aws.host import InstalledConnector, InvalidConnectorError
 from ploy_connector_aws.host.hook_check import LIST_HOOKS
-from ploy_connector_aws.host.safe_errors import name_file
+from ploy_connector_aws.host.safe_errors import describe_exception, name_file
 from ploy_connector_aws.reference import Generation, Key, Outcome, compare, read_pages
 from ploy_connector_aws.spec import ConfigurationError, ConnectionReport, Page, PloyError
 
@@ -34,7 +35,10 @@ FEWEST_RECORDS = 1_000
 """A read of fewer records shows too little of how the memory of a connector grows."""
 
 MEASUREMENTS = 8
-"""Memory is measured so often during a read, as each measurement collects garbage."""
+"""The number of memory measurements during a read. Few, because each one collects garbage."""
+
+MOST_DRIVEN_READS = 37
+"""Reads of tiers 1 and 2 at most; each rule that sees a difference reads once more."""
 
 MOST_REREADS = 8
 """One for each rule that compares reads; a rule rereads only where it sees a difference."""
@@ -42,7 +46,7 @@ MOST_REREADS = 8
 
 @dataclass(frozen=True)
 class Plan:
-    """How often tier 0 reads the source."""
+    """How often the rules read the source."""
 
     pages: int
     """Pages of the first read."""
@@ -55,18 +59,22 @@ class Plan:
     """Pages at which no read is cut."""
     reads: int
     """All reads, the first included. One that is cut, that skips scopes or reads one list, counts as a whole one."""
+    driven_reads: int = 0
+    """The most reads of tiers 1 and 2, where no rule is broken; 0 without a driver."""
 
     @property
     def most_calls(self) -> int | None:
         """The calls of all reads at most; None where the connector counts none."""
-        return None if self.calls is None else self.calls * (self.reads + MOST_REREADS)
+        return None if self.calls is None else self.calls * (self.reads + MOST_REREADS + self.driven_reads)
 
     def __str__(self) -> str:
-        """Describe it in two sentences."""
+        """Describe it in two or three sentences."""
+        driven = f" The rules with a driver change it, and read it at most {self.driven_reads} times more."
         calls = "" if self.most_calls is None else f", with at most {self.most_calls:,} calls"
         return (
             f"The source is read {self.reads} times, and at most {MOST_REREADS} times more where reads differ{calls}."
             f" {len(self.cuts)} of the reads are cut; {self.pages_not_cut} of {self.pages} pages are not cut."
+            f"{driven if self.driven_reads else ''}"
         )
 
 
@@ -128,7 +136,7 @@ class Validation:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close instances and the driver, and remove temporary files."""
         with ExitStack() as stack:
@@ -182,6 +190,12 @@ class Validation:
         if self._driver_class is None:
             raise NotTestedError("there is no driver that changes the source")
         return self._driver_class(self._settings)
+
+    def describe_driver_error(self, error: Exception) -> str | None:
+        """Describe an exception that a method of the driver raised; None if it was raised elsewhere."""
+        file = None if self._driver_class is None else inspect.getsourcefile(self._driver_class)
+        frames = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
+        return describe_exception(error) if file in frames else None
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -327,6 +341,7 @@ class Validation:
             cuts=tuple(cuts),
             pages_not_cut=not_cut,
             reads=2 + others,
+            driven_reads=0 if self._driver_class is None else MOST_DRIVEN_READS,
         )
 
     def _measure(self, instance: Instance, pages: int, *, is_traced: bool) -> Measured:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,18 +13,16 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from ploy_connector_aws.host.change_check import Kind, change_access
 from ploy_connector_aws.spec import (
     AccessChange,
-    AccessPath,
     AccessRequest,
     Account,
     Entitlement,
     Grant,
-    KnownAccess,
     PloyError,
     RecordKey,
 )
 from ploy_connector_aws.spec.changes import KnownState
 
-from .access_paths import GrantPath, find_paths, opened_by
+from .access_paths import find_known, opened_by
 from .driver import Driver
 from .instance import Instance
 from .reading import Reading
@@ -96,6 +94,15 @@ class Cycle:
         """Raise ``NotTestedError`` unless the source has what a step was to bring about."""
         if self.attempts[step].held != (self.attempts[step].kind == "grant"):
             raise NotTestedError(f"a {step} had no effect")
+
+
+@dataclass(frozen=True)
+class CutTrial:
+    """A grant and a revoke that met a fault, each followed by the same request again."""
+
+    attempts: list[Attempt]
+    reading: Reading | None
+    """After the grant; None where it had no effect."""
 
 
 @dataclass(frozen=True)
@@ -247,14 +254,14 @@ class Trials:
             return attempts, before, writer.read()
 
     @Shared
-    def cut_before(self) -> list[Attempt]:
-        """A grant and a revoke that failed before the source made them, each followed by the same request again."""
+    def cut_before(self) -> CutTrial:
+        """Writes that failed before the source made them."""
         self._driver.require("cut_before_write")
         return self._cut(self._driver.cut_before_write)
 
     @Shared
-    def cut_after(self) -> list[Attempt]:
-        """A grant and a revoke whose responses were lost, each followed by the same request again."""
+    def cut_after(self) -> CutTrial:
+        """Writes whose responses were lost."""
         self._driver.require("cut_after_write")
         return self._cut(self._driver.cut_after_write)
 
@@ -283,11 +290,12 @@ class Trials:
             reading = writer.read()
             return PathTrial(granted, reading, writer.change("revoke", account, first), other is not None)
 
-    def _cut(self, fault: Callable[[], AbstractContextManager[None]]) -> list[Attempt]:
+    def _cut(self, fault: Callable[[], AbstractContextManager[None]]) -> CutTrial:
         for step in _CHANGES:
             self.cycle.require_effect(step)
         with self._writing() as (writer, account, entitlement):
             attempts: list[Attempt] = []
+            reading: Reading | None = None
             kinds: tuple[Kind, ...] = ("grant", "revoke")
             for kind in kinds:
                 with fault():
@@ -295,7 +303,9 @@ class Trials:
                 attempts.append(writer.change(kind, account, entitlement, like=attempts[-1]))
                 if attempts[-1].held != (kind == "grant"):
                     break
-            return attempts
+                if kind == "grant":
+                    reading = writer.read()
+            return CutTrial(attempts, reading)
 
     @contextmanager
     def _writing(self, *, adds_entitlement: bool = True) -> Iterator[tuple[Writer, str, str]]:
@@ -339,29 +349,6 @@ class Trials:
         if not opening:
             raise NotTestedError("no grantable entitlement of the source opens another one")
         return next(iter(opening)), None
-
-
-def find_known(
-    reading: Reading, account_id: str, entitlement_id: str, states: Iterable[KnownState], read_at: datetime
-) -> KnownAccess:
-    """Return what a host knows after a read about an account and an entitlement."""
-    records = [record for _, record in reading.records()]
-    grants = [record for record in records if isinstance(record, Grant)]
-    entitlement = next((each for each in records if isinstance(each, Entitlement) and each.id == entitlement_id), None)
-    opened = opened_by(grants, entitlement_id)
-    return KnownAccess(
-        entitlement=entitlement,
-        paths=tuple(map(to_access_path, find_paths(grants, account_id, {entitlement_id, *opened}))),
-        paths_complete=True,
-        opened=tuple(sorted(opened)),
-        states=frozenset(states),
-        as_of=read_at,
-    )
-
-
-def to_access_path(path: GrantPath) -> AccessPath:
-    """Return a path as hooks get and give it."""
-    return AccessPath(grants=path)
 
 
 def _check_listed(reading: Reading, account_id: str, entitlement_id: str) -> None:

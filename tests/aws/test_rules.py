@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ploy_connector_aws.sandbox.aws import SandboxAws
-from ploy_connector_aws.testing import RULES, Validation
-from tests.testing.aws_driver import AwsDriver
+from ploy_connector_aws.testing import RULES, Driver, Validation
+from tests.testing.aws_driver import AssignmentDriver, AwsDriver
 
 from .conftest import make_customer, set_environment, small_demo_organisation
 
@@ -29,7 +31,14 @@ def test_the_connector_keeps_every_rule_that_needs_no_driver(monkeypatch: pytest
 
 
 @pytest.mark.soak
-def test_the_connector_keeps_every_rule_that_needs_a_driver() -> None:
-    with Validation("aws", {}, AwsDriver) as validation:
+@pytest.mark.parametrize(
+    ("driver", "settings"),
+    [
+        (AwsDriver, {"scopes": ["identity-center", "iam", "resources"]}),
+        (AssignmentDriver, {"direct_assignments": True}),
+    ],
+)
+def test_the_connector_keeps_every_rule_that_needs_a_driver(driver: type[Driver], settings: dict[str, Any]) -> None:
+    with Validation("aws", settings, driver) as validation:
         results = [validation.check(rule) for rule in RULES if rule.tier > 0]
     assert [str(each) for each in results if each.outcome != "passed"] == []

@@ -95,7 +95,7 @@ def test_wizard_leads_to_a_connection_and_a_sync(inside: Page, world: Sandbox) -
     assert after.integration.settings["external_id"] == issued
     expect(inside.get_by_text("Its first sync starts automatically.")).to_be_visible()
     watch_first_sync(inside, world, own)
-    inside.get_by_role("row").filter(has_text="generation 1").get_by_role("link").click()
+    inside.get_by_role("row").filter(has_text="everything uploaded").get_by_role("link").click()
     expect(inside.get_by_role("heading", name="Changes")).to_be_visible()
 
 
@@ -126,6 +126,8 @@ def test_changed_role_needs_a_new_test(inside: Page, world: Sandbox) -> None:
     inside.reload()
     role = inside.get_by_label("Role ARN")
     role.fill(role.input_value() + "-that-is-not-there")
+    inside.get_by_label("Your name").fill("Ada Byron")
+    inside.get_by_label("Reason").fill("another role")
     inside.get_by_role("button", name="Test the connection").click()
     expect(inside.get_by_text("Not connected. Fix what failed and test again.")).to_be_visible()
     assert not world.ploy.registry.integration(own).is_verified

@@ -152,7 +152,7 @@ def test_everybody_who_reaches_a_place_is_shown_with_paths_privileged_and_people
 
 def test_who_of_a_resource_that_no_entitlement_names_shows_who_enters_its_place(view: SnapshotView) -> None:
     assert shown_who(view, "Invoices") == [
-        "Nothing that was read leads to the bucket Invoices alone. Who enters the account Production, which it is in, "
+        "No grant leads to the bucket Invoices itself. Anyone who enters the account Production, which contains it, "
         "may reach it, as far as policies allow.",
         "3 people and machines (2 people, 1 machine) reach the account Production: 2 privileged there, 1 disabled.",
         *ALL_OF_PRODUCTION,

@@ -139,7 +139,7 @@ def test_tree_shows_each_fault_at_its_scope() -> None:
         == """\
 Staff directory
 ├── list_accounts  7 pages
-│   ✗ ended by an error: The source did not answer.
+│   ✗ ended with an error: The source did not answer.
 │   ├── ✗ open  1 page, 1 account  nothing ended it
 │   │   └── ✓ below  1 page, 1 grant, 1 of them partial  complete  announced by list_entitlements, page 1
 │   ├── ✗ twice  2 pages, no records, 1 retracted  ended 2 times: complete, gone
@@ -151,13 +151,13 @@ Staff directory
 │   └── ✗ secret  1 page, 1 account  failed
 │       Invalid: the account '[redacted]' contains the value of a secret setting
 ├── list_entitlements  3 pages
-└── ✗ scopes that list each other, below no hook
+└── ✗ scopes whose parents form a cycle
     ├── ✓ one  1 page, no records  complete
     └── ✓ other  1 page, no records  complete
 
 9 scopes, 10 pages, 2 accounts, 1 grant.
 ! 4 scopes prove nothing: a sync keeps what they held before.
-! list_accounts ended by an error: a sync keeps what it did not announce."""
+! list_accounts ended with an error: a sync keeps what it did not announce."""
     )
 
 

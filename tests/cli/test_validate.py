@@ -145,7 +145,7 @@ def test_writes_and_driver_go_together(folder: Path) -> None:
     for driver, message in (
         ("nowhere.py:Driver", "There is no file 'nowhere.py'."),
         ("tests/cli/test_validate.py:Nothing", "it has no class 'Nothing'"),
-        (GOOD, "is no subclass of ploy_connector_aws.testing.Driver."),
+        (GOOD, "is not a subclass of ploy_connector_aws.testing.Driver."),
     ):
         status, printed, _ = run(folder, GOOD, *driven, driver)
         assert (status, message in json.loads(printed)["error"]["message"]) == (Exit.CONFIGURATION, True), printed

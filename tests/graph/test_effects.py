@@ -138,7 +138,7 @@ def test_nothing_is_printed_about_sessions_where_nothing_was_opened(store: Store
 def test_absence_of_sessions_is_reported(store: Store) -> None:
     without = effects_of(view_of(store), has_sessions=False, sessions_end_by=None)
     (line,) = [line for line in without.lines() if "essions" in to_text(line)]
-    assert (line.kind, to_text(line)) == ("text", "There are no sessions that could live longer.")
+    assert (line.kind, to_text(line)) == ("text", "Access ends at once: the source issues no sessions.")
     with pytest.raises(ValueError, match="does not go with has_sessions=False"):
         effects_of(view_of(store), has_sessions=False)
 

@@ -92,10 +92,9 @@ def check_reacher(model: Model, found: Reacher, targets: set[str], place: str | 
         assert path.is_unproven == any(model.edges[ends] for ends in pairwise((account.id, *ids)))
     assert found.more_paths_exact
     assert found.more_paths == len(ends) - len(listed)
-    decisive = [path for path in listed if path in conferring and model.verdict(path[-1]) in ("through", "direct")]
-    decider = decisive[0][-1] if decisive else account.id
-    may_decide = is_privileged is True and (bool(decisive) or belongs_to_target)
-    assert found.is_administrator == (may_decide and model.is_strongest_administrator(decider))
+    deciders = [path[-1] for path in conferring] + [account.id] * belongs_to_target
+    privileged = [each for each in deciders if model.verdict(each) in ("through", "direct")]
+    assert found.is_administrator == any(map(model.is_strongest_administrator, privileged))
 
 
 def test_policy_that_a_boundary_limits_gives_no_privileged_access() -> None:
@@ -184,7 +183,7 @@ def test_entitlements_that_only_name_a_target_are_listed_beside_the_answer() -> 
     assert [each.account.id for each in found.rows] == ["u1"]
     assert [each.id for each in found.mentions] == ["names"]
     assert describe_mentions(Labels(), found.mentions) == (
-        "1 role names it in its details, without a grant that was read. Who has these may have it, too; ask for each:"
+        "1 role names it in its details, but no grant leads to it. Holders of these may reach it; run who for each:"
     )
 
 
@@ -203,6 +202,7 @@ def test_reasons_are_those_of_the_record_that_decides() -> None:
 
     records: list[Record] = [
         *(Account(id=id_, username=id_) for id_ in ("u1", "u2", "u3")),
+        Account(id="u4", username="u4", resource_id="p"),
         role("lesser", True, "It may stop it.", place="p"),
         role("opener", False, place="p"),
         role("admin", True, "It may do everything."),
@@ -213,7 +213,7 @@ def test_reasons_are_those_of_the_record_that_decides() -> None:
             grant(*ends)
             for ends in (
                 *(("u1", "lesser"), ("u1", "opener"), ("opener", "admin"), ("u2", "silent"), ("silent", "unread")),
-                ("u3", "reader"),
+                *(("u3", "reader"), ("u4", "lesser"), ("u4", "admin")),
             )
         ),
     ]
@@ -223,6 +223,7 @@ def test_reasons_are_those_of_the_record_that_decides() -> None:
         "u1": (True, True, ("It may do everything.",)),
         "u2": (None, False, ("It was not read.",)),
         "u3": (False, False, ()),
+        "u4": (True, True, ("It may do everything.",)),
     }
     assert [[step.id for step in path.steps] for path in found.rows[0].paths] == [["opener"], ["lesser"]]
 

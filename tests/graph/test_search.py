@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
+from random import Random
 
 import pytest
 
@@ -14,7 +16,7 @@ from ploy_connector_aws.graph.targets import Target
 from ploy_connector_aws.graph.view import GraphView
 from ploy_connector_aws.spec import Account, Email, Entitlement, Grant, Record, Resource
 
-from .model import TABLES, open_tables
+from .model import TABLES, Model, open_tables
 
 
 def group(id_: str, name: str, *, grantable: bool = True) -> Entitlement:
@@ -122,3 +124,22 @@ def test_access_in_a_place_that_was_not_judged_is_not_called_harmless() -> None:
         found = GraphView(db, TABLES).list_records("account", Search(place="p"))
     assert found.facets.verdicts == {"not_judged": 1}
     assert [each.privilege.verdict for each in found.rows] == ["not_judged"]
+
+
+@pytest.mark.parametrize("graphs", [200, pytest.param(2_000, marks=pytest.mark.soak)])
+def test_list_of_a_place_and_who_reaches_it_agree_on_privilege(chance: Random, graphs: int) -> None:
+    seen = Counter[tuple[bool | None, bool, bool]]()
+    for _ in range(graphs):
+        model = Model.random(chance)
+        with model.view() as view:
+            for place in (*model.resources, "unknown place"):
+                listed = {
+                    each.id: (each.privilege.is_privileged, each.privilege.is_administrator)
+                    for each in view.list_records("account", Search(place=place)).rows
+                }
+                reaching = view.who(Target("resource", place)).rows
+                found = {each.account.id: (each.is_privileged, each.is_administrator) for each in reaching}
+                assert {id_: each for id_, each in found.items() if id_ in model.accounts} == listed
+                seen.update((*found[each.account.id], each.belongs_to_target) for each in reaching)
+    judged = ((None, False), (False, False), (True, False), (True, True))
+    assert seen.keys() == {(*each, belongs) for each in judged for belongs in (True, False)}

@@ -104,7 +104,7 @@ def test_implemented_hooks_are_read_from_the_code() -> None:
         (UnknownParameter, "hook 'list_accounts'"),
         (
             Later,
-            "it needs version 2 of the hook specification, and this host speaks version 1; upgrade the host",
+            "it needs version 2 of the hook specification, but this host supports version 1; upgrade the host",
         ),
         (NoManifest, "class 'NoManifest' has no class attribute 'manifest'"),
         (Incomplete, "it does not implement configure, test_connection"),

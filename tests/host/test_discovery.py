@@ -71,11 +71,11 @@ SOURCES: dict[str, tuple[str | bytes, str]] = {
     "the manifest holds lone surrogates": (changed(NAME, {'"Made"': '"\\ud800"'}), "its manifest is not valid"),
     "the specification is a later one": (
         changed(NAME, {"spec_version=1": "spec_version=2"}),
-        "version 2 of the hook specification, and this host speaks version 1; upgrade the host",
+        "version 2 of the hook specification, but this host supports version 1; upgrade the host",
     ),
     "the specification is none": (
         changed(NAME, {"Manifest(": "Manifest.model_construct(", "spec_version=1": "spec_version='1'"}),
-        "needs version '1' of the hook specification, and this host speaks version 1; write spec_version=SPEC_VERSION",
+        "version '1' of the hook specification, but this host supports version 1; write spec_version=SPEC_VERSION",
     ),
     "the manifest has another name": (
         changed("another", {}),
@@ -133,15 +133,15 @@ SOURCES: dict[str, tuple[str | bytes, str]] = {
     ),
     "a method is nearly a hook": (
         changed(NAME, {}) + "\n    def list_entitlement(self): ...\n",
-        "its method 'list_entitlement' looks like the hook 'list_entitlements', and is none (",
+        "its method 'list_entitlement' looks like the hook 'list_entitlements', but is not one; rename it (",
     ),
     "a method is a hook in another spelling": (
         changed(NAME, {}) + "\n    def listResources(self, skip): ...\n",
-        "its method 'listResources' looks like the hook 'list_resources', and is none",
+        "its method 'listResources' looks like the hook 'list_resources', but is not one; rename it",
     ),
     "a method is nearly a hook with parameters": (
         changed(NAME, {}) + "\n    def grants(self, request): ...\n",
-        "its method 'grants' looks like the hook 'grant', and is none",
+        "its method 'grants' looks like the hook 'grant', but is not one; rename it",
     ),
     "it imports what only a later host has": (
         changed(NAME, {"from ploy_connector_aws.spec import *": "from ploy_connector_aws.spec import Hook, Manifest"}),
@@ -165,7 +165,7 @@ SOURCES: dict[str, tuple[str | bytes, str]] = {
     ),
     "a hook is a wrapper": (
         changed(NAME, {f"@hookimpl\n    {LIST}": f"@hookimpl(wrapper=True)\n    {LIST}"}),
-        "is a wrapper",
+        "is a hook wrapper",
     ),
     "an instance needs arguments": (
         changed(NAME, {CLASS: f"{CLASS}\n    def __init__(self, client): ..."}),

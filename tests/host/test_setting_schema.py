@@ -115,7 +115,7 @@ WRONG: tuple[tuple[str, Any, str], ...] = (
     ("names", {SECRET: 1}, "Names must have a line of the form key = value for each."),
     ("names", {"1": SECRET}, "Names has a value at an entry that must be a whole number."),
     ("pool", {"size": SECRET}, "Pool has a value at size that must be a whole number."),
-    ("pool", {"depth": 1}, "Pool must not have entries of other names."),
+    ("pool", {"depth": 1}, "Pool has an entry that is not allowed."),
     ("token", SECRET * 2, "Token must have 30 characters or fewer."),
     ("token", 12345678, "Token must be text."),
     ("token", "short", "Token must have 8 characters or more, as it is a secret."),
@@ -176,8 +176,8 @@ def test_a_variable_and_a_file_get_the_same_message(name: str, text: str, messag
 @pytest.mark.parametrize(
     ("schema", "reason"),
     [
-        ({"type": "nothing"}, "config_schema is no JSON Schema of draft 2020-12: type is against 'anyOf'"),
-        ({"properties": {"a": {"minLength": "2"}}}, "properties/a/minLength is against 'type'"),
+        ({"type": "nothing"}, "config_schema is not a valid JSON Schema (draft 2020-12): type violates 'anyOf'"),
+        ({"properties": {"a": {"minLength": "2"}}}, "properties/a/minLength violates 'type'"),
         ({"type": "array"}, "config_schema must have the type 'object'"),
         ({"properties": {"a": {"items": {"pattern": "(?=x)"}}}}, "a/items has a 'pattern' that does not compile"),
         ({"properties": {"a": {"patternProperties": {"(?=x)": {}}}}}, "'patternProperties' that does not compile"),

@@ -34,7 +34,6 @@ REQUESTS = wire_fixtures.names("request")
 NOT_FROM_THE_CLIENT = {"put_batch.digest_mismatch", "put_batch.not_gzip_ndjson"}
 """Requests that a runtime never sends and the platform rejects."""
 NOT_SENT = {
-    "Account.kind 'unknown'",
     "Account.mfa 'unknown'",
     "Account.status 'unknown'",
     "Problem.type",

@@ -135,7 +135,9 @@ SENT: dict[str, Callable[[PlatformClient], object]] = {
     ),
     "extend_lease": lambda client: client.extend_lease(INTEGRATION, TASK, wire.LeaseExtension(lease_id=LEASE)),
     "complete_task": _complete(change=CHANGE),
-    "complete_task_already_in_effect": _complete(change=AccessChange(outcome="already_in_effect", verified_at=NOW)),
+    "complete_task_already_in_effect": _complete(
+        change=AccessChange(outcome="already_in_effect", verified_at=NOW, has_sessions=False)
+    ),
     "complete_task_previewed": _complete(
         change=AccessChange(outcome="previewed", scope="memberships", added=(MEMBER,))
     ),

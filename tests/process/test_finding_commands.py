@@ -53,7 +53,8 @@ def test_findings_of_the_connector_and_of_the_rules_are_one_list(company: Site) 
     assert (code, printed["complete"], printed["generation"]) == (Exit.FINDINGS, True, 1)
     found = kinds(findings)
     assert found["dormant-privileged-user"] == {"henrik.aas"}
-    assert found["external-id-missing"] == {"OldCostReport"}
+    role = f"OldCostReport in {company.seeded.instance.owner_account_id}"
+    assert found["external-id-missing"] == {role}
     assert found["disabled-account-reaches-access"] == {"Jonas Vik"}
     assert "Nora Lind" in found["privileged-access-held-directly"]
     assert len(found) == 4
@@ -63,7 +64,7 @@ def test_findings_of_the_connector_and_of_the_rules_are_one_list(company: Site) 
     code, out, err = run(company, "list", "findings", "--search", "oldcostreport", "--ids")
     (line,) = out.splitlines()
     (row,) = (each for each in findings if each["kind"] == "external-id-missing")
-    assert line.split("\t")[:3] == ["OldCostReport, arn:aws:iam::358173209641:root", "medium", "open"]
+    assert line.split("\t")[:3] == [f"{role}, arn:aws:iam::358173209641:root", "medium", "open"]
     assert line.endswith(row["id"])
     assert (code, err.startswith("1 open finding (1 medium). As of generation 1 in Ploy;")) == (13, True)
 

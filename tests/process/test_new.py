@@ -80,13 +80,13 @@ def test_written_connector_is_used_without_being_installed(folder: Path) -> None
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("Google", "'Google' is no name of a connector"),
-        ("a b", "'a b' is no name of a connector"),
-        ("../a", "'../a' is no name of a connector"),
-        ("a-", "'a-' is no name of a connector"),
-        ("a" * 64, "is no name of a connector"),
+        ("Google", "'Google' is not a connector name"),
+        ("a b", "'a b' is not a connector name"),
+        ("../a", "'../a' is not a connector name"),
+        ("a-", "'a-' is not a connector name"),
+        ("a" * 64, "is not a connector name"),
         ("aws", "a connector 'aws' is installed already, by distribution 'ploy-connector-aws'"),
-        ("taken", "ploy-connector-taken exists already in this folder"),
+        ("taken", "ploy-connector-taken already exists in this folder"),
     ],
 )
 def test_nothing_is_written_for_a_name_that_cannot_be_used(folder: Path, name: str, message: str) -> None:

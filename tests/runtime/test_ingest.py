@@ -180,8 +180,7 @@ def test_grant_in_a_list_of_resources_fails_its_scope(store: Store) -> None:
     compare(store, run)
     assert endings(run)["rooms"] == (
         "failed",
-        f"The connector reported an invalid record or page: the grant {edge.id!r} is none of the resources that"
-        " list_resources lists.",
+        f"The connector reported an invalid record or page: the grant {edge.id!r} is not allowed in list_resources.",
     )
     assert not [record for record in run.records() if record.type == "grant"]
 

@@ -7,26 +7,29 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 from unittest.mock import patch
 from urllib.parse import urlsplit
 
 from ploy_connector_aws.aws.identity_center.assignments.by_principal import ASSIGNMENTS
-from ploy_connector_aws.sandbox.aws import Assignment, Group, Person, SandboxAws
+from ploy_connector_aws.sandbox.aws import Assignment, Group, PermissionSet, Person, SandboxAws
 from ploy_connector_aws.sandbox.aws.faults import about
 from ploy_connector_aws.sandbox.environment import is_redirecting
 from ploy_connector_aws.spec import RecordKey
 from ploy_connector_aws.testing import CuttingProxy, Driver, NotTestedError
-from tests.aws.conftest import ORGANISATION, PROD, environment_of, make_customer
+from tests.aws.conftest import DEV, ORGANISATION, PROD, SEED_POLICY, environment_of, make_customer
+from tests.aws.provisioning.conftest import ASSIGNMENT_POLICY
 from tests.aws.tampering import in_json, tampered
-
-WRITES = ("CreateGroupMembership", "DeleteGroupMembership")
 
 _SHARED_ROLE = Assignment(PROD, "Administrator", "empty")
 """With it two groups open the same role in an account."""
 
-_LISTS = {"users": "ListUsers", "groups": "ListGroups", "permission-sets": "ListPermissionSets"}
-"""The operation of each scope that has a permission of its own; the assignments rest on what the three list."""
+_LISTS = {
+    "users": "identitystore:ListUsers",
+    "groups": "identitystore:ListGroups",
+    "permission-sets": "sso:ListPermissionSets",
+}
+"""The action of each scope that has a permission of its own; the assignments rest on what the three list."""
 
 
 class AwsDriver(Driver):
@@ -36,6 +39,9 @@ class AwsDriver(Driver):
         settings: Settings of the connector that differ.
     """
 
+    policy: ClassVar[Mapping[str, Any]] = SEED_POLICY
+    writes: ClassVar[tuple[str, str]] = ("CreateGroupMembership", "DeleteGroupMembership")
+
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._stack = ExitStack()
         self._aws = self._stack.enter_context(SandboxAws())
@@ -43,9 +49,8 @@ class AwsDriver(Driver):
         assert address.hostname is not None
         assert address.port is not None
         self._proxy = self._stack.enter_context(CuttingProxy(address.hostname, address.port))
-        customer = make_customer(
-            self._aws, replace(ORGANISATION, assignments=(*ORGANISATION.assignments, _SHARED_ROLE))
-        )
+        organisation = replace(ORGANISATION, assignments=(*ORGANISATION.assignments, _SHARED_ROLE))
+        customer = make_customer(self._aws, organisation, policy=self.policy)
         self._seeded = customer.seeded
         self._names = {id_: name for name, id_ in (*self._seeded.users.items(), *self._seeded.groups.items())}
         self._numbers = itertools.count(1)
@@ -128,10 +133,10 @@ class AwsDriver(Driver):
         return self._seeded.instance.memberships.find(entitlement_id, account_id) is not None
 
     def cut_before_write(self) -> AbstractContextManager[None]:
-        return self._fault(lambda: self._aws.faults.cut_connection(1, *WRITES))
+        return self._fault(lambda: self._aws.faults.cut_connection(1, *self.writes))
 
     def cut_after_write(self) -> AbstractContextManager[None]:
-        return self._fault(lambda: self._aws.faults.cut_connection(1, *WRITES, afterwards=True))
+        return self._fault(lambda: self._aws.faults.cut_connection(1, *self.writes, afterwards=True))
 
     @contextmanager
     def _fault(self, begin: Callable[[], object]) -> Iterator[None]:
@@ -140,3 +145,28 @@ class AwsDriver(Driver):
             yield
         finally:
             self._aws.faults.reset()
+
+
+class AssignmentDriver(AwsDriver):
+    """Lets the connector assign permission sets to people directly."""
+
+    policy = ASSIGNMENT_POLICY
+    writes = ("CreateAccountAssignment", "DeleteAccountAssignment")
+
+    def add_entitlement(self) -> str:
+        name = f"TestSet{next(self._numbers)}"
+        id_ = f"{DEV}/{self._seeded.add_permission_set(PermissionSet(name))}"
+        self._seeded.assign(Assignment(DEV, name, "empty"))
+        self._names[id_] = name
+        return id_
+
+    def remove_entitlement(self, entitlement_id: str) -> None:
+        self._seeded.delete_permission_set(self._names[entitlement_id])
+
+    def holds(self, account_id: str, entitlement_id: str) -> bool:
+        held = {
+            f"{row.target_id}/{row.permission_set_arn}"
+            for row in self._seeded.instance.assignments
+            if row.principal_id == account_id
+        }
+        return entitlement_id in held or super().holds(account_id, entitlement_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal
 
 from ploy_connector_aws.spec import NotFoundError, PermissionDeniedError, RecordKey, TemporaryError
@@ -96,40 +96,29 @@ class StaffDriver(Driver):
     def deny(self, scope: str) -> Iterator[set[str]]:
         if scope.startswith("rooms"):
             raise NotTestedError("everybody may read the rooms")
-        DIRECTORY.denied = scope
-        yield set()
-        DIRECTORY.denied = None
+        with changed(denied=scope):
+            yield set()
 
-    @contextmanager
-    def hide(self, record: RecordKey) -> Iterator[None]:
-        DIRECTORY.hidden.add(record.id)
-        yield
-        DIRECTORY.hidden.clear()
+    def hide(self, record: RecordKey) -> AbstractContextManager[None]:
+        return changed(hidden={record.id})
 
     @contextmanager
     def delete_between_list_and_detail(self) -> Iterator[RecordKey]:
-        DIRECTORY.doomed = self.add_entitlement()
-        yield RecordKey(type="entitlement", id=DIRECTORY.doomed)
-        DIRECTORY.members.pop(DIRECTORY.doomed, None)
-        DIRECTORY.doomed = None
+        team = self.add_entitlement()
+        try:
+            with changed(doomed=team):
+                yield RecordKey(type="entitlement", id=team)
+        finally:
+            DIRECTORY.members.pop(team, None)
 
-    @contextmanager
-    def throttle(self) -> Iterator[None]:
-        DIRECTORY.refuses_every = 3
-        yield
-        DIRECTORY.refuses_every = 0
+    def throttle(self) -> AbstractContextManager[None]:
+        return changed(refuses_every=3)
 
-    @contextmanager
-    def slow_down(self, seconds: float) -> Iterator[None]:
-        DIRECTORY.is_slow = True
-        yield
-        DIRECTORY.is_slow = False
+    def slow_down(self, seconds: float) -> AbstractContextManager[None]:
+        return changed(is_slow=True)
 
-    @contextmanager
-    def cut_line(self, after_bytes: int) -> Iterator[None]:
-        DIRECTORY.cut_bytes = after_bytes
-        yield
-        DIRECTORY.cut_bytes = None
+    def cut_line(self, after_bytes: int) -> AbstractContextManager[None]:
+        return changed(cut_bytes=after_bytes)
 
     def add_entitlement(self) -> str:
         DIRECTORY.members["t-9"] = []
@@ -141,14 +130,19 @@ class StaffDriver(Driver):
     def holds(self, account_id: str, entitlement_id: str) -> bool:
         return account_id in DIRECTORY.members[entitlement_id]
 
-    @contextmanager
-    def cut_before_write(self) -> Iterator[None]:
-        DIRECTORY.write_fault = "before"
-        yield
-        DIRECTORY.write_fault = None
+    def cut_before_write(self) -> AbstractContextManager[None]:
+        return changed(write_fault="before")
 
-    @contextmanager
-    def cut_after_write(self) -> Iterator[None]:
-        DIRECTORY.write_fault = "after"
+    def cut_after_write(self) -> AbstractContextManager[None]:
+        return changed(write_fault="after")
+
+
+@contextmanager
+def changed(**fields: Any) -> Iterator[None]:
+    """Change fields of the directory during a block."""
+    before = {name: getattr(DIRECTORY, name) for name in fields}
+    vars(DIRECTORY).update(fields)
+    try:
         yield
-        DIRECTORY.write_fault = None
+    finally:
+        vars(DIRECTORY).update(before)

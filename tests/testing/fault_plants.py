@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from ploy_connector_aws.spec import (
     AccessChange,
+    AccessPath,
     AccessRequest,
     Account,
     Entitlement,
@@ -18,6 +19,7 @@ from ploy_connector_aws.spec import (
     Page,
     PermissionDeniedError,
     Record,
+    RejectedError,
     TemporaryError,
 )
 from ploy_connector_aws.testing import Driver, NotTestedError
@@ -27,6 +29,7 @@ from tests.testing.plants import plant as staff_with
 from tests.testing.staff import Staff
 
 PAUSE = threading.Event()
+REFUSAL = RejectedError("No.", reason="no")
 
 
 class HastyDriver(StaffDriver):
@@ -34,10 +37,8 @@ class HastyDriver(StaffDriver):
 
     longest_read_seconds = 0.2
 
-    @contextmanager
-    def slow_down(self, seconds: float) -> Iterator[None]:
+    def slow_down(self, seconds: float) -> AbstractContextManager[None]:
         raise NotTestedError("a read has hardly any time")
-        yield
 
 
 class HastySlowDriver(StaffDriver):
@@ -45,10 +46,8 @@ class HastySlowDriver(StaffDriver):
 
     longest_read_seconds = 0.2
 
-    @contextmanager
-    def cut_line(self, after_bytes: int) -> Iterator[None]:
+    def cut_line(self, after_bytes: int) -> AbstractContextManager[None]:
         raise NotTestedError("a read has hardly any time")
-        yield
 
 
 class Plant(NamedTuple):
@@ -313,6 +312,106 @@ def ignore_the_lease(self: Staff, request: AccessRequest) -> None:
         raise NotFoundError("There is no such person.")
 
 
+def unknown_permissions(page: Page) -> Page:
+    """Name a permission that the manifest does not have."""
+    if page.failure is None:
+        return page
+    return page.model_copy(update={"failure": page.failure.model_copy(update={"missing_permissions": ("see",)})})
+
+
+def fail_deleted(page: Page) -> Page:
+    """Fail a scope whose object was deleted."""
+    failure = Failure(code="not_found", message="There is no such team.")
+    return page.model_copy(update={"gone": False, "retracted": (), "failure": failure}) if page.gone else page
+
+
+def only_six(page: Page) -> Page:
+    """Never list more people than there were."""
+    return page.model_copy(update={"records": tuple(each for each in page.records if each.id != "u-7")})
+
+
+def forget_one(page: Page) -> Page:
+    """List less in another scope while one is denied."""
+    return page.model_copy(update={"records": page.records[1:]}) if DIRECTORY.denied == "people" else page
+
+
+def pages_without_catching(
+    self: Staff, scope: str, skip: Set[str], records: Sequence[Record], parent: str | None = None
+) -> Iterator[Page]:
+    """Let what was refused leave the hook."""
+    if scope == "doors" and DIRECTORY.refuses_every:
+        raise TemporaryError("Too many requests.")
+    yield from Staff.pages(self, scope, skip, records, parent)
+
+
+def raising(error: Exception, *kinds: bool, preview: bool = False) -> Callable[..., AccessChange]:
+    """Raise an error after a change of one of the kinds, or in a preview."""
+
+    def changed(self: Staff, request: AccessRequest, *, is_member: bool) -> AccessChange:
+        change = Staff.change(self, request, is_member=is_member)
+        if is_member in kinds and request.preview == preview and change.outcome != "already_in_effect":
+            raise error
+        return change
+
+    return changed
+
+
+def write_twice(self: Staff, request: AccessRequest, *, is_member: bool) -> AccessChange:
+    """Insert a second row for a member who is there."""
+    change = Staff.change(self, request, is_member=is_member)
+    if change.outcome == "already_in_effect" and is_member:
+        DIRECTORY.find_members(request.entitlement_id).append(request.account_id)
+    return change
+
+
+def undo_repetition(self: Staff, request: AccessRequest, *, is_member: bool) -> AccessChange:
+    """Toggle: a second grant takes away what the first one gave, and answers as if it had not."""
+    change = Staff.change(self, request, is_member=is_member)
+    if change.outcome == "already_in_effect" and not is_member:
+        DIRECTORY.find_members(request.entitlement_id).append(request.account_id)
+    return change
+
+
+def always_already(change: AccessChange, request: AccessRequest) -> AccessChange:
+    """Answer that it was so already."""
+    return change if request.preview else change.model_copy(update={"outcome": "already_in_effect"})
+
+
+def other_scope(change: AccessChange, request: AccessRequest) -> AccessChange:
+    """Name another scope after a grant."""
+    return change.model_copy(update={"scope": "teams"}) if change.added else change
+
+
+def write_more(self: Staff, request: AccessRequest, *, is_member: bool) -> None:
+    """Make the account a member of a second team, and do not report it."""
+    Staff.write(self, request, is_member=is_member)
+    DIRECTORY.write(request.account_id, "t-3", is_member=is_member)
+
+
+def late(self: Staff, request: AccessRequest, *, is_member: bool) -> AccessChange:
+    """Answer after the end of the lease, without a write."""
+    if request.write_before is None:
+        return Staff.change(self, request, is_member=is_member)
+    timeless = request.model_copy(update={"write_before": None, "preview": True})
+    change = Staff.change(self, timeless, is_member=is_member)
+    return change.model_copy(update={"outcome": "applied", "verified_at": datetime.now(UTC)})
+
+
+def reject_cuts(self: Staff, request: AccessRequest, *, is_member: bool) -> None:
+    """Give up when the line is cut."""
+    try:
+        Staff.write(self, request, is_member=is_member)
+    except TemporaryError:
+        raise RejectedError("The line was cut.", reason="line") from None
+
+
+def too_many_paths(self: Staff, account: str, team: str) -> Any:
+    """Report as remaining what nothing opens."""
+    edge = self.edge(account, team)
+    path = AccessPath(grants=(self.edge(account, "t-3"), self.opening("t-3", "d-1")))
+    return (*Staff.remaining(self, account, team), path) if edge.entitlement_id == "t-1" else ()
+
+
 FAULT_PLANTS: Mapping[str, Plant] = {
     "denied-scopes-fail": plant(pages=ignore_denials),
     "denied-scopes-fail-alone": paging(raise_denials),
@@ -329,7 +428,7 @@ FAULT_PLANTS: Mapping[str, Plant] = {
     "instances-recover": plant(call=stay_cut),
     "new-accounts-appear": paging(twice_by_name),
     "deleted-accounts-go": Plant(changing("people", alone).connector),
-    "answers-are-believed": answering(too_early),
+    "answers-are-valid": answering(too_early),
     "grants-take-effect": plant(write=write_nothing(is_member_only=True)),
     "revokes-take-effect": plant(write=write_nothing(is_member_only=False)),
     "grants-can-be-repeated": plant(change=always_applied(is_member_only=True)),
@@ -349,3 +448,24 @@ FAULT_PLANTS: Mapping[str, Plant] = {
     "cuts-after-writes-are-reported": plant(write=certain),
     "late-writes-do-not-begin": plant(check=ignore_the_lease),
 }
+"""By rule: the fault of each."""
+
+MORE_PLANTS: tuple[tuple[str, Plant], ...] = (
+    ("denied-scopes-name-permissions", paging(unknown_permissions)),
+    ("denied-scopes-fail-alone", paging(forget_one, "denied-scopes-remove-nothing")),
+    ("deletions-are-no-errors", Plant(changing("teams", lambda pages: map(fail_deleted, pages)).connector)),
+    ("throttling-gives-the-same", plant(pages=pages_without_catching)),
+    ("new-accounts-appear", paging(only_six)),
+    ("grants-take-effect", answering(always_already, "revokes-take-effect")),
+    ("grants-take-effect", plant("cuts-before-writes-are-reported", change=raising(REFUSAL, True))),
+    ("revokes-take-effect", plant("cuts-before-writes-are-reported", change=raising(REFUSAL, False))),
+    ("grants-can-be-repeated", plant("cuts-after-writes-are-reported", change=write_twice)),
+    ("revokes-can-be-repeated", plant("cuts-after-writes-are-reported", change=undo_repetition)),
+    ("previews-name-the-grant", plant("idle-previews-are-empty", change=raising(REFUSAL, True, False, preview=True))),
+    ("added-grants-are-listed", answering(other_scope)),
+    ("added-grants-are-listed", plant("other-grants-stay", write=write_more)),
+    ("late-writes-do-not-begin", plant(change=late)),
+    ("cuts-before-writes-are-reported", plant("cuts-after-writes-are-reported", write=reject_cuts)),
+    ("remaining-paths-are-listed", plant(remaining=too_many_paths)),
+)
+"""Further faults that a rule finds in another way."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence, Set
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from typing import Any
 
 import pytest
 
-from ploy_connector_aws.spec import Page
+from ploy_connector_aws.spec import ConnectorContext, Page
 from ploy_connector_aws.testing import RULES, Driver, Rule, Validation
 from ploy_connector_aws.testing.validation import MEASUREMENTS
-from tests.testing.directory import DIRECTORY, StaffDriver
-from tests.testing.fault_plants import FAULT_PLANTS
+from tests.testing.directory import DIRECTORY, MEMBERS, StaffDriver
+from tests.testing.fault_plants import FAULT_PLANTS, MORE_PLANTS, Plant
 from tests.testing.plants import PLANTS, list_people_of_all_reads, list_people_once, many_people, plant
 from tests.testing.staff import SETTINGS, Staff
 
@@ -63,8 +65,28 @@ def test_the_good_connector_keeps_every_rule_with_a_driver_and_the_source_is_as_
         before = copy.deepcopy(vars(DIRECTORY))
         results = [validation.check(rule) for rule in RULES]
         assert {**vars(DIRECTORY), "calls": 0} == {**before, "calls": 0}
+        plan = validation.plan
+        assert plan.reads < validation.reads <= plan.reads + plan.driven_reads
+        assert str(plan).endswith("The rules with a driver change it, and read it at most 37 times more.")
     assert [str(each) for each in results if each.outcome not in ("passed", "skipped")] == []
     assert [each.rule.id for each in results if each.outcome == "skipped"] == ["memory-is-bounded"]
+
+
+class BrokenDriver(StaffDriver):
+    """Its method ``holds`` fails."""
+
+    def holds(self, account_id: str, entitlement_id: str) -> bool:
+        raise LookupError("no such table")
+
+
+def test_an_exception_of_the_driver_names_its_line_and_everything_is_undone() -> None:
+    (rule,) = (rule for rule in RULES if rule.id == "grants-take-effect")
+    with Validation(Staff, SETTINGS, BrokenDriver) as validation:
+        result = validation.check(rule)
+        assert (DIRECTORY.people[-1], *DIRECTORY.members) == ("u-6", *MEMBERS)
+    place = r"^It raised an exception: LookupError: no such table, at testing/test_judge.py line \d+$"
+    assert (result.outcome, result.problems[0].where) == ("failed", "driver")
+    assert re.match(place, result.problems[0].message)
 
 
 def test_a_connector_of_many_records_keeps_the_rule_about_memory() -> None:
@@ -85,18 +107,26 @@ def test_a_planted_fault_breaks_its_rule_and_no_others(rule: str) -> None:
     assert broken_rules(plant.connector, TIER_0) == {rule, *plant.also}
 
 
-@pytest.mark.parametrize("rules", [WITH_DRIVER, pytest.param(RULES, marks=pytest.mark.soak)], ids=["driver", "all"])
 @pytest.mark.parametrize("rule", FAULT_PLANTS)
-def test_a_planted_fault_that_a_driver_shows_breaks_its_rule_and_no_others(rule: str, rules: tuple[Rule, ...]) -> None:
+def test_a_planted_fault_that_a_driver_shows_breaks_its_rule_and_no_others_of_the_tier(rule: str) -> None:
     plant = FAULT_PLANTS[rule]
+    (tier,) = {each.tier for each in RULES if each.id == rule}
+    rules = [each for each in RULES if each.tier == tier]
     assert broken_rules(plant.connector, rules, plant.driver) == {rule, *plant.also}
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("rule", "plant"), [*FAULT_PLANTS.items(), *MORE_PLANTS])
+def test_a_planted_fault_that_a_driver_shows_breaks_its_rule_and_no_others(rule: str, plant: Plant) -> None:
+    assert broken_rules(plant.connector, RULES, plant.driver) == {rule, *plant.also}
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("rule", PLANTS)
 def test_a_planted_fault_breaks_no_more_rules_with_a_driver(rule: str) -> None:
     plant = PLANTS[rule]
-    assert broken_rules(plant.connector, TIER_0, StaffDriver) == {rule, *plant.also}
+    broken = broken_rules(plant.connector, TIER_0, StaffDriver)
+    assert {rule} <= broken <= {rule, *plant.also}
 
 
 @pytest.mark.parametrize(
@@ -133,3 +163,17 @@ def test_a_list_without_end_after_an_exception_is_found() -> None:
     assert problem.place.startswith("hook list_accounts, testing/staff.py line ")
     cut = "after page 1 of list_accounts, an exception (ConnectionResetError) was raised in the hook"
     assert problem.message == f"It gives pages without end: {cut}."
+
+
+def test_each_instance_is_closed_once() -> None:
+    open_instances: list[Staff] = []
+
+    def configure(self: Staff, config: Mapping[str, Any], context: ConnectorContext) -> None:
+        Staff.configure(self, config, context)
+        open_instances.append(self)
+
+    def close(self: Staff) -> None:
+        open_instances.remove(self)
+
+    assert broken_rules(plant(configure=configure, close=close).connector, RULES, StaffDriver) == set()
+    assert open_instances == []

@@ -80,18 +80,31 @@ class AssignmentEdge:
         return set_scope(self._target.permission_set_arn) if self._is_by_set else f"{USER.scope}/{self._target.user_id}"
 
     def read(self, *, refresh: bool = False) -> Observation:  # noqa: ARG002 - nothing is cached
-        """Read whether the person is assigned; fail if the person or the instance does not exist."""
+        """Read whether the person is assigned; fail if the person, the permission set or the instance is missing."""
         if self._context.instance.arn.rpartition("/")[2] != self._target.instance_id:
-            raise NotFoundError(
-                "The permission set belongs to an instance of IAM Identity Center that the role does not see.",
-                kind="PERMISSION_SET",
-                id=self._target.permission_set_arn,
+            raise self._missing_set(
+                "The permission set belongs to an instance of IAM Identity Center that the role does not see."
             )
         observation = self.verify()
         # AWS keeps assignments of deleted users, and lists them by permission set (AWS.md section 3.1).
         if observation.held is None or self._is_by_set:
             read(self._context.identity_store, "DescribeUser", **self._context.store, UserId=self._target.user_id)
+        if observation.held is None:
+            self._find_set()
         return observation
+
+    def _find_set(self) -> None:
+        """Fail if the permission set does not exist: it has no assignments either way."""
+        names = {"InstanceArn": self._context.instance.arn, "PermissionSetArn": self._target.permission_set_arn}
+        try:
+            read(self._context.sso_admin, "DescribePermissionSet", **names)
+        except NotFoundError as error:
+            raise self._missing_set(error.message) from error
+        except PermissionDeniedError:
+            return  # The role need not have this permission; then AWS itself decides about a write.
+
+    def _missing_set(self, message: str) -> NotFoundError:
+        return NotFoundError(message, kind="PERMISSION_SET", id=self._target.permission_set_arn)
 
     def check(self) -> None:
         """Accept every change: without the setting, there would be no such target."""

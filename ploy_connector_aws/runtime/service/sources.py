@@ -13,7 +13,7 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
-from ploy_connector_aws.host import find_connectors, is_file_reference
+from ploy_connector_aws.host import InvalidConnectorError, find_connectors, is_file_reference
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailableError
@@ -27,7 +27,7 @@ from ploy_connector_aws.runtime.integration import (
     reject_generated,
 )
 from ploy_connector_aws.runtime.settings import CONFIG_FILE_VARIABLE, VARIABLES, IntegrationSettings, OperatorSettings
-from ploy_connector_aws.spec import ConfigurationError
+from ploy_connector_aws.spec import ConfigurationError, PloyError
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class DesiredState:
     """The integrations of a source that should run, and those that cannot, each with the reason."""
 
     integrations: tuple[DesiredIntegration, ...]
-    unusable: dict[str, ConfigurationError] = field(default_factory=dict)
+    unusable: dict[str, PloyError] = field(default_factory=dict)
 
 
 class Source(Protocol):
@@ -126,7 +126,7 @@ class PlatformSource:
     def read(self) -> DesiredState:
         """Read the list from Ploy. The first time, report the connectors here, so that Ploy can offer them."""
         integrations: list[DesiredIntegration] = []
-        unusable: dict[str, ConfigurationError] = {}
+        unusable: dict[str, PloyError] = {}
         found = self._platform.integrations().integrations
         if not self._is_introduced:
             self._introduce()
@@ -134,7 +134,7 @@ class PlatformSource:
             if self._only in (None, integration.id):
                 try:
                     integrations.append(self._to_desired(integration))
-                except ConfigurationError as error:
+                except (ConfigurationError, InvalidConnectorError) as error:
                     unusable[integration.id] = error
                 except ValidationError:
                     # The id would become the name of a file.

@@ -10,7 +10,7 @@ from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from ploy_connector_aws.graph.unresolved import find_unresolved
+from ploy_connector_aws.graph.unresolved import UnresolvedReferences, find_unresolved
 from ploy_connector_aws.host import Connector
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
@@ -43,6 +43,8 @@ from .resume import CompletedScopes
 from .upload import Upload, UploadTarget, choose_mode, note_answer
 
 _log = logging.getLogger(__name__)
+
+_ENTRIES_SEARCHED = 20
 
 _LONGEST_READING = timedelta(hours=24)
 """A run that began longer ago is not resumed: its first pages are too old."""
@@ -262,7 +264,7 @@ class Sync:
                 mode=run.mode,
                 scopes=ScopeReport.of(run),
                 decision=decision,
-                unresolved=find_unresolved(run.connection, run.tables),
+                unresolved=self._find_unresolved(run),
                 **answer.model_dump(
                     include={"generation", "added", "changed", "removed", "retained_unproven", "review_path"}
                 ),
@@ -273,6 +275,14 @@ class Sync:
         if verified and answer.status == "committed":
             verified.confirm(find_confirmed(run, verified.verified()))
         _log.info("%s as generation %s", answer.status, answer.generation, extra={"run_id": run.run_id})
+
+    def _find_unresolved(self, run: Run) -> UnresolvedReferences:
+        """Find the references that name no record; those of the last commit, where the run read the same."""
+        if run.contents != run.number:
+            for entry in History(self._store.connection).entries(_ENTRIES_SEARCHED):
+                if entry.ending == "committed" and entry.unresolved is not None:
+                    return entry.unresolved
+        return find_unresolved(run.connection, run.tables)
 
     def _end(self, run: Run, ending: Ending, reason: str, **more: Any) -> None:
         """Drop a run that was not committed, and record that in the history."""

@@ -17,6 +17,10 @@ from typing import Any
 
 from ploy_connector_aws.spec import ConfigurationError
 
+VERSION = 1
+"""The version of the tables in all files, in SQLite's ``user_version``: one more with each change of a table or of what
+its columns mean. Files of other versions are rejected, not migrated; those from before the first version have 0."""
+
 _PARTS = ("", "-wal", "-shm", "-journal")
 """The suffixes of the files that belong to a database."""
 
@@ -40,7 +44,7 @@ def open_database(path: Path, *, busy_seconds: float = 5) -> sqlite3.Connection:
         busy_seconds: How long a statement waits for another connection that is writing.
 
     Raises:
-        ConfigurationError: The file cannot be used, or something else is in its place.
+        ConfigurationError: The file cannot be used, another version wrote it, or something else is in its place.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _CREATING, suppress(FileExistsError):  # O_EXCL neither opens an existing file nor follows a link
@@ -60,6 +64,7 @@ def open_database(path: Path, *, busy_seconds: float = 5) -> sqlite3.Connection:
         )
         if _check(path) != identity:
             raise _error(path, "another process replaced it at this moment")
+        _check_version(db, path)
     except sqlite3.Error as error:
         db.close()
         raise _error(path, str(error)) from error
@@ -131,7 +136,16 @@ def _check(path: Path) -> tuple[int, int]:
     return identity
 
 
-def _error(path: Path, reason: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"The file of the local Ploy {path.name} cannot be used: {reason}.", fix="start the sandbox in another folder"
-    )
+def _check_version(db: sqlite3.Connection, path: Path) -> None:
+    """Check the version of a file; a file without tables gets it."""
+    found: int = db.execute("PRAGMA user_version").fetchone()[0]
+    if found == VERSION:
+        return
+    if found or db.execute("SELECT 1 FROM sqlite_schema").fetchone():
+        fix = f"start with another folder, or remove the folder {path.parent}"
+        raise _error(path, "another version of this program wrote it", fix)
+    db.execute(f"PRAGMA user_version={VERSION}")
+
+
+def _error(path: Path, reason: str, fix: str = "start the sandbox in another folder") -> ConfigurationError:
+    return ConfigurationError(f"The file of the local Ploy {path.name} cannot be used: {reason}.", fix=fix)

@@ -32,7 +32,8 @@ class _Node(NamedTuple):
 
     kind: str
     resource: str | None
-    is_privileged: bool
+    is_privileged: bool | None
+    """By its own record; None where that was not judged."""
     is_described: bool
     """Whether the snapshot has its record; otherwise only grants name it."""
 
@@ -54,7 +55,7 @@ class Access:
             f"SELECT number, type, id, kind, resource, own, body FROM {names} WHERE type IN ('account', 'entitlement')"
         ):
             keys[number] = type_, id_
-            self._nodes[type_, id_] = _Node(kind, resource, bool(own), body is not None)
+            self._nodes[type_, id_] = _Node(kind, resource, None if own is None else bool(own), body is not None)
         rows = db.execute(f"SELECT principal, entitlement FROM {edges}")
         self._edges: set[Edge] = {(keys[principal], keys[entitlement]) for principal, entitlement in rows}
         for change in changes:
@@ -77,6 +78,8 @@ class Access:
     def entered(self, places: dict[str, int], place_kind: str | None) -> dict[str, Entered]:
         """Return what every account enters, by its id.
 
+        A policy makes no holder privileged whose own record is that it is not: a boundary may take away what it allows.
+
         Args:
             places: The bit of each place, by id; new places are added.
             place_kind: The kind of resource that is the place; None: each resource is one.
@@ -93,7 +96,8 @@ class Access:
             more = masks[node]
             for principal in before.get(node, ()):
                 known = masks[principal]
-                joined = known[0] | more[0], known[1] | more[1]
+                is_limited = self._nodes[node].kind == "policy" and self._nodes[principal].is_privileged is False
+                joined = known[0] | more[0], known[1] | (0 if is_limited else more[1])
                 if joined != known:
                     masks[principal] = joined
                     todo.append(principal)

@@ -61,4 +61,4 @@ def find_unknown_permissions(validation: Validation) -> Iterator[Problem]:
     for where, names in missing:
         for name in names:
             if name not in permissions:
-                yield Problem(where, f"It misses {name!r}, which is not in the permissions of the manifest.", hook=HOOK)
+                yield Problem(where, f"It reports {name!r} as missing; manifest.permissions lacks it.", hook=HOOK)

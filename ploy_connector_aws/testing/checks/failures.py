@@ -57,7 +57,7 @@ def find_nameless_denials(validation: Validation) -> Iterator[Problem]:
                 yield Problem(where, message, hook=hook)
             for name in failure.missing_permissions:
                 if known and name not in known:
-                    message = f"It misses {name!r}, which is not in the permissions of the manifest."
+                    message = f"It reports {name!r} as missing; manifest.permissions lacks it."
                     yield Problem(where, message, hook=hook)
 
 

@@ -34,7 +34,7 @@ def find_load_errors(validation: Validation) -> Iterator[Problem]:
     except InvalidConnectorError as error:
         yield Problem(f"connector {error.distribution!r}", f"A host refuses it: {error.reason}.")
     except KeyError as error:
-        yield Problem(f"connector {error.args[0]!r}", "None of that name is installed.")
+        yield Problem(f"connector {error.args[0]!r}", "No connector of this name is installed.")
     except ConfigurationError as error:
         yield Problem("connector", error.message, error.fix)
 

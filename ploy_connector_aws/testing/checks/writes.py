@@ -12,6 +12,7 @@ from ploy_connector_aws.spec import (
     Grant,
     InvalidAnswerError,
     NotFoundError,
+    RecordKey,
     RejectedError,
     TemporaryError,
 )
@@ -21,7 +22,7 @@ from ploy_connector_aws.testing.faults import keys_of
 from ploy_connector_aws.testing.reading import Reading
 from ploy_connector_aws.testing.results import NotTestedError, Problem
 from ploy_connector_aws.testing.validation import Validation
-from ploy_connector_aws.testing.writes import Attempt, Moment, Step
+from ploy_connector_aws.testing.writes import Attempt, CutTrial, Moment, Step
 
 
 def find_unbelievable_answers(validation: Validation) -> Iterator[Problem]:
@@ -45,6 +46,8 @@ def find_unrepeatable_grants(validation: Validation) -> Iterator[Problem]:
     """Find grants of what is held that do not answer so."""
     for step in ("same grant again", "another grant of the same"):
         yield from _find_unrepeatable(_require_effect(validation, "grant", step), step)
+    cycle = validation.trials.cycle
+    yield from _find_doubles(cycle.attempts["same grant again"], cycle.readings["revoke previewed"])
 
 
 def find_unrepeatable_revokes(validation: Validation) -> Iterator[Problem]:
@@ -210,7 +213,7 @@ def find_late_writes(validation: Validation) -> Iterator[Problem]:
         if attempt.held != attempt.was_held:
             yield _problem(attempt, "write_before has passed, and it wrote to the source.")
         elif attempt.error is None:
-            yield _problem(attempt, f"write_before has passed, and it answered; {_came_out(attempt)}.")
+            yield _problem(attempt, f"write_before has passed, and TemporaryError is expected; {_came_out(attempt)}.")
 
 
 def _find_ineffective(attempt: Attempt) -> Iterator[Problem]:
@@ -238,17 +241,27 @@ def _find_unrepeatable(attempt: Attempt, step: Step) -> Iterator[Problem]:
         yield _problem(attempt, f"{_sentence(step)}: the source has changed.")
 
 
-def _find_wrong_answers(attempts: Sequence[Attempt]) -> Iterator[Problem]:
+def _find_doubles(attempt: Attempt, reading: Reading) -> Iterator[Problem]:
+    """Find a grant that the lists have twice, as it was made twice."""
+    edge = grant_id("account", attempt.request.account_id, attempt.request.entitlement_id)
+    scopes = [seen.page.scope for seen, record in reading.records() if record.key == RecordKey(type="grant", id=edge)]
+    if len(scopes) > len(set(scopes)):
+        yield _problem(attempt, f"It was made {len(scopes)} times: the lists have it as often.")
+
+
+def _find_wrong_answers(trial: CutTrial) -> Iterator[Problem]:
     """Judge pairs of a request that met a fault, and the same request again."""
-    for number, attempt in enumerate(attempts):
+    if trial.reading is not None:
+        yield from _find_doubles(trial.attempts[0], trial.reading)
+    for number, attempt in enumerate(trial.attempts):
         wanted = attempt.kind == "grant"
-        when = "it was asked again" if number % 2 else "the write was cut"
+        when = "the request was repeated" if number % 2 else "the write was cut"
         is_invalid = isinstance(attempt.error, InvalidAnswerError)
         if attempt.change is not None:
             if attempt.held != wanted:
                 yield _problem(attempt, f"When {when}, {_came_out(attempt)}, and the source does not show it.")
         elif number % 2 and not is_invalid:
-            yield _problem(attempt, f"It did not succeed when asked again after a cut; {_came_out(attempt)}.")
+            yield _problem(attempt, f"The repeated request did not succeed after a cut; {_came_out(attempt)}.")
         elif not is_invalid and not isinstance(attempt.error, TemporaryError):
             yield _problem(attempt, f"TemporaryError is expected when {when}; {_came_out(attempt)}.")
         elif isinstance(attempt.error, TemporaryError) and attempt.error.changed_nothing and attempt.held == wanted:

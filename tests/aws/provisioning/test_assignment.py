@@ -158,6 +158,25 @@ def test_a_permission_set_of_another_instance_is_not_found(harness: AccessHarnes
     assert (gone.value.kind, gone.value.id) == ("PERMISSION_SET", arn)
 
 
+@pytest.mark.parametrize("preview", [True, False])
+@pytest.mark.parametrize("direction", ["grant", "revoke"])
+def test_an_unknown_permission_set_is_not_found(harness: AccessHarness, direction: str, preview: bool) -> None:
+    arn = f"{harness.seeded.permission_sets['Reader'][:-1]}0"
+    with pytest.raises(NotFoundError) as gone:
+        getattr(harness, direction)("bo", f"{PROD}/{arn}", preview=preview)
+    assert (gone.value.kind, gone.value.id) == ("PERMISSION_SET", arn)
+    assert harness.operations("CreateAccountAssignment", "DeleteAccountAssignment") == []
+
+
+@pytest.mark.parametrize("direction", ["grant", "revoke"])
+def test_a_role_that_may_not_describe_permission_sets_changes_assignments(
+    harness: AccessHarness, direction: str
+) -> None:
+    harness.aws.faults.deny("sso:DescribePermissionSet")
+    assert send_request(harness, direction).outcome == "applied"
+    assert send_request(harness, direction).outcome == "already_in_effect"
+
+
 def test_a_concurrent_revoke_by_another_party_is_reported_as_already_in_effect(harness: AccessHarness) -> None:
     own = Assignment(PROD, "Reader", "dee", to_group=False)
     harness.aws.faults.before("DeleteAccountAssignment", lambda: harness.seeded.unassign(own))

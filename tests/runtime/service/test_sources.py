@@ -24,7 +24,7 @@ from ploy_connector_aws.runtime.service.sources import (
 )
 from ploy_connector_aws.runtime.settings import OperatorSettings, read_settings
 from ploy_connector_aws.spec import ConfigurationError
-from tests.host.packages import GOOD
+from tests.host.packages import GOOD, write_distribution
 
 API = "https://ploy.example/connector/v1/integrations"
 MANIFEST = "https://ploy.example/connector/v1/connectors/aws"
@@ -163,6 +163,18 @@ def test_connector_in_a_file_is_that_of_its_integrations_and_its_manifest_is_rep
             "The integration int-1 has the connector 'aws' in Ploy, not 'staff'."
         ]
     del sys.modules["source_of_staff"]
+
+
+@pytest.mark.usefixtures("introduced")
+def test_broken_connector_stops_only_its_own_integrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    write_distribution(tmp_path, "broken", "class Made: ...", "[ploy_connector]\nbroken = broken:Made\n")
+    found = [{**integration("int-1"), "connector": "broken"}, integration("int-2")]
+    respx.get(API).mock(return_value=httpx.Response(200, json={"integrations": found}))
+    (source,) = to_sources([settings().model_copy(update={"config_overrides": {"region": "eu-west-1"}})])
+    answer = source.read()
+    assert [each.id for each in answer.integrations] == ["int-2"]
+    assert {name: error.code for name, error in answer.unusable.items()} == {"int-1": "connector_refused"}
 
 
 @pytest.mark.usefixtures("introduced")

@@ -1,7 +1,8 @@
-"""The files of the local Ploy: other files and links are rejected, and transactions are atomic."""
+"""The files of the local Ploy: other files, links and versions are rejected, and transactions are atomic."""
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 import stat
 from collections.abc import Callable
@@ -10,9 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from ploy_connector_aws.sandbox.ploy.database import open_database, transaction
+from ploy_connector_aws.sandbox.ploy import LocalPloy
+from ploy_connector_aws.sandbox.ploy.database import VERSION, open_database, transaction
+from ploy_connector_aws.sandbox.ploy.local_platform import LocalPlatform
 from ploy_connector_aws.spec import ConfigurationError
 from tests.runtime.test_foreign_files import REFUSED, properties
+
+from .conftest import USERS, Clock, Customer, account, connect
 
 
 @pytest.mark.parametrize("part", ["", "-wal", "-shm", "-journal"])
@@ -56,3 +61,30 @@ def test_failed_transaction_changes_nothing(tmp_path: Path) -> None:
         with transaction(db):
             db.execute("INSERT INTO kept VALUES (2)")
         assert db.execute("SELECT value FROM kept").fetchall() == [(2,)]
+
+
+@pytest.mark.parametrize("version", [0, VERSION + 1])
+def test_folder_of_another_version_is_rejected_before_anything_is_served(tmp_path: Path, version: int) -> None:
+    LocalPlatform(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / "ploy.sqlite")) as db:
+        db.execute(f"PRAGMA user_version={version}")
+    with pytest.raises(
+        ConfigurationError, match=r"ploy\.sqlite .*: another version of this program wrote it\."
+    ) as caught:
+        LocalPlatform(tmp_path)
+    assert caught.value.fix == f"start with another folder, or remove the folder {tmp_path}"
+
+
+def test_changed_tables_have_a_new_version(tmp_path: Path, clock: Clock) -> None:
+    with LocalPloy(tmp_path, clock=clock) as ploy:
+        organisation_id = ploy.registry.create_organisation("Acme")
+        integration = ploy.registry.create_integration(organisation_id, "aws")
+        with connect(ploy, ploy.registry.create_token(organisation_id).token) as client:
+            Customer(ploy, clock, client, organisation_id, integration.id).sync(USERS, account("ann"))
+    statements = []
+    for path in sorted(tmp_path.rglob("*.sqlite")):
+        with closing(sqlite3.connect(path)) as db:
+            assert db.execute("PRAGMA user_version").fetchone() == (VERSION,)
+            statements += [sql for (sql,) in db.execute("SELECT sql FROM sqlite_schema WHERE sql NOTNULL ORDER BY sql")]
+    digest = hashlib.sha256("\n".join(statements).encode()).hexdigest()[:16]
+    assert (VERSION, digest) == (1, "03d1dc4f5686c3f5"), "raise the version, and note the new digest here"

@@ -100,6 +100,18 @@ def test_place_that_an_account_still_enters_by_another_path_is_not_lost(customer
     assert gained.places == ()
 
 
+def test_policy_that_a_boundary_limits_is_no_privileged_access_in_a_place(customer: Customer) -> None:
+    records = (
+        account("limited", kind="human", status="active", privileged=False),
+        record("entitlement", "team", kind="group", name="Team", grantable=True, privileged=False),
+        record("entitlement", "full", kind="policy", name="Full", grantable=True, privileged=True, resource_id="north"),
+    )
+    grants = (held("limited", "full"), opens("team", "full"), held("p05", "team"), held("p06", "full"))
+    customer.sync(USERS, ENG_SCOPE, OPS_SCOPE, *BASE, *records, *ENG, *OPS, *grants, hold="look")
+    _, gained, *_ = changes(customer)
+    assert [(each.place.name, *each[1:]) for each in gained.places] == [("North", 3, 1, 0)]
+
+
 def test_partial_loss_shows_how_many_stay_and_a_failed_scope_loses_nothing(customer: Customer) -> None:
     failed = wire.ScopeLine(name="members/ops", ending="failed", failure=DENIED)
     customer.sync(USERS, ENG_SCOPE, failed, *BASE, *ENG[5:], hold="look")
@@ -187,13 +199,13 @@ def test_held_page_names_each_cause_before_what_it_causes(customer: Customer, vi
         "Cause: the set-up switches off what is read Switched off: Sing, Address of the club: default → a.b",
         "by Ada Byron (as typed): Too loud.",
         "Ploy would stop seeing 3 grants. Access itself does not change.",
-        "Houses of which Ploy would stop seeing that people enter them House People Privileged Others"
+        "Houses that Ploy would no longer show people in House People Privileged Others"
         " North 3 people 3 privileged none",
         "Operations privileged through Owner in North: 3 of 3 people",
         "Cause: access is gone at the source Houses that people lose House People Privileged Others"
         " South 16 people none none",
         "Engineering: 16 of 17 people Read completely, without them: members/eng",
-        "Why it waits, in the connector's words: ",
+        "Why it is held: ",
     )
     found = [page.find(each) for each in parts]
     assert -1 not in found, parts[found.index(-1)]
