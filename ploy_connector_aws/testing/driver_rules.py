@@ -116,7 +116,7 @@ TIER_1: tuple[Rule, ...] = (
 
 TIER_2: tuple[Rule, ...] = (
     Rule(
-        "answers-are-believed",
+        "answers-are-valid",
         2,
         "A host accepts every answer of grant and revoke.",
         "Correct what the message names; name the requested grant, and the time of the read-back in verified_at.",

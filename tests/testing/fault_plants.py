@@ -428,7 +428,7 @@ FAULT_PLANTS: Mapping[str, Plant] = {
     "instances-recover": plant(call=stay_cut),
     "new-accounts-appear": paging(twice_by_name),
     "deleted-accounts-go": Plant(changing("people", alone).connector),
-    "answers-are-believed": answering(too_early),
+    "answers-are-valid": answering(too_early),
     "grants-take-effect": plant(write=write_nothing(is_member_only=True)),
     "revokes-take-effect": plant(write=write_nothing(is_member_only=False)),
     "grants-can-be-repeated": plant(change=always_applied(is_member_only=True)),

@@ -68,7 +68,9 @@ def test_folder_of_another_version_is_rejected_before_anything_is_served(tmp_pat
     LocalPlatform(tmp_path).close()
     with closing(sqlite3.connect(tmp_path / "ploy.sqlite")) as db:
         db.execute(f"PRAGMA user_version={version}")
-    with pytest.raises(ConfigurationError, match=r"ploy\.sqlite .*: another version of this program wrote it\.") as caught:
+    with pytest.raises(
+        ConfigurationError, match=r"ploy\.sqlite .*: another version of this program wrote it\."
+    ) as caught:
         LocalPlatform(tmp_path)
     assert caught.value.fix == f"start with another folder, or remove the folder {tmp_path}"
 
