@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import TypeAlias
@@ -14,6 +14,9 @@ from .reading import Reading
 
 GrantPath: TypeAlias = tuple[Grant, ...]
 """The grants from an account to an entitlement, in order."""
+
+MOST_SEARCHED = 10_000
+"""The number of paths grows exponentially with the layers of a source."""
 
 
 def opened_by(grants: Iterable[Grant], entitlement_id: str) -> set[str]:
@@ -31,21 +34,27 @@ def opened_by(grants: Iterable[Grant], entitlement_id: str) -> set[str]:
     return found - {entitlement_id}
 
 
-def find_paths(grants: Iterable[Grant], account_id: str, targets: Collection[str]) -> list[GrantPath]:
-    """Find every path without a cycle from an account to one of some entitlements."""
+def find_paths(grants: Iterable[Grant], account_id: str, targets: Collection[str]) -> tuple[list[GrantPath], bool]:
+    """Find every path without a cycle from an account to one of some entitlements, the shortest first.
+
+    Returns:
+        The paths, and whether they are all: a search ends after ``MOST_SEARCHED`` paths, to whatever they lead.
+    """
     steps: defaultdict[tuple[str, str], dict[str, Grant]] = defaultdict(dict)
     for grant in grants:
         steps[grant.principal_kind, grant.principal_id][grant.id] = grant
     found: list[GrantPath] = []
-    left: list[GrantPath] = [(grant,) for grant in steps["account", account_id].values()]
-    while left:
-        path = left.pop(0)
+    left: deque[GrantPath] = deque((grant,) for grant in steps["account", account_id].values())
+    for _ in range(MOST_SEARCHED):
+        if not left:
+            break
+        path = left.popleft()
         end = path[-1].entitlement_id
         if end in targets:
             found.append(path)
         passed = {grant.entitlement_id for grant in path}
         left += [(*path, grant) for grant in steps["entitlement", end].values() if grant.entitlement_id not in passed]
-    return found
+    return found, not left
 
 
 def find_known(
@@ -56,10 +65,11 @@ def find_known(
     grants = [record for record in records if isinstance(record, Grant)]
     entitlement = next((each for each in records if isinstance(each, Entitlement) and each.id == entitlement_id), None)
     opened = opened_by(grants, entitlement_id)
+    paths, is_complete = find_paths(grants, account_id, {entitlement_id, *opened})
     return KnownAccess(
         entitlement=entitlement,
-        paths=tuple(AccessPath(grants=path) for path in find_paths(grants, account_id, {entitlement_id, *opened})),
-        paths_complete=True,
+        paths=tuple(AccessPath(grants=path) for path in paths),
+        paths_complete=is_complete,
         opened=tuple(sorted(opened)),
         states=frozenset(states),
         as_of=read_at,

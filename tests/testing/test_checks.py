@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable, Iterator, Set
 from typing import Any
 
 import pytest
 
-from ploy_connector_aws.spec import Entitlement, Page
+from ploy_connector_aws.spec import Entitlement, Grant, Page
 from ploy_connector_aws.testing import RULES, Validation
+from ploy_connector_aws.testing.access_paths import MOST_SEARCHED, find_paths
 from ploy_connector_aws.testing.results import Result
 from tests.testing.plants import Plant, changing, each_record, plant, schema
 from tests.testing.staff import SECRET, SETTINGS, Staff
@@ -58,6 +60,21 @@ def print_at_the_end_of_the_excerpt(self: Staff, skip: Set[str]) -> Iterator[Pag
     """Print the token where an excerpt of the output ends."""
     print("x" * 70 + SECRET)  # noqa: T201 - the fault
     yield from Staff.people(self, skip)
+
+
+def test_a_search_for_paths_ends_where_there_are_very_many() -> None:
+    def layers(count: int) -> list[Grant]:
+        first = [Grant(principal_kind="account", principal_id="u", entitlement_id=f"0-{number}") for number in range(3)]
+        return first + [
+            Grant(principal_kind="entitlement", principal_id=f"{layer}-{one}", entitlement_id=f"{layer + 1}-{other}")
+            for layer in range(count)
+            for one, other in itertools.product(range(3), repeat=2)
+        ]
+
+    paths, is_complete = find_paths(layers(6), "u", {"6-0"})
+    assert (len(paths), is_complete) == (3**6, True)
+    paths, is_complete = find_paths(layers(9), "u", {"8-0", "9-0"})
+    assert (len(paths) < MOST_SEARCHED, is_complete) == (True, False)
 
 
 @pytest.mark.parametrize("people", [log_at_info, log_exception])

@@ -17,7 +17,7 @@ from ploy_connector_aws.spec import (
     TemporaryError,
 )
 from ploy_connector_aws.spec.records import grant_id, to_json
-from ploy_connector_aws.testing.access_paths import GrantPath, find_paths, opened_by
+from ploy_connector_aws.testing.access_paths import MOST_SEARCHED, GrantPath, find_paths, opened_by
 from ploy_connector_aws.testing.faults import keys_of
 from ploy_connector_aws.testing.reading import Reading
 from ploy_connector_aws.testing.results import NotTestedError, Problem
@@ -301,7 +301,9 @@ def _split_paths(attempt: Attempt, reading: Reading) -> tuple[list[GrantPath], l
     grants = [record for _, record in reading.records() if isinstance(record, Grant)]
     targets = {request.entitlement_id, *opened_by(grants, request.entitlement_id)}
     edge = grant_id("account", request.account_id, request.entitlement_id)
-    paths = find_paths(grants, request.account_id, targets)
+    paths, is_complete = find_paths(grants, request.account_id, targets)
+    if not is_complete:
+        raise NotTestedError(f"the account has more than {MOST_SEARCHED:,} paths of access")
     return [path for path in paths if path[0].id == edge], [path for path in paths if path[0].id != edge]
 
 
