@@ -161,7 +161,7 @@ def test_a_permission_set_of_another_instance_is_not_found(harness: AccessHarnes
 @pytest.mark.parametrize("preview", [True, False])
 @pytest.mark.parametrize("direction", ["grant", "revoke"])
 def test_an_unknown_permission_set_is_not_found(harness: AccessHarness, direction: str, preview: bool) -> None:
-    arn = f"{harness.seeded.permission_sets['Reader'][:-1]}0"
+    arn = f"{harness.seeded.permission_sets['Reader'].rpartition('-')[0]}-{'0' * 16}"
     with pytest.raises(NotFoundError) as gone:
         getattr(harness, direction)("bo", f"{PROD}/{arn}", preview=preview)
     assert (gone.value.kind, gone.value.id) == ("PERMISSION_SET", arn)
