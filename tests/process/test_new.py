@@ -44,12 +44,11 @@ def test_written_package_is_installed_tested_and_used(folder: Path, monkeypatch:
     project = folder / FOLDER
     assert (project / "ploy.toml").stat().st_mode & 0o777 == 0o600
     install = ("install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--target", "site", ".")
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", *install], cwd=project, capture_output=True, text=True, check=False
-    )
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": "site"}
+    pip = (sys.executable, "-m", "pip", *install)
+    done = subprocess.run(pip, cwd=project, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     tests = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-W", "error")
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": "site"}
     done = subprocess.run(tests, cwd=project, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout.splitlines()[-1]
