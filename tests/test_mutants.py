@@ -102,7 +102,7 @@ def test_a_run_reports_what_the_tests_of_the_copy_do_not_find(
         "docs/explanation/testing.md": "",
     }
     for name, text in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     monkeypatch.setattr(mutants, "ROOT", tmp_path)
 
