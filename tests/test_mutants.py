@@ -97,6 +97,8 @@ def test_a_run_reports_what_the_tests_of_the_copy_do_not_find(
         "pyproject.toml": "",
         f"{PACKAGE}/__init__.py": "",
         f"{PACKAGE}/count.py": COUNT,
+        f"{PACKAGE}/testing/__init__.py": "",  # pytest loads the plugin of the package that it finds first: the copy
+        f"{PACKAGE}/testing/plugin.py": "",
         "tests/__init__.py": "",
         "tests/test_count.py": TEST,
         "docs/explanation/testing.md": "",
